@@ -1,0 +1,45 @@
+# Two commands: `make reproduce` runs the main job on the shipped models, `make test` runs the tests. Both set up all they need.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/installed
+SNAKEMAKE := $(BIN)/snakemake --snakefile analysis/Snakefile --rerun-incomplete --cores 2
+# Models this small run fastest on one thread, and a thread that spins steals the other core from its neighbour.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help reproduce test smoke replicate notebooks paper lint format lock clean
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the path; install Python 3.11 or name one: make PYTHON=python3"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the figures (quick profile)
+	$(SNAKEMAKE) --configfile analysis/config/quick.yaml
+
+smoke: $(INSTALLED) ## the same path on a handful of questions, into results/smoke
+	$(SNAKEMAKE) --configfile analysis/config/smoke.yaml
+
+test: $(INSTALLED) ## run the tests on two processes
+	$(BIN)/pytest --numprocesses 2
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## pin what is installed now
+	@{ sed -n '/^#/p' requirements.lock; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean: ## remove what the commands made; the figures that are kept in the repository stay
+	rm -rf results .venv .snakemake paper/build
