@@ -1,8 +1,8 @@
 """The `proxyalign` command: what its subcommands are, and how a mistake of the caller's ends."""
 
 import sys
+from typing import NoReturn
 
-import click
 import typer
 
 from proxyalign.cli import bench, evaluate, generate, lab, solve
@@ -22,19 +22,38 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.add_typer(lab.app, name="lab")
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 
 def main() -> None:
     """Run the command line: exit code 0, or 2 with one sentence on stderr where the input cannot be used."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as mistake:
-        hint = f" (see '{mistake.ctx.command_path} --help')" if getattr(mistake, "ctx", None) else ""
-        print(f"proxyalign: {mistake.format_message()}{hint}", file=sys.stderr)
-        sys.exit(2)
+        code = app(standalone_mode=False)  # so that a mistake reaches us as an exception
+    except typer.TyperException as mistake:  # Typer's own complaints: unknown options, missing or malformed values
+        _stop(2, _usage(mistake))
     except InputError as mistake:
-        print(f"proxyalign: {mistake}", file=sys.stderr)
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        print("proxyalign: interrupted; finished work is kept, run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        _stop(2, f"proxyalign: {mistake}")
+    except (typer.Abort, KeyboardInterrupt):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:  # Typer turns Ctrl-C into this code
+        _stop(code, "proxyalign: interrupted; finished work is kept, run the same command again to go on")
     sys.exit(code or 0)
+
+
+def _usage(mistake: typer.TyperException) -> str:
+    """One line for a mistake in the command line itself, or the help page where no command was given."""
+    message = mistake.format_message()
+    if message.lstrip().startswith("Usage:"):
+        return message
+    found = getattr(
+        mistake.__cause__, "errors", list
+    )()  # pydantic's, which knows the value that the message leaves out
+    given = f", got {found[0]['input']!r}" if found else ""
+    context = getattr(mistake, "ctx", None)
+    hint = f" (see '{context.command_path} --help')" if context else ""
+    return f"proxyalign: {' '.join(message.split())}{given}{hint}"
+
+
+def _stop(code: int, message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(code)
