@@ -1,11 +1,15 @@
 """The `proxyalign` command: what its subcommands are, and how a mistake of the caller's ends."""
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
-from proxyalign.cli import bench, evaluate, generate, lab, solve
+from proxyalign.cli import bench as bench
+from proxyalign.cli import evaluate as evaluate
+from proxyalign.cli import generate as generate
+from proxyalign.cli import lab as lab
+from proxyalign.cli import solve as solve
 from proxyalign.errors import InputError
 
 app = typer.Typer(
@@ -45,9 +49,8 @@ def _usage(mistake: typer.TyperException) -> str:
     message = mistake.format_message()
     if message.lstrip().startswith("Usage:"):
         return message
-    found = getattr(
-        mistake.__cause__, "errors", list
-    )()  # pydantic's, which knows the value that the message leaves out
+    # The cause is pydantic's error, which knows the value that the message leaves out.
+    found: list[dict[str, Any]] = getattr(mistake.__cause__, "errors", list)()
     given = f", got {found[0]['input']!r}" if found else ""
     context = getattr(mistake, "ctx", None)
     hint = f" (see '{context.command_path} --help')" if context else ""
