@@ -1,0 +1,159 @@
+"""`proxyalign evaluate`: answer a task's questions under a rule or a grid of them, and tell how well and how fast."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxyalign.cli.common import notes, parse_grid, print_json, rule_from_options
+from proxyalign.errors import InputError
+
+if TYPE_CHECKING:
+    from proxyalign.deferral.rules import Rule
+    from proxyalign.evaluation import Settings
+
+_HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "accepted", "drafts/cycle", "deferred")
+
+
+def evaluate(
+    task: Annotated[str, typer.Option(help="lab-facts, lab-math, gsm8k (8 examples) or gsm8k-0shot.")],
+    rule: Annotated[str, typer.Option(help="never, always, dual, primal, nudging, exact, truncated-dual, ...")],
+    out: Annotated[Path, typer.Option(help="Folder for the records and summary.json; the same command goes on in it.")],
+    grid: Annotated[str | None, typer.Option(help="One run for each value, as in alpha=0.2,0.4.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="The rule's threshold, a probability in [0, 1].")] = None,
+    budget: Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")] = None,
+    pair: Annotated[str | None, typer.Option(help="A pair that ships with the package: lab, the default.")] = None,
+    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
+    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
+    window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
+    split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
+    limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
+    temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
+    rows: Annotated[int, typer.Option(help="Keep so many of the base's visited distributions in rows.npz.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
+) -> None:
+    """Answer a task's questions, under one rule or for each value of a grid, and summarise accuracy and speed.
+
+    Every reply is one line in OUT/RUN/records.jsonl, on the disk before the next questions are decoded. After an
+    interruption the same command goes on; a folder that was made with other settings is refused.
+    """
+    from proxyalign import tasks
+    from proxyalign.evaluation import Settings, prepare, run_grid
+
+    benchmark, name = tasks.get(task), pair if pair or base or proxy else "lab"
+    chosen = _rules(rule, grid, alpha, budget)
+    runs = [
+        Settings(
+            pair=name or f"{base} + {proxy}",
+            task=benchmark.name,
+            task_version=benchmark.version,
+            rule=one.name,
+            parameters=one.parameters(),
+            split=split,
+            limit=limit,
+            mode=mode,
+            window=window,
+            temperature=temperature,
+            max_new_tokens=benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens,
+            seed=seed,
+            rows=rows,
+        )
+        for one in chosen
+    ]
+    prepare(runs, out, data=data, batch_size=batch_size)
+
+    from proxyalign.models import load_pair
+
+    models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
+    labels = [str(one) for one in chosen]
+    with _Bars({settings.slug: label for settings, label in zip(runs, labels, strict=True)}) as bars:
+        summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show)
+    if json:
+        print_json(summary)
+        return
+    label, best = max(zip(labels, summary["runs"], strict=True), key=lambda pair: pair[1]["accuracy"])
+    print(f"{label}: {_headline(best, summary['settings'])}\n")
+    print(_table(labels, summary["runs"]))
+    options = " ".join([f"--rule {best['rule']}", *(f"--{key} {value}" for key, value in best["parameters"].items())])
+    nearest = f"evaluate ... {options} --split test" if split == "dev" else f'generate {options} "QUESTION"'
+    notes.print(f"\nrecords and summary.json: {out}\nnext: proxyalign {nearest}", markup=False)
+
+
+def _rules(name: str, grid: str | None, alpha: float | None, budget: float | None) -> list["Rule"]:
+    """The rules that the options ask for, in their order: one, or one for each value of the grid."""
+    if grid is None:
+        return [rule_from_options(name, alpha=alpha, budget=budget)]
+    parameter, values = parse_grid(grid)
+    if parameter not in ("alpha", "budget"):
+        raise InputError(f"--grid must be over alpha or budget, got {parameter!r} in {grid!r}; write alpha=0.2,0.4")
+    if alpha is not None or budget is not None:
+        raise InputError(f"--grid must come without --alpha and --budget, got {grid!r} beside one; drop one of the two")
+    return [rule_from_options(name, **{parameter: value}) for value in values]
+
+
+def _headline(run: dict[str, Any], settings: dict[str, Any]) -> str:
+    """The answer in a sentence."""
+    return (
+        f"{run['n_correct']} of {run['n']} right ({_percent(run['accuracy'])}, standard error "
+        f"{_percent(run['standard_error'])}) on {settings['task']} {settings['split']}, {settings['mode']}, "
+        f"temperature {settings['temperature']:g}, seed {settings['seed']}"
+    )
+
+
+def _table(labels: list[str], runs: list[dict[str, Any]]) -> str:
+    """One line for each run under a line of names, in columns."""
+    rows = [_HEADER, *(_cells(label, run) for label, run in zip(labels, runs, strict=True))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _cells(label: str, run: dict[str, Any]) -> tuple[str, ...]:
+    low, high = run["interval"]
+    return (
+        label,
+        f"{_percent(run['accuracy'])} [{100 * low:.1f}, {100 * high:.1f}]",
+        _percent(run["strict_accuracy"]),
+        str(run["n_unparsed"]),
+        f"{run['tokens_per_second']:.0f}",
+        "-" if run["acceptance_rate"] is None else _percent(run["acceptance_rate"]),
+        "-" if run["mean_accepted_length"] is None else f"{run['mean_accepted_length']:.2f}",
+        _percent(run["deferral_rate"]),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+class _Bars:
+    """One progress bar on stderr for each run, where stderr is a terminal."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=notes, disable=not notes.is_terminal)
+        self._labels = labels
+        self._ids: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Bars":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def show(self, settings: "Settings", n_done: int, n: int) -> None:
+        """Move the run's bar."""
+        if settings.slug not in self._ids:
+            self._ids[settings.slug] = self._bars.add_task(self._labels[settings.slug], total=n)
+        self._bars.update(self._ids[settings.slug], completed=n_done)

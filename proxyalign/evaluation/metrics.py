@@ -1,0 +1,93 @@
+"""What a run's records say: accuracy with its uncertainty, speed, and how often the proxy wrote."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from proxyalign.errors import InputError
+
+Z_95 = 1.959963984540054  # the 0.975 quantile of the standard normal law
+
+
+def wilson(n_right: int, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's interval for a share of `n_right` in `n` (Wilson 1927, JASA 22); 95 percent by default.
+
+    Unlike the normal interval it stays inside [0, 1] and keeps a width at 0 and at n. Raises InputError unless
+    0 <= n_right <= n and n >= 1.
+    """
+    if not (n >= 1 and 0 <= n_right <= n):
+        raise InputError(f"wilson: n_right must be in [0, n] and n at least 1, got {n_right} and {n}; pass counts")
+    share = n_right / n
+    scale = 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
+    return max(0.0, middle - half) if n_right else 0.0, min(1.0, middle + half) if n_right < n else 1.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in numbers.
+
+    n, n_correct, accuracy, standard_error, interval: questions answered and right, their share, sqrt(share (1 -
+    share) / n), and Wilson's 95 percent interval; strict_accuracy and strict_interval: right and in the asked form;
+    n_unparsed: replies without any answer (they count as wrong).
+    n_tokens, seconds, tokens_per_second: emitted tokens, the wall time of decoding them, and their ratio.
+    deferral_rate: the mean over tokens of the mass D that was handed to the proxy.
+    acceptance_rate: accepted drafts per tested draft; mean_accepted_length: accepted drafts per cycle; both None
+    where nothing was drafted.
+    """
+
+    n: int
+    n_correct: int
+    accuracy: float
+    standard_error: float
+    interval: tuple[float, float]
+    strict_accuracy: float
+    strict_interval: tuple[float, float]
+    n_unparsed: int
+    n_tokens: int
+    seconds: float
+    tokens_per_second: float
+    deferral_rate: float
+    acceptance_rate: float | None
+    mean_accepted_length: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers as JSON values."""
+        return asdict(self)
+
+
+def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
+    """Reduce records (see `proxyalign.evaluation.run`) to a Summary; every mean is a ratio of sums over the run.
+
+    So a long reply weighs as its tokens do, and the batches and interruptions of a run leave no trace in it. Raises
+    InputError where there are no records.
+    """
+    rows = list(records)
+    if not rows:
+        raise InputError("summarise: records must hold at least one question, got none; run the evaluation first")
+
+    def total(name: str) -> float:
+        return math.fsum(row[name] for row in rows)
+
+    n, n_correct, n_strict = len(rows), int(total("correct")), int(total("strict"))
+    n_tokens, seconds = int(total("n_tokens")), float(total("seconds"))
+    n_tested, n_cycles = total("n_tested"), total("n_cycles")
+    accuracy = n_correct / n
+    return Summary(
+        n=n,
+        n_correct=n_correct,
+        accuracy=accuracy,
+        standard_error=math.sqrt(accuracy * (1 - accuracy) / n),
+        interval=wilson(n_correct, n),
+        strict_accuracy=n_strict / n,
+        strict_interval=wilson(n_strict, n),
+        n_unparsed=sum(row["extracted"] is None for row in rows),
+        n_tokens=n_tokens,
+        seconds=seconds,
+        tokens_per_second=n_tokens / seconds if seconds else 0.0,
+        deferral_rate=total("deferral_mass") / n_tokens if n_tokens else 0.0,
+        acceptance_rate=total("n_accepted") / n_tested if n_tested else None,
+        mean_accepted_length=total("n_accepted") / n_cycles if n_cycles else None,
+    )

@@ -1,0 +1,40 @@
+"""Which code and which models made a result, so that two results can be told apart later."""
+
+import hashlib
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import proxyalign
+
+if TYPE_CHECKING:
+    from proxyalign.models import ModelPair
+
+_PROBES = 64  # leading values read from each weight tensor; any training step changes some of them
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of the running code, with "-dirty" where files differ from it; None outside a checkout."""
+    folder = Path(proxyalign.__file__).parent
+    tracked = ["git", "ls-files", "--error-unmatch", "__init__.py"]  # else the commit would be of a project around us
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        subprocess.run(tracked, cwd=folder, capture_output=True, check=True)
+        return subprocess.run(describe, cwd=folder, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def models_digest(pair: "ModelPair") -> str:
+    """A SHA-256 over names, shapes and leading values of both models' weights: other weights, another digest.
+
+    It reads 64 values of each tensor, so that it costs no more for a large model than for a small one.
+    """
+    digest = hashlib.sha256()
+    for model in (pair.base, pair.proxy):
+        for name, weight in model.named_parameters():
+            values = weight.detach().flatten()[:_PROBES].float().cpu().numpy()
+            digest.update(f"{name} {tuple(weight.shape)}".encode() + values.tobytes())
+    return digest.hexdigest()

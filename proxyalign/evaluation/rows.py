@@ -1,0 +1,69 @@
+"""A uniform sample of the base distributions that a run visited, the same one however the run was interrupted."""
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.errors import InputError
+
+ROWS = "rows.npz"
+
+
+def _ticket(seed: int, index: int, position: int) -> int:
+    """A number in [0, 2^64) that is drawn for one visited row, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {index} {position}".encode(), digest_size=8).digest())
+
+
+class RowSample:
+    """Keeps the `size` visited rows with the lowest tickets, which is a uniform sample of all rows, whatever the order.
+
+    It lives in the file `path` (NumPy .npz), read on construction where it exists: `p` (n, V) float32, the base's
+    distributions at temperature 1; `question` (n,) and `position` (n,) int64, where each comes from (the question's
+    index and the emitted token's); sorted by both. Raises InputError where the file is not one of these.
+    """
+
+    def __init__(self, path: Path, size: int, seed: int) -> None:
+        self._path, self._size, self._seed = path, size, seed
+        self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._changed = False
+        if path.exists():
+            try:
+                with np.load(path) as stored:
+                    places = zip(stored["question"].tolist(), stored["position"].tolist(), strict=True)
+                    self._kept = dict(zip(places, stored["p"], strict=True))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                raise InputError(
+                    f"evaluation: {path} must hold the visited rows of this run, got something else; "
+                    "restore the file, or delete the run's folder and start it again"
+                ) from None
+
+    def offer(self, index: int, rows: NDArray[np.float32]) -> None:
+        """Consider the rows (n, V) that the reply to question `index` visited; a row seen before changes nothing."""
+        tickets = {place: _ticket(self._seed, *place) for place in self._kept}
+        tickets |= {(index, position): _ticket(self._seed, index, position) for position in range(len(rows))}
+        lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
+        kept = {place: self._kept[place] if place in self._kept else rows[place[1]].copy() for place in lowest}
+        self._changed |= kept.keys() != self._kept.keys()
+        self._kept = kept
+
+    def save(self) -> None:
+        """Write the sample whole, where it changed since it was last read or written."""
+        if not self._changed:
+            return
+        places = sorted(self._kept)
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                p=np.stack([self._kept[place] for place in places]).astype(np.float32),
+                question=np.array([index for index, _ in places], dtype=np.int64),
+                position=np.array([position for _, position in places], dtype=np.int64),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._path)
+        self._changed = False

@@ -1,0 +1,212 @@
+"""Decode a task's questions with a pair under a rule, record by record, and go on where an earlier run stopped."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import proxyalign
+from proxyalign import tasks
+from proxyalign.errors import InputError
+from proxyalign.evaluation.metrics import Summary, summarise
+from proxyalign.evaluation.provenance import commit, models_digest
+from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder, write_json
+from proxyalign.evaluation.rows import ROWS, RowSample
+from proxyalign.evaluation.settings import Settings, questions_digest
+from proxyalign.tasks import Question, Task
+
+if TYPE_CHECKING:
+    from proxyalign.decoding import Trace
+    from proxyalign.models import ModelPair
+
+SUMMARY = "summary.json"
+Progress = Callable[[Settings, int, int], None]  # called with the run, how many questions are done, and how many of all
+
+
+def prepare(
+    grid: Sequence[Settings], out: str | Path, *, data: str | Path | None = None, batch_size: int = 1
+) -> list[Question]:
+    """Check everything about `grid` that can be checked without the models, and return its questions; writes nothing.
+
+    grid: one or more settings that differ in rule, parameters, mode, window, temperature or seed. Raises InputError
+    for rules, tasks and files that cannot be used, and for a folder `out` that holds something else.
+    """
+    from proxyalign.deferral import rules
+
+    if not batch_size >= 1:
+        raise InputError(
+            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
+        )
+    if not grid:
+        raise InputError("evaluation: the grid must hold at least one run, got none; pass a rule")
+    for settings in grid:
+        rules.make(settings.rule, **settings.parameters)
+    if len({settings.slug for settings in grid}) < len(grid):
+        raise InputError("evaluation: the grid's runs must differ, got the same run twice; drop one")
+    questions = _questions(grid[0], data)
+    check_folder(Path(out), _merged(grid, questions))
+    return questions
+
+
+def run_grid(
+    pair: "ModelPair",
+    grid: Sequence[Settings],
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run every settings of `grid` into its own folder in `out`, and write and return `out`/summary.json.
+
+    The summary has `settings` (those that the runs share, and lists of those that they do not), `runs` (rule,
+    parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit`. Arguments and
+    errors are those of `run`; the folder `out` may hold this grid alone.
+    """
+    out = Path(out)
+    questions = prepare(grid, out, data=data, batch_size=batch_size)
+    merged = _merged(grid, questions)
+    claim_folder(out, {**merged, "models": models_digest(pair)})
+    rows = []
+    for settings in grid:
+        result = run(pair, settings, out, data=data, batch_size=batch_size, progress=progress)
+        rows.append(
+            {
+                "rule": settings.rule,
+                "parameters": dict(settings.parameters),
+                "folder": settings.slug,
+                **result.as_dict(),
+            }
+        )
+    summary = {"settings": merged, "runs": rows, "version": proxyalign.__version__, "commit": commit()}
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def run(
+    pair: "ModelPair",
+    settings: Settings,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> Summary:
+    """Answer every question of `settings` with `pair`, and return what the records say.
+
+    The folder `out`/`settings.slug` gets settings.json, records.jsonl (one JSON object per question, on the disk
+    before the next batch is decoded) and, where `settings.rows` asks for it, rows.npz (see `RowSample`). Where it
+    holds records of the same settings, questions and models already, the run goes on after the last complete one:
+    question i is decoded with the seed of prompt i, so the records are those of an uninterrupted run.
+
+    A record has: index, id, meta, prompt_sha256, reply, extracted, correct, strict, n_tokens, seconds (its share, by
+    tokens, of its batch's decoding time), deferral_mass (summed over tokens), n_tested, n_accepted and n_cycles (0
+    where nothing is drafted), the settings, version and commit.
+
+    data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
+    alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
+    """
+    from proxyalign.decoding import generate
+    from proxyalign.deferral import rules
+
+    if not batch_size >= 1:
+        raise InputError(
+            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
+        )
+    rule = rules.make(settings.rule, **settings.parameters)
+    task, questions = tasks.get(settings.task), _questions(settings, data)
+    folder = Path(out) / settings.slug
+    claim_folder(
+        folder, {**settings.as_dict(), "questions": questions_digest(questions), "models": models_digest(pair)}
+    )
+    constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
+    with RecordFile(folder / RECORDS) as file:
+        sample = _row_sample(settings, folder, resumed=bool(file.records))
+        while (first := len(file.records)) < len(questions):
+            batch = questions[first : first + batch_size]
+            if progress:
+                progress(settings, first, len(questions))
+            replies = generate(
+                pair,
+                [question.prompt for question in batch],
+                rule,
+                mode=settings.mode,
+                window=settings.window,
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                seed=settings.seed,
+                proxy_prompts=_proxy_prompts(batch),
+                batch_size=batch_size,
+                distributions=sample is not None,
+                first_index=first,
+            )
+            if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
+                for index, trace in enumerate(replies.traces, start=first):
+                    sample.offer(index, trace.distributions)
+                sample.save()
+            per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
+            for question, text, trace in zip(batch, replies.texts, replies.traces, strict=True):
+                answer = _record(task, question, len(file.records), text, trace)
+                file.append({**answer, "seconds": per_token * answer["n_tokens"], **constants})
+        if progress:
+            progress(settings, len(questions), len(questions))
+        return summarise(file.records)
+
+
+def _questions(settings: Settings, data: str | Path | None) -> list[Question]:
+    """The questions of a run, after a check that this is the task's version that the settings name."""
+    task = tasks.get(settings.task)
+    if task.version != settings.task_version:
+        raise InputError(
+            f"evaluation: task_version of {task.name} must be {task.version}, got {settings.task_version}; "
+            "scores of two versions do not compare, so start a new run with this one"
+        )
+    return task.questions(split=settings.split, data=data, limit=settings.limit)
+
+
+def _merged(grid: Sequence[Settings], questions: Sequence[Question]) -> dict[str, Any]:
+    """What the settings of a grid say, one value where they agree and a list of each run's where they do not."""
+    merged: dict[str, Any] = {}
+    for name in grid[0].as_dict():
+        values = [settings.as_dict()[name] for settings in grid]
+        merged[name] = values[0] if all(value == values[0] for value in values) else values
+    return {**merged, "questions": questions_digest(questions)}
+
+
+def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample | None:
+    """The sample of visited rows that the settings ask for, with what an earlier run kept."""
+    if settings.rows == 0:
+        return None
+    if resumed and not (folder / ROWS).exists():
+        raise InputError(
+            f"evaluation: {folder / ROWS} must be there beside the records that it belongs to, got none; "
+            "restore the file, or delete the run's folder and start it again"
+        )
+    return RowSample(folder / ROWS, settings.rows, settings.seed)
+
+
+def _proxy_prompts(batch: Sequence[Question]) -> list[str] | None:
+    """The texts that the proxy reads, or None where it reads what the base does."""
+    if all(question.proxy_prompt is None for question in batch):
+        return None
+    return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in batch]
+
+
+def _record(task: Task, question: Question, index: int, text: str, trace: "Trace") -> dict[str, Any]:
+    """What one reply is worth and what it took, as JSON values."""
+    score = task.score(question, text)
+    return {
+        "index": index,
+        "id": question.id,
+        "meta": dict(question.meta),
+        "prompt_sha256": hashlib.sha256(question.prompt.encode()).hexdigest(),
+        "reply": text,
+        "extracted": score.extracted,
+        "correct": score.correct,
+        "strict": score.strict,
+        "n_tokens": len(trace.token_ids),
+        "deferral_mass": float(trace.deferral_mass.sum()),
+        "n_tested": trace.n_tested,
+        "n_accepted": trace.n_accepted,
+        "n_cycles": trace.n_cycles,
+    }

@@ -1,0 +1,87 @@
+"""What makes one run the run that it is: change any of it and the records are another run's."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from proxyalign.errors import InputError
+from proxyalign.tasks import Question
+
+MODES = ("autoregressive", "speculative")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the records of one run depend on, apart from the models and the questions themselves.
+
+    pair: what the models are called ("lab", or "BASE + PROXY"); task, task_version, split, limit: which questions;
+    rule, parameters: the rule by its registered name; mode, window, temperature, max_new_tokens, seed: as in
+    `proxyalign.generate`; rows: how many of the visited base distributions are kept. The batch size is not here: each
+    reply has its own random generator, so its neighbours change nothing (but the last bits of its logits, which
+    batched arithmetic may round otherwise).
+
+    Raises InputError for a value that no run can have.
+    """
+
+    pair: str
+    task: str
+    task_version: int
+    rule: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    split: str = "test"
+    limit: int | None = None
+    mode: str = "autoregressive"
+    window: int = 5
+    temperature: float = 1.0
+    max_new_tokens: int = 256
+    seed: int = 0
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
+        if not 0.0 <= self.temperature < math.inf:
+            raise InputError(
+                f"evaluation: temperature must be a finite number of at least 0, got {self.temperature}; "
+                "pass 0 for greedy decoding or 1 for the models' own distribution"
+            )
+        for name, least in (("window", 1), ("max_new_tokens", 1), ("seed", 0), ("rows", 0)):
+            if not getattr(self, name) >= least:
+                raise InputError(
+                    f"evaluation: {name} must be a whole number of at least {least}, got {getattr(self, name)}; "
+                    f"pass {least} or more"
+                )
+
+    @property
+    def slug(self) -> str:
+        """A folder name that tells apart the runs that one results folder usually holds."""
+        rule = "-".join([self.rule, *(f"{name}{value}" for name, value in self.parameters.items())])
+        mode = f"speculative{self.window}" if self.mode == "speculative" else self.mode
+        return f"{self.task}_{rule}_{mode}_t{self.temperature}_seed{self.seed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return {**asdict(self), "parameters": dict(self.parameters)}
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """The entries in which two settings differ, as "seed 0 there, 1 here; ..."; empty where there are none."""
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return ", ".join(f"{name} {_short(there.get(name))} there and {_short(here.get(name))} here" for name in names)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def questions_digest(questions: Iterable[Question]) -> str:
+    """A SHA-256 over ids, prompts and references in order, which another data set or another world changes."""
+    digest = hashlib.sha256()
+    for question in questions:
+        parts = [question.id, question.prompt, question.proxy_prompt, question.reference]
+        digest.update(json.dumps(parts).encode() + b"\n")
+    return digest.hexdigest()
