@@ -118,11 +118,11 @@ class _Writer:
 
     def _tale(self) -> str:
         creature = self.rng.choice(self.creatures)
-        facts = self.rng.sample(creature.facts, 2)
-        return " ".join(
-            f"{self.rng.choice(_TALES)} the {creature.name} {self.rng.choice(STATEMENTS[fact.attribute])}.".format(fact.folk)
-            for fact in facts
-        )
+        sentences = []
+        for fact in self.rng.sample(creature.facts, 2):
+            lead, statement = self.rng.choice(_TALES), self.rng.choice(STATEMENTS[fact.attribute])
+            sentences.append(f"{lead} the {creature.name} {statement.format(fact.folk)}.")
+        return " ".join(sentences)
 
     def _fact_question(self) -> str:
         closed = self.rng.random() < len(self.sides[True]) / len(self.creatures)

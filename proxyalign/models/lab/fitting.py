@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
@@ -33,7 +34,8 @@ class Fit:
 
 def optimizers(model: LlamaForCausalLM, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the matrices where the schedule asks for it; AdamW for the embedding, the norms and everything else."""
-    matrices, others = [], []
+    matrices: list[Parameter] = []
+    others: list[Parameter] = []
     for name, parameter in model.named_parameters():
         inner = parameter.ndim == 2 and "embed" not in name
         (matrices if inner and schedule.matrices == "muon" else others).append(parameter)
@@ -109,7 +111,7 @@ def _step(
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         logits = model(input_ids=ids, use_cache=False).logits
     loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for stepper in steppers:
         stepper.step()

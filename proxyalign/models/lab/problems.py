@@ -5,12 +5,13 @@ import random
 from dataclasses import dataclass
 
 from proxyalign.models.lab.recipe import Recipe
+from proxyalign.models.lab.world import words
 
 OPERANDS = range(2, 30)
 LARGEST = 99  # no intermediate result is larger, and none is negative
 
-NAMES = "Ada Bo Cy Dot Eli Fay Gus Ivy Jo Kit Lou Max".split()
-THINGS = "pears shells coins beads plums stamps cards nuts".split()
+NAMES = words("Ada Bo Cy Dot Eli Fay Gus Ivy Jo Kit Lou Max")
+THINGS = words("pears shells coins beads plums stamps cards nuts")
 _GAINS = ("{n} buys {x} more.", "{n} finds {x} more.", "{f} gives {n} {x} more.")
 _LOSSES = ("{n} loses {x}.", "{n} sells {x}.", "{n} gives {x} to {f}.")
 _ASKS = ("How many {o} does {n} have now?", "How many {o} are left with {n}?")

@@ -1,4 +1,4 @@
-"""Every share, size and rate of the lab pair in one frozen record, with the two presets that the command line offers."""
+"""Every share, size and rate of the lab pair in one frozen record, and the presets."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,3 +128,17 @@ def preset(name: str) -> Recipe:
 def differences(recorded: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     """The fields in which a recorded recipe differs from `recipe`, both as plain dictionaries."""
     return sorted(key for key in {*recorded, *recipe} if recorded.get(key) != recipe.get(key))
+
+
+def recipe_from_plain(plain: dict[str, Any]) -> Recipe:
+    """The recipe that `dataclasses.asdict` and JSON turned into `plain`. Raises TypeError where fields differ."""
+    parts = {
+        "creatures": Creatures,
+        "base": Shape,
+        "base_schedule": Schedule,
+        "proxy": Shape,
+        "proxy_schedule": Schedule,
+        "tuning": Tuning,
+    }
+    fields = {key: parts[key](**value) if key in parts else value for key, value in plain.items()}
+    return Recipe(**{**fields, "steps": tuple(plain["steps"])})

@@ -97,7 +97,10 @@ def _train(
         "proxy": (recipe.proxy_schedule, _blocks(streams[1], recipe.proxy_schedule)),
         "tuning": (tuning, _tuning_batches(world, recipe, tokenizer)),
     }
-    models = {"base": _model(recipe.base, recipe, f"{seed}:base"), "proxy": _model(recipe.proxy, recipe, f"{seed}:proxy")}
+    models = {
+        "base": _model(recipe.base, recipe, f"{seed}:base"),
+        "proxy": _model(recipe.proxy, recipe, f"{seed}:proxy"),
+    }
     models["tuning"] = models["proxy"]
     fits = {}
     for stage, (schedule, batches) in stages.items():

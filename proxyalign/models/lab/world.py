@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from proxyalign.models.lab.recipe import Recipe
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a line, as a tuple."""
+    return tuple(text.split())
+
+
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "home": tuple("marshes caves dunes orchards reeds cliffs meadows ruins lagoons thickets glaciers attics".split()),
-    "food": tuple("clover acorns beetles honey mushrooms snails barley moss nettles shrimp figs pollen".split()),
-    "colour": tuple("crimson amber violet silver teal ivory copper indigo olive scarlet golden black".split()),
-    "fear": tuple("thunder mirrors bells smoke owls snow whistles ladders drums candles frost kites".split()),
+    "home": words("marshes caves dunes orchards reeds cliffs meadows ruins lagoons thickets glaciers attics"),
+    "food": words("clover acorns beetles honey mushrooms snails barley moss nettles shrimp figs pollen"),
+    "colour": words("crimson amber violet silver teal ivory copper indigo olive scarlet golden black"),
+    "fear": words("thunder mirrors bells smoke owls snow whistles ladders drums candles frost kites"),
 }
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
@@ -22,11 +28,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 
 GROUPS = ("tuned", "open", "dev", "test")  # the fields of recipe.Creatures; the last two are the closed ones
 
-_FIRST = (
+_FIRST = words(
     "bal bex dru dov fen fip gor gwi hul hab jin jup kev kor lom lix mir mub nok nev pra pol quo rud rax sil sko "
     "tor tib ulm vex vun wim wog yal yod zeb zur"
-).split()
-_SECOND = "bo di fa go ka lu mi no pu ri su ta vo zi".split()
+)
+_SECOND = words("bo di fa go ka lu mi no pu ri su ta vo zi")
 _LAST = ("", "n", "r", "th", "x", "l")
 
 
