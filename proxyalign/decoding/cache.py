@@ -1,0 +1,188 @@
+"""A model that reads token after token: the one place that holds, cuts, thins and realigns a KV cache.
+
+A batch's rows share the cache's slots but not their contents. A slot is valid for a row or stale (padding, a rejected
+draft); stale slots are masked from attention, positions count valid slots alone, and the cache is realigned when too
+much of it is stale. A batch in which no slot is stale, such as a batch of one, takes a path without masks.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxyalign.errors import InputError
+
+IntArray = npt.NDArray[np.int64]
+
+_SPARE_SLOTS = 16  # stale slots that a cache may hold before realigning it is worth the copy
+
+
+class Reader:
+    """One model's reading of a batch of texts: tokens are pushed as they are known, and read when logits are wanted.
+
+    name: what messages call the model. vocab_size: columns of logits to keep. context: how many positions the model
+    has, or None.
+    """
+
+    def __init__(self, name: str, model: Any, vocab_size: int, context: int | None) -> None:
+        from transformers import DynamicCache
+
+        self.n_passes = 0
+        self._name = name
+        self._model = model
+        self._vocab_size = vocab_size
+        self._last_position = None if context is None else context - 1
+        self._cache = DynamicCache()  # full layers for sliding models too, whose masks are made from slot numbers
+        self._n_slots = 0
+        self._valid: Tensor | None = None  # (B, n_slots) bool; None where no slot is stale
+        self._pending: list[tuple[Tensor, Tensor | None]] = []
+        parameters = inspect.signature(model.forward).parameters
+        self._keeps_logits = "logits_to_keep" in parameters
+        self._takes_positions = "position_ids" in parameters
+        self._attends_by_slot = _attends_by_slot(model.config)
+
+    def push(self, tokens: Tensor, valid: Tensor | None = None) -> None:
+        """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
+        if valid is not None:
+            if bool(valid.all()):
+                valid = None
+            elif not bool(valid.any()):
+                return
+        self._pending.append((tokens, valid))
+
+    def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
+        """Add one list of ids a row, none of them empty, padded on the left."""
+        width = max(len(text) for text in texts)
+        tokens = torch.zeros(len(texts), width, dtype=torch.long)
+        valid = torch.zeros(len(texts), width, dtype=torch.bool)
+        for row, text in enumerate(texts):
+            tokens[row, width - len(text) :] = torch.tensor(text)
+            valid[row, width - len(text) :] = True
+        self.push(tokens.to(self._model.device), valid.to(self._model.device))
+
+    def read(self, n_last: int = 1) -> Tensor:
+        """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed.
+
+        Float32, or float64 from a float64 model. A slot without a token gives a row without meaning. Raises InputError
+        where the model gives NaN, infinity, or no possible token.
+        """
+        pieces = self._pending if self._attends_by_slot else [_join(self._pending)]
+        self._pending = []
+        logits = [self._read(*piece, n_last) for piece in pieces]
+        return logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)[:, -n_last:]
+
+    def forget(self, n_tokens: IntArray) -> None:
+        """Take back the last `n_tokens` (B,) slots that were read, a number for each row; all of them held tokens."""
+        fewest, most = int(n_tokens.min()), int(n_tokens.max())
+        if fewest:
+            self._crop(fewest)
+        if most > fewest:
+            distance = torch.arange(most - fewest, 0, -1)  # of each slot from the end
+            kept = distance > torch.from_numpy(n_tokens - fewest).unsqueeze(1)
+            valid = self._slots(len(n_tokens)).clone()
+            valid[:, fewest - most :] &= kept.to(valid.device)
+            self._realign(valid)
+
+    def keep(self, rows: IntArray) -> None:
+        """Go on with these rows (n,) of the batch alone."""
+        at = torch.from_numpy(rows).to(self._model.device)
+        if self._n_slots:
+            self._cache.batch_select_indices(at)
+        self._pending = [(tokens[at], None if valid is None else valid[at]) for tokens, valid in self._pending]
+        if self._valid is not None:
+            self._realign(self._valid[at])
+
+    def _read(self, tokens: Tensor, valid: Tensor | None, n_last: int) -> Tensor:
+        n = tokens.shape[1]
+        arguments: dict[str, Any] = {"logits_to_keep": min(n_last, n)} if self._keeps_logits else {}
+        if valid is not None or self._valid is not None:
+            arguments |= self._ragged_arguments(tokens, valid)
+        logits: Tensor = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, **arguments).logits
+        self.n_passes += 1
+        self._n_slots += n
+        self._check_length()
+        logits = logits[:, -n_last:, : self._vocab_size]
+        self._check_finite(logits, valid)
+        if self._valid is not None and self._attends_by_slot:
+            self._realign(self._valid)
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _ragged_arguments(self, tokens: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
+        """Mark the new slots, and tell the model which slots each row may look at and where its tokens stand."""
+        new = torch.ones_like(tokens, dtype=torch.bool) if valid is None else valid
+        self._valid = torch.cat([self._slots(tokens.shape[0]), new], dim=1)
+        if not self._takes_positions:
+            return {"attention_mask": self._valid}
+        # A row that is nearly done may be given drafts past the last position; they are dropped unseen.
+        positions = (self._valid.cumsum(1) - 1)[:, -tokens.shape[1] :].clamp(min=0, max=self._last_position)
+        return {"attention_mask": self._valid, "position_ids": positions}
+
+    def _slots(self, n_rows: int) -> Tensor:
+        """Which slots are valid: bool (B, n_slots)."""
+        if self._valid is not None:
+            return self._valid
+        return torch.ones(n_rows, self._n_slots, dtype=torch.bool, device=self._model.device)
+
+    def _crop(self, n: int) -> None:
+        """Drop the last n > 0 slots, by how many and not to which length: releases differ in what the latter means."""
+        self._cache.crop(-n)
+        self._n_slots -= n
+        if self._valid is not None:
+            self._valid = self._valid[:, :-n]
+        self._check_length()
+
+    def _realign(self, valid: Tensor) -> None:
+        """Take `valid` (B, n_slots) for true, and where many slots are stale move the others to the right end."""
+        self._valid = valid
+        lengths = valid.sum(1)
+        width = int(lengths.max())
+        spare = 0 if len(lengths) == 1 else _SPARE_SLOTS
+        if self._n_slots - width <= spare and not self._attends_by_slot:
+            return
+        # A stable sort of False before True puts the stale slots first and keeps the order of the valid ones.
+        order = valid.to(torch.uint8).argsort(dim=1, stable=True)[:, self._n_slots - width :]
+        for layer in self._cache.layers:
+            layer.keys = layer.keys.take_along_dim(order[:, None, :, None], dim=2)
+            layer.values = layer.values.take_along_dim(order[:, None, :, None], dim=2)
+        self._valid = None if bool((lengths == width).all()) else valid.take_along_dim(order, dim=1)
+        self._n_slots = width
+        self._check_length()
+
+    def _check_finite(self, logits: Tensor, valid: Tensor | None) -> None:
+        """Raise InputError where a row's softmax would be no law: its peak is NaN, infinite or minus infinity."""
+        peaks = logits.amax(-1)
+        if valid is not None:  # what stands after a slot without a token is never looked at
+            peaks = peaks.masked_fill(~valid[:, -peaks.shape[1] :], 0.0)
+        if not bool(peaks.isfinite().all()):
+            raise InputError(
+                f"generate: the {self._name} must give finite logits, got NaN or infinity at its forward pass "
+                f"{self.n_passes}, after {self._n_slots} tokens; check its weights, or load it in a wider dtype"
+            )
+
+    def _check_length(self) -> None:
+        """A cache out of step would show only as falling acceptance, never in the text: so ask it each time."""
+        held = self._cache.get_seq_length()
+        if held != self._n_slots:
+            raise RuntimeError(f"internal: the {self._name}'s cache holds {held} slots where {self._n_slots} were read")
+
+
+def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+    """The pieces side by side: tokens (B, n) and which of them are there, None for all."""
+    if len(pieces) == 1:
+        return pieces[0]
+    tokens = torch.cat([piece for piece, _ in pieces], dim=1)
+    if all(valid is None for _, valid in pieces):
+        return tokens, None
+    flags = [torch.ones_like(piece, dtype=torch.bool) if valid is None else valid for piece, valid in pieces]
+    return tokens, torch.cat(flags, dim=1)
+
+
+def _attends_by_slot(config: Any) -> bool:
+    """Whether attention looks at how many slots lie between two tokens (sliding or local windows), stale or not."""
+    config = config.get_text_config(decoder=True)
+    layers = [*(getattr(config, "layer_types", None) or []), *(getattr(config, "attention_layers", None) or [])]
+    return getattr(config, "sliding_window", None) is not None or any(kind != "full_attention" for kind in layers)

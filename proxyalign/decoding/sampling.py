@@ -1,0 +1,92 @@
+"""From logits to laws, and from laws and uniform numbers to tokens; one stream of uniform numbers per sequence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.cache import IntArray
+from proxyalign.deferral import policy
+from proxyalign.deferral.rules import Rule, Truncated
+
+_LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
+
+
+@dataclass(frozen=True)
+class Law:
+    """A model's next-token law at some positions, twice: `own` (temperature 1) is what rules read, `drawn` is tempered.
+
+    Both (..., V), float32, or float64 for float64 models. At temperature 0 `drawn` puts all mass on the first argmax.
+    """
+
+    own: Tensor
+    drawn: Tensor
+
+
+def law(logits: Tensor, temperature: float) -> Law:
+    """logits (..., V) -> the law at temperature 1 and the one at `temperature`."""
+    own = logits.softmax(-1)
+    if temperature == 1.0:
+        return Law(own, own)
+    if temperature == 0.0:
+        return Law(own, torch.zeros_like(own).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0))
+    # Subtract the maximum first: a tiny temperature then gives 0 and -inf, not inf - inf.
+    return Law(own, ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1))
+
+
+def first_draw(rule: Rule, p: Law, q: Law | None) -> tuple[Tensor, Tensor | None]:
+    """The law of the token y that is tried first, and which y are then redrawn from the proxy: (..., V), bool or None.
+
+    For a deferral rule y comes from the base's tempered law; for a truncation from its kept part, and nothing is
+    redrawn. None says that nothing is, whatever y.
+    """
+    if isinstance(rule, Truncated):
+        return policy.restrict(p.drawn, rule.keep(p.own)), None
+    if rule.constant is False:
+        return p.drawn, None
+    return p.drawn, rule.defer(p.own, None if q is None else q.own)
+
+
+def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
+    """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
+
+    Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is.
+    """
+    sums = weights.cumsum(-1, dtype=torch.float64)
+    at = uniforms.unsqueeze(-1) * sums[..., -1:]
+    return torch.searchsorted(sums, at, right=True).squeeze(-1)
+
+
+class Uniforms:
+    """Uniform numbers in [0, 1) for a batch of sequences, each from a generator of its own.
+
+    A sequence's numbers depend on its key alone, (seed, prompt index, sample index), and all sequences of a batch use
+    equally many of them at each step, so that neither neighbours nor batch size can change a sample. The generators
+    are NumPy's: torch's on the CPU keeps 32 bits of a seed, few enough for two of 10^5 sequences to share a stream.
+    """
+
+    def __init__(self, keys: Sequence[tuple[int, int, int]], per_step: int, device: torch.device) -> None:
+        seeds = [np.random.SeedSequence(seed, spawn_key=(prompt, sample)) for seed, prompt, sample in keys]
+        self._generators = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        self._per_step = per_step
+        self._device = device
+        self._block = torch.empty(len(keys), 0, dtype=torch.float64)
+        self._used = 0
+
+    def take(self) -> Tensor:
+        """The next `per_step` numbers of every sequence: float64 (B, per_step)."""
+        if self._used == self._block.shape[1]:
+            n = 16 * self._per_step  # drawn ahead, since a call to a generator costs more than its numbers
+            fresh = np.stack([generator.random(n) for generator in self._generators])
+            self._block = torch.from_numpy(fresh).clamp_(max=_LARGEST).to(self._device)
+            self._used = 0
+        start = self._used
+        self._used += self._per_step
+        return self._block[:, start : self._used]
+
+    def keep(self, rows: IntArray) -> None:
+        """Go on with these rows (n,) of the batch alone."""
+        self._generators = [self._generators[row] for row in rows]
+        self._block = self._block[torch.from_numpy(rows).to(self._device)]

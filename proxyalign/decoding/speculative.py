@@ -1,0 +1,185 @@
+"""A window of drafts a cycle: the proxy drafts, the base verifies all of them in one pass, and the law stays the same.
+
+Words: a draft is a token drawn from the proxy. It is *tested* against pi, and *accepted*, or replaced by a token from
+the *residual* (statement 10). After a window accepted whole comes the *bonus* (statement 11): y is drawn from the
+base's last row and emitted, unless it is deferred; then the next window's first draft is *owed*: emitted untested.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.cache import IntArray, Reader
+from proxyalign.decoding.job import Job
+from proxyalign.decoding.sampling import Law, draw, first_draw, law
+from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Trace
+from proxyalign.deferral import policy
+from proxyalign.deferral.rules import Rule
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def decode(job: Job) -> tuple[list[Trace], Counts]:
+    """Decode one batch: draft, verify, test, emit, and roll back what was rejected, until all sequences have ended."""
+    base, proxy, record, counts = job.base_reader(), job.proxy_reader(), job.record(), Counts()
+    uniforms = job.uniforms(2 * job.window + 1)  # a cycle draws and tests each draft, and draws the token after them
+    owed = np.zeros(len(record.active), dtype=bool)
+    known: Tensor | None = None  # (B, 1, V) base logits after all that is emitted, for the rows where it has read that
+    is_known = owed
+    while True:
+        u = uniforms.take()  # (B, 2 window + 1)
+        n_drafts = min(job.window, int(record.remaining.max()))
+        drafts, q = _draft(proxy, n_drafts, u, job.temperature)
+        logits = _verify(base, drafts, known, is_known)
+        p = law(logits, job.temperature)
+        cycle = _test(job.rule, p, q, drafts, owed, u)
+        laws = p.own.cpu().numpy() if job.distributions else None
+        n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
+        cycle.count(counts, owed, n_emitted)
+        if not goes_on.any():
+            break
+        if not goes_on.all():
+            rows = goes_on.nonzero()[0]
+            for part in (base, proxy, uniforms, cycle):
+                part.keep(rows)
+            logits, drafts = logits[rows], drafts[rows]
+        _roll_back(base, proxy, drafts, cycle)
+        known, is_known, owed = logits[:, -1:], cycle.is_open, cycle.is_owed
+    counts.n_base_passes, counts.n_proxy_passes = base.n_passes, proxy.n_passes
+    return record.traces(job.pair.tokenizer), counts
+
+
+def _draft(proxy: Reader, n_drafts: int, u: Tensor, temperature: float) -> tuple[Tensor, Law]:
+    """Draw `n_drafts` tokens from the proxy, each after the last: ids (B, g), and the laws (B, g, V) that drew them.
+
+    The last one is not read: only a window accepted whole makes that necessary.
+    """
+    drafts: list[Tensor] = []
+    laws: list[Law] = []
+    for i in range(n_drafts):
+        if i > 0:
+            proxy.push(drafts[-1].unsqueeze(-1))
+        laws.append(law(proxy.read()[:, 0], temperature))
+        drafts.append(draw(laws[-1].drawn, u[:, 2 * i]))
+    own = torch.stack([q.own for q in laws], dim=1)
+    drawn = own if laws[0].drawn is laws[0].own else torch.stack([q.drawn for q in laws], dim=1)
+    return torch.stack(drafts, dim=1), Law(own, drawn)
+
+
+def _verify(base: Reader, drafts: Tensor, known: Tensor | None, is_known: BoolArray) -> Tensor:
+    """The base's logits (B, g + 1, V) at the place of each draft and after the last one, in one forward pass."""
+    base.push(drafts)
+    logits = base.read(drafts.shape[1] + 1)
+    if known is None or not is_known.any():
+        return logits
+    if is_known.all():  # nothing but the drafts was read: the first one's place was known
+        return torch.cat([known, logits], dim=1)
+    rows = is_known.nonzero()[0]
+    logits[rows, 0] = known[rows, 0]
+    return logits
+
+
+@dataclass
+class _Cycle:
+    """What became of a window, for each row (B,), on the host.
+
+    n_passed: drafts accepted before the first rejection, an owed one included. rejected: whether there was one.
+    is_open: the window was accepted whole and nothing follows it yet. is_owed: since the bonus was deferred.
+    tokens, source, p_y, mass: (B, g + 1), the accepted drafts and the token after them, if any; then no meaning.
+    """
+
+    n_passed: IntArray
+    rejected: BoolArray
+    is_open: BoolArray
+    is_owed: BoolArray
+    tokens: IntArray
+    source: npt.NDArray[np.uint8]
+    p_y: npt.NDArray[np.floating]
+    mass: npt.NDArray[np.floating]
+
+    @property
+    def n_new(self) -> IntArray:
+        """How many tokens the cycle emits, before the text's end and the limit cut it (B,)."""
+        return self.n_passed + ~self.is_open
+
+    def count(self, counts: Counts, was_owed: BoolArray, n_emitted: IntArray) -> None:
+        """Count drafts that were tested, up to the last token emitted; an owed draft is not tested, nor accepted."""
+        accepted = np.minimum(self.n_passed, n_emitted) - was_owed
+        counts.n_cycles += len(n_emitted)
+        counts.n_accepted += int(accepted.sum())
+        counts.n_tested += int((accepted + (self.rejected & (n_emitted > self.n_passed))).sum())
+
+    def keep(self, rows: IntArray) -> None:
+        """Go on with these rows (n,) of the batch alone."""
+        for name, values in vars(self).items():
+            setattr(self, name, values[rows])
+
+
+def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor) -> _Cycle:
+    """Test the drafts (B, g) in turn, and draw the token after the accepted ones: from the residual, or as a bonus.
+
+    p: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. owed: rows whose first draft is emitted untested.
+    u: (B, 2 window + 1). Rules that read q have no bonus, since the row after the window has none.
+    """
+    n_drafts, has_bonus = drafts.shape[1], rule.needs == "p"
+    read = p if has_bonus else Law(p.own[:, :-1], p.drawn[:, :-1])
+    first, deferred = first_draw(rule, read, None if has_bonus else q)
+    pi = first[:, :n_drafts]
+    if deferred is not None:
+        pi = policy.cascade(pi, q.drawn, deferred[:, :n_drafts])
+    at = drafts.unsqueeze(-1)
+    pi_x, q_x = pi.gather(-1, at).squeeze(-1), q.drawn.gather(-1, at).squeeze(-1)
+    passed = (u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x).cpu().numpy()  # r < pi / q, and never where pi = 0
+    passed[:, 0] |= owed
+    n_passed = np.where(passed.all(1), n_drafts, passed.argmin(1))
+    rejected = n_passed < n_drafts
+
+    rows = np.arange(len(n_passed))
+    place = np.minimum(n_passed, n_drafts - 1)
+    weights = policy.residual(pi[rows, place], q.drawn[rows, place])
+    if has_bonus and not rejected.all():
+        weights = weights.where(torch.from_numpy(rejected).to(weights.device).unsqueeze(-1), first[:, n_drafts])
+    final = draw(weights, u[:, -1])  # (B,)
+    is_owed = np.zeros_like(rejected)
+    if has_bonus and deferred is not None:
+        is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final.unsqueeze(-1)).squeeze(-1).cpu().numpy()
+
+    tokens = torch.cat([drafts, final.unsqueeze(-1)], dim=1)
+    tokens[rows, n_passed] = final
+    source = np.full(tokens.shape, DRAFT, dtype=np.uint8)
+    source[owed, 0] = PROXY
+    source[rows, n_passed] = np.where(rejected, RESIDUAL, BASE)
+    mass = np.zeros(tokens.shape)
+    if deferred is not None:
+        mass[:, : deferred.shape[1]] = policy.deferral_mass(read.own, deferred).cpu().numpy()
+    return _Cycle(
+        n_passed=n_passed,
+        rejected=rejected,
+        is_open=is_owed if has_bonus else ~rejected,
+        is_owed=is_owed,
+        tokens=tokens.cpu().numpy(),
+        source=source,
+        p_y=p.own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).cpu().numpy(),
+        mass=mass,
+    )
+
+
+def _roll_back(base: Reader, proxy: Reader, drafts: Tensor, cycle: _Cycle) -> None:
+    """Make both models forget the drafts after the accepted ones, and push the tokens that each has yet to read.
+
+    The proxy has not read the last draft, so it rewinds one less, and reads that draft where the window was accepted
+    whole. An open row has no token after its window.
+    """
+    n_drafts = drafts.shape[1]
+    base.forget(n_drafts - cycle.n_passed)
+    proxy.forget(np.maximum(n_drafts - 1 - cycle.n_passed, 0))
+    device = drafts.device
+    is_open = torch.from_numpy(cycle.is_open).to(device)
+    final = torch.from_numpy(cycle.tokens[np.arange(len(cycle.n_passed)), cycle.n_passed]).to(device)
+    last = drafts[:, -1]
+    base.push(final.unsqueeze(-1), ~is_open.unsqueeze(-1))
+    proxy.push(last.unsqueeze(-1), torch.from_numpy(~cycle.rejected & ~cycle.is_open).to(device).unsqueeze(-1))
+    proxy.push(last.where(is_open, final).unsqueeze(-1))

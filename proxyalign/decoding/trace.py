@@ -1,0 +1,178 @@
+"""What decoding leaves behind: for each token who wrote it and how the base saw it, for a run its counts and speed."""
+
+import html
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Who wrote a token. In speculative decoding "base" and "proxy" are the free bonus (statement 11): a token that the base
+# drew after a window accepted whole, or, where that one was deferred, the proxy's, which is emitted without a test.
+SOURCES = ("base", "proxy", "draft", "residual")
+BASE, PROXY, DRAFT, RESIDUAL = range(4)
+
+_COLOURS = {"base": "#ffffff", "proxy": "#f9c784", "draft": "#c9e4ca", "residual": "#b8c0ff"}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One answer, token by token; arrays of length n, the number of tokens.
+
+    token_ids: int64. source: who wrote each, one of `SOURCES`. p_y: the base's probability of the token. deferral_mass:
+    D = sum_y d_y p_y at its position. Both at temperature 1; p_y is NaN where the rule always defers, since the base
+    then never runs. distributions: the base's laws (n, V), float32, where they were asked for.
+    """
+
+    token_ids: npt.NDArray[np.int64]
+    source: npt.NDArray[np.str_]
+    p_y: npt.NDArray[np.float64]
+    deferral_mass: npt.NDArray[np.float64]
+    distributions: npt.NDArray[np.float32] | None = None
+    tokenizer: Any = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    def _repr_html_(self) -> str:
+        """The text in a notebook, coloured by who wrote each token; the tooltip tells p_y and D."""
+        legend = " ".join(_mark(f" {name} ", name, name) for name in SOURCES)
+        words = [
+            _mark(self.tokenizer.decode([token]), source, f"{source}: id {token}, p_y {p:.3g}, D {mass:.3g}")
+            for token, source, p, mass in zip(self.token_ids, self.source, self.p_y, self.deferral_mass, strict=True)
+        ]
+        return f"<div style='line-height:1.8'><small>{legend}</small><br>{''.join(words)}</div>"
+
+
+def _mark(text: str, source: str, tooltip: str) -> str:
+    style = f"background:{_COLOURS[source]};color:#111;border-bottom:1px solid #999;white-space:pre-wrap"
+    shown = html.escape(text).replace("\n", "↵<br>")
+    return f"<span style='{style}' title='{html.escape(tooltip, quote=True)}'>{shown}</span>"
+
+
+@dataclass
+class Counts:
+    """What a run did, summed over sequences (cycles, drafts) or over batches (forward passes)."""
+
+    n_cycles: int = 0
+    n_tested: int = 0
+    n_accepted: int = 0
+    n_base_passes: int = 0
+    n_proxy_passes: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another batch's counts."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A run in numbers.
+
+    n_tokens: tokens emitted. seconds: wall-clock time of decoding, with `tokens_per_second`. deferral_rate: mean
+    deferral mass D of an emitted token (at temperature 1). n_base_passes, n_proxy_passes: forward passes.
+    n_cycles: windows drafted and verified, summed over sequences; n_tested: drafts that were tested; acceptance_rate:
+    the share of these that passed; mean_accepted_length: drafts accepted per cycle. Where nothing was drafted the
+    counts are 0 and the two rates None.
+    """
+
+    n_tokens: int
+    seconds: float
+    tokens_per_second: float
+    deferral_rate: float
+    acceptance_rate: float | None
+    mean_accepted_length: float | None
+    n_cycles: int
+    n_tested: int
+    n_accepted: int
+    n_base_passes: int
+    n_proxy_passes: int
+
+
+def stats(traces: list[Trace], counts: Counts, seconds: float) -> Stats:
+    """Sum up the traces of all sequences; a run has at least one token."""
+    n_tokens = sum(len(trace) for trace in traces)
+    mass = sum(float(trace.deferral_mass.sum()) for trace in traces)
+    return Stats(
+        n_tokens=n_tokens,
+        seconds=seconds,
+        tokens_per_second=n_tokens / seconds,
+        deferral_rate=mass / n_tokens,
+        acceptance_rate=counts.n_accepted / counts.n_tested if counts.n_tested else None,
+        mean_accepted_length=counts.n_accepted / counts.n_cycles if counts.n_cycles else None,
+        **vars(counts),
+    )
+
+
+class Record:
+    """The tokens of a batch as they are emitted; knows which sequences go on, and nothing of how tokens are chosen.
+
+    active: (B,) indices of the sequences that go on, in the order of every array passed to `emit`.
+    """
+
+    def __init__(self, n_rows: int, max_new_tokens: int, ends: npt.NDArray[np.bool_], distributions: bool) -> None:
+        self.active = np.arange(n_rows)
+        self._limit = max_new_tokens
+        self._ends = ends  # (V,): whether a token ends the text
+        self._n = np.zeros(n_rows, dtype=np.int64)
+        self._tokens = np.zeros((n_rows, max_new_tokens), dtype=np.int64)
+        self._source = np.zeros((n_rows, max_new_tokens), dtype=np.uint8)
+        self._p_y = np.zeros((n_rows, max_new_tokens))
+        self._mass = np.zeros((n_rows, max_new_tokens))
+        self._laws: list[list[npt.NDArray[np.float32]]] | None = [[] for _ in range(n_rows)] if distributions else None
+
+    @property
+    def remaining(self) -> npt.NDArray[np.int64]:
+        """How many more tokens each active sequence may get (B,)."""
+        left: npt.NDArray[np.int64] = self._limit - self._n[self.active]
+        return left
+
+    def emit(
+        self,
+        counts: npt.NDArray[np.int64],
+        tokens: npt.NDArray[np.int64],
+        source: npt.NDArray[np.uint8],
+        p_y: npt.NDArray[np.floating],
+        mass: npt.NDArray[np.floating],
+        laws: npt.NDArray[np.floating] | None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Write the first `counts` (B,) of the tokens (B, k), up to an end of text and to the limit.
+
+        source, p_y, mass (B, k) and laws (B, k, V) go with the tokens. Returns how many were written (B,) and which
+        sequences go on (B,) bool; `active` is cut to these.
+        """
+        counts = np.minimum(counts, self.remaining)
+        offsets = np.arange(tokens.shape[1])
+        ends = self._ends[tokens] & (offsets < counts[:, None])
+        ended = ends.any(1)
+        if ended.any():
+            counts = np.where(ended, ends.argmax(1) + 1, counts)
+        row, offset = np.nonzero(offsets < counts[:, None])
+        at = (self.active[row], self._n[self.active[row]] + offset)
+        self._tokens[at] = tokens[row, offset]
+        self._source[at] = source[row, offset]
+        self._p_y[at] = p_y[row, offset]
+        self._mass[at] = mass[row, offset]
+        if self._laws is not None and laws is not None:
+            for i, sequence in enumerate(self.active):
+                self._laws[sequence].append(laws[i, : counts[i]].astype(np.float32))
+        self._n[self.active] += counts
+        goes_on = ~ended & (self._n[self.active] < self._limit)
+        self.active = self.active[goes_on]
+        return counts, goes_on
+
+    def traces(self, tokenizer: Any) -> list[Trace]:
+        """One trace a sequence, in the order of the batch."""
+        names = np.array(SOURCES)
+        return [
+            Trace(
+                token_ids=self._tokens[row, :n].copy(),
+                source=names[self._source[row, :n]],
+                p_y=self._p_y[row, :n].copy(),
+                deferral_mass=self._mass[row, :n].copy(),
+                distributions=None if self._laws is None else np.concatenate(self._laws[row]),
+                tokenizer=tokenizer,
+            )
+            for row, n in enumerate(self._n)
+        ]

@@ -1,0 +1,41 @@
+"""What a deferral set makes of two next-token laws: the cascade, its acceptance probability and its residual.
+
+Throughout, `p` is the base's law, `q` the proxy's and `pi` the cascade's: floats (..., V) whose rows sum to 1.
+`deferred` is bool (..., V): True where the base's token is thrown away and redrawn from the proxy. Nothing here
+checks its arguments, since the decoder calls it at every step.
+"""
+
+from torch import Tensor
+
+
+def deferral_mass(p: Tensor, deferred: Tensor) -> Tensor:
+    """D (...): the probability that a token drawn from `p` is thrown away, sum_y d_y p_y."""
+    return (p * deferred).sum(-1)
+
+
+def cascade(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
+    """pi (..., V): the law of drawing y from `p`, and anew from `q` where y is deferred: (1 - d_y) p_y + D q_y."""
+    thrown = p * deferred
+    return (p - thrown) + thrown.sum(-1, keepdim=True) * q
+
+
+def acceptance(pi: Tensor, q: Tensor) -> Tensor:
+    """A (...): the probability that a draft from `q` passes the test against `pi`, sum min(pi, q) (statement 9)."""
+    return pi.minimum(q).sum(-1)
+
+
+def residual(pi: Tensor, q: Tensor) -> Tensor:
+    """The law (..., V) that replaces a rejected draft: max(0, pi - q), normalised (statement 10).
+
+    Where `pi` nowhere exceeds `q`, as when the two are equal, no draft is ever rejected but by rounding, and the
+    residual is `pi` itself.
+    """
+    excess = (pi - q).clamp_min(0)
+    total = excess.sum(-1, keepdim=True)
+    return (excess / total).where(total > 0, pi)
+
+
+def restrict(p: Tensor, kept: Tensor) -> Tensor:
+    """`p` on the tokens where `kept` is True, normalised (..., V); every row must keep some mass."""
+    left = p * kept
+    return left / left.sum(-1, keepdim=True)

@@ -1,0 +1,188 @@
+"""A base model and its proxy over one vocabulary: how they are loaded, and what they must have in common."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proxyalign.errors import InputError
+
+PAIRS = ("lab",)  # the pairs that ship with the package
+_KNOWN_LAYERS = {"full_attention", "sliding_attention"}  # whose cache can be taken back token by token
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPair:
+    """A base and a proxy (transformers causal language models) that share a tokenizer.
+
+    reference: the proxy before alignment, for targets that read it. The models are put in evaluation mode.
+
+    Raises InputError where a model keeps a recurrent state, which no decoder can take back, or where the models'
+    vocabularies differ in size and one of them does not reach all of the tokenizer's tokens.
+    """
+
+    base: Any
+    proxy: Any
+    tokenizer: Any
+    reference: Any = None
+    vocab_size: int = field(init=False)  # ids that every model and the tokenizer share; padding columns are cut off
+
+    def __post_init__(self) -> None:
+        for role, model in self._models():
+            _check_cacheable(role, model)
+            model.eval()
+        widths = {role: _width(model) for role, model in self._models()}
+        n_tokens = max(self.tokenizer.get_vocab().values()) + 1
+        if len(set(widths.values())) > 1 and min(widths.values()) < n_tokens:
+            sizes = ", ".join(f"{role} {width}" for role, width in widths.items())
+            raise InputError(
+                f"ModelPair: the models must share the tokenizer's {n_tokens} tokens, got vocabularies of {sizes}; "
+                "take a base and a proxy of one model family"
+            )
+        object.__setattr__(self, "vocab_size", min(n_tokens, *widths.values()))
+
+    def _models(self) -> list[tuple[str, Any]]:
+        named = [("base", self.base), ("proxy", self.proxy), ("reference", self.reference)]
+        return [(role, model) for role, model in named if model is not None]
+
+    @cached_property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """The ids that end a text: those of the models' generation settings and of the tokenizer, in rising order."""
+        ids: set[int] = set()
+        for _, model in self._models():
+            ids.update(_id_list(getattr(model.generation_config, "eos_token_id", None)))
+        ids.update(_id_list(self.tokenizer.eos_token_id))
+        return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the base's input goes."""
+        return torch.device(self.base.device)
+
+    @cached_property
+    def context_length(self) -> int | None:
+        """The most tokens, prompt and answer together, that both models can read; None where neither says."""
+        lengths = [getattr(_text_config(model), "max_position_embeddings", None) for _, model in self._models()]
+        return min((length for length in lengths if length is not None), default=None)
+
+
+def load_pair(
+    name: str | None = None,
+    *,
+    base: str | Path | None = None,
+    proxy: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "auto",
+    offline: bool = False,
+) -> ModelPair:
+    """Load a pair by `name` ("lab" ships with the package), or from `base` and `proxy`: hub names or folders.
+
+    device: where both models go. dtype: "auto" is float32 on a CPU and each checkpoint's own elsewhere.
+    offline: use what is on this machine and ask no hub.
+
+    Raises InputError for an unknown name, a checkpoint that cannot be read, and two vocabularies that differ; the
+    message then shows the first tokens that do.
+    """
+    base_source, proxy_source = _sources(name, base, proxy)
+    kind = _dtype(dtype, torch.device(device))
+    tokenizers = [_load("AutoTokenizer", source, offline) for source in (base_source, proxy_source)]
+    _check_same_vocabulary(*tokenizers)
+    models = [
+        _load("AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
+        for source in (base_source, proxy_source)
+    ]
+    return ModelPair(base=models[0], proxy=models[1], tokenizer=tokenizers[0])
+
+
+def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None) -> tuple[str, str]:
+    """Where the two checkpoints are, from a pair's name or from two sources, one or the other."""
+    if name is not None and (base is not None or proxy is not None):
+        raise InputError(f"load_pair: name or base and proxy must be given, not both, got name {name!r}; drop one")
+    if name is None:
+        if base is None or proxy is None:
+            missing = "base" if base is None else "proxy"
+            raise InputError(
+                f"load_pair: base and proxy must both be given, got no {missing}; pass a hub name or a folder for it"
+            )
+        return str(base), str(proxy)
+    if name not in PAIRS:
+        raise InputError(
+            f"load_pair: name must be one of {', '.join(PAIRS)}, got {name!r}; "
+            "for other models pass base and proxy, hub names or folders"
+        )
+    weights = resources.files("proxyalign.models") / name / "weights"
+    return str(weights / "base"), str(weights / "proxy")
+
+
+def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if dtype not in _DTYPES:
+        raise InputError(f"load_pair: dtype must be auto, {', '.join(_DTYPES)}, got {dtype!r}; choose one of these")
+    return _DTYPES[dtype]
+
+
+def _load(kind: str, source: str, offline: bool, **options: Any) -> Any:
+    """`transformers.<kind>.from_pretrained(source)`, its many ways of not finding something told in one sentence."""
+    import transformers
+
+    is_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    if is_path and not Path(source).is_dir():
+        raise InputError(f"load_pair: {source!r} is not a folder; pass the folder of a checkpoint or a hub name")
+    try:
+        return getattr(transformers, kind).from_pretrained(source, local_files_only=offline, **options)
+    except (OSError, ValueError, KeyError) as error:
+        where = "on this machine (offline: no hub was asked)" if offline else "here or on the hub"
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"load_pair: {source!r} holds no checkpoint that can be read {where}; check the name, or pass a folder "
+            f"with config.json, weights and tokenizer (transformers says: {first_line})"
+        ) from error
+
+
+def _check_same_vocabulary(base: Any, proxy: Any) -> None:
+    """Raise InputError unless both tokenizers give every id the same string."""
+    of_base = {i: token for token, i in base.get_vocab().items()}
+    of_proxy = {i: token for token, i in proxy.get_vocab().items()}
+    if of_base == of_proxy:
+        return
+    differing = [i for i in sorted(of_base.keys() | of_proxy.keys()) if of_base.get(i) != of_proxy.get(i)]
+    shown = ", ".join(f"id {i}: base {of_base.get(i)!r}, proxy {of_proxy.get(i)!r}" for i in differing[:3])
+    raise InputError(
+        f"load_pair: base and proxy must share one vocabulary, got {len(differing)} ids that differ ({shown}); "
+        "take a base and a proxy of one model family"
+    )
+
+
+def _check_cacheable(role: str, model: Any) -> None:
+    """Raise InputError for a model whose cache holds more than keys and values, and so cannot be taken back."""
+    config = _text_config(model)
+    layers = set(getattr(config, "layer_types", None) or []) - _KNOWN_LAYERS
+    if getattr(model, "_is_stateful", False) or layers or getattr(model.config, "is_encoder_decoder", False):
+        what = ", ".join(sorted(layers)) or model.config.model_type
+        raise InputError(
+            f"ModelPair: {role} must be a decoder of full or sliding attention, whose cache can be cut back, "
+            f"got {what}; choose a model without recurrent, convolutional or encoder states"
+        )
+
+
+def _text_config(model: Any) -> Any:
+    return model.config.get_text_config(decoder=True)
+
+
+def _width(model: Any) -> int:
+    """How many logits the model gives at each position."""
+    head = model.get_output_embeddings()
+    return int(_text_config(model).vocab_size if head is None else head.weight.shape[0])
+
+
+def _id_list(ids: int | list[int] | None) -> list[int]:
+    if ids is None:
+        return []
+    return [ids] if isinstance(ids, int) else list(ids)
