@@ -16,9 +16,10 @@ SETTINGS, RECORDS = "settings.json", "records.jsonl"
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write `value` to `path` whole or not at all: a reader never sees half a file, whenever the writer is killed."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -45,8 +46,12 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
     It can where it does not exist yet, is empty, or has a `settings.json` that agrees in every entry that both have.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"evaluation: the results folder must be a folder, got the file {str(folder)!r}; pass another")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(
+            f"evaluation: the results folder must be one that can be written to, got {str(folder)!r}, "
+            f"where {str(nearest)!r} is a file or closed to writing; pass another"
+        )
     found = read_settings(folder)
     if found is None:
         if folder.exists() and any(folder.iterdir()):

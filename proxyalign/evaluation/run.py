@@ -65,6 +65,7 @@ def run_grid(
     """
     out = Path(out)
     questions = prepare(grid, out, data=data, batch_size=batch_size)
+    _check_lengths(pair, questions, max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
     rows = []
@@ -115,13 +116,17 @@ def run(
         )
     rule = rules.make(settings.rule, **settings.parameters)
     task, questions = tasks.get(settings.task), _questions(settings, data)
+    _check_lengths(pair, questions, settings.max_new_tokens)
     folder = Path(out) / settings.slug
     claim_folder(
         folder, {**settings.as_dict(), "questions": questions_digest(questions), "models": models_digest(pair)}
     )
+    drafts = settings.mode == "speculative" and rule.constant is not True  # the proxy alone has nothing to verify
     constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
     with RecordFile(folder / RECORDS) as file:
-        sample = _row_sample(settings, folder, resumed=bool(file.records))
+        sample = None
+        if settings.rows and rule.constant is not True:  # a rule that always defers visits no base distribution
+            sample = _row_sample(settings, folder, resumed=bool(file.records))
         while (first := len(file.records)) < len(questions):
             batch = questions[first : first + batch_size]
             if progress:
@@ -142,11 +147,12 @@ def run(
             )
             if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
                 for index, trace in enumerate(replies.traces, start=first):
-                    sample.offer(index, trace.distributions)
+                    if trace.distributions is not None:
+                        sample.offer(index, trace.distributions)
                 sample.save()
             per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
             for question, text, trace in zip(batch, replies.texts, replies.traces, strict=True):
-                answer = _record(task, question, len(file.records), text, trace)
+                answer = _record(task, question, len(file.records), text, trace, drafts)
                 file.append({**answer, "seconds": per_token * answer["n_tokens"], **constants})
         if progress:
             progress(settings, len(questions), len(questions))
@@ -164,6 +170,21 @@ def _questions(settings: Settings, data: str | Path | None) -> list[Question]:
     return task.questions(split=settings.split, data=data, limit=settings.limit)
 
 
+def _check_lengths(pair: "ModelPair", questions: Sequence[Question], max_new_tokens: int) -> None:
+    """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded."""
+    if pair.context_length is None:
+        return
+    for question in questions:
+        for text in {question.prompt, question.proxy_prompt or question.prompt}:
+            n_tokens = len(pair.tokenizer(text)["input_ids"])
+            if n_tokens + max_new_tokens > pair.context_length:
+                raise InputError(
+                    f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
+                    f"got {n_tokens} + {max_new_tokens} for question {question.id}; "
+                    "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
+                )
+
+
 def _merged(grid: Sequence[Settings], questions: Sequence[Question]) -> dict[str, Any]:
     """What the settings of a grid say, one value where they agree and a list of each run's where they do not."""
     merged: dict[str, Any] = {}
@@ -173,10 +194,8 @@ def _merged(grid: Sequence[Settings], questions: Sequence[Question]) -> dict[str
     return {**merged, "questions": questions_digest(questions)}
 
 
-def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample | None:
+def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample:
     """The sample of visited rows that the settings ask for, with what an earlier run kept."""
-    if settings.rows == 0:
-        return None
     if resumed and not (folder / ROWS).exists():
         raise InputError(
             f"evaluation: {folder / ROWS} must be there beside the records that it belongs to, got none; "
@@ -192,9 +211,10 @@ def _proxy_prompts(batch: Sequence[Question]) -> list[str] | None:
     return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in batch]
 
 
-def _record(task: Task, question: Question, index: int, text: str, trace: "Trace") -> dict[str, Any]:
+def _record(task: Task, question: Question, index: int, text: str, trace: "Trace", drafts: bool) -> dict[str, Any]:
     """What one reply is worth and what it took, as JSON values."""
     score = task.score(question, text)
+    n_tested, n_accepted, n_cycles = _drafting(trace.source.tolist()) if drafts else (0, 0, 0)
     return {
         "index": index,
         "id": question.id,
@@ -206,7 +226,18 @@ def _record(task: Task, question: Question, index: int, text: str, trace: "Trace
         "strict": score.strict,
         "n_tokens": len(trace.token_ids),
         "deferral_mass": float(trace.deferral_mass.sum()),
-        "n_tested": trace.n_tested,
-        "n_accepted": trace.n_accepted,
-        "n_cycles": trace.n_cycles,
+        "n_tested": n_tested,
+        "n_accepted": n_accepted,
+        "n_cycles": n_cycles,
     }
+
+
+def _drafting(sources: Sequence[str]) -> tuple[int, int, int]:
+    """Drafts tested, drafts accepted and cycles of a speculative reply, read off who wrote its tokens.
+
+    An emitted "draft" was tested and accepted, and a "residual" stands where a test failed. A cycle ends in a residual,
+    in a bonus of the "base", ahead of an owed draft, which is the "proxy"'s, or where the reply ends within a window.
+    """
+    n_accepted, n_rejected = sources.count("draft"), sources.count("residual")
+    cut_short = sources[-1:] in (["draft"], ["proxy"])
+    return n_accepted + n_rejected, n_accepted, n_rejected + sources.count("base") + sources.count("proxy") + cut_short

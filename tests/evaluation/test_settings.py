@@ -1,0 +1,62 @@
+"""Settings refuse what no run can have, and tell runs apart."""
+
+import dataclasses
+import math
+
+import pytest
+
+from proxyalign import tasks
+from proxyalign.errors import InputError
+from proxyalign.evaluation.settings import differences, questions_digest
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mode", "fast"),
+        ("temperature", -0.1),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("window", 0),
+        ("max_new_tokens", 0),
+        ("seed", -1),
+        ("rows", -1),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused_by_name(settings, name, value):
+    """Fails when a check lets NaN through, or the sentence leaves out the name, the value or the remedy."""
+    with pytest.raises(InputError, match=f"{name} must be .*, got {value!r}; pass"):
+        dataclasses.replace(settings, **{name: value})
+
+
+def test_runs_that_one_folder_may_hold_have_different_names(settings):
+    """Fails when two runs of a study would claim one folder."""
+    changes = [
+        {},
+        {"parameters": {"alpha": 0.40000001}},
+        {"rule": "nudging"},
+        {"mode": "speculative"},
+        {"mode": "speculative", "window": 3},
+        {"temperature": 0.0},
+        {"seed": 1},
+        {"task": "gsm8k"},
+    ]
+    slugs = [dataclasses.replace(settings, **change).slug for change in changes]
+    assert len(set(slugs)) == len(changes)
+    assert slugs[0] == "gsm8k-0shot_dual-alpha0.4_autoregressive_t1.0_seed0"
+
+
+def test_differences_are_told_by_name_and_cut_short():
+    """Fails when a long list hides the rest of the message, or a missing entry is taken for an equal one."""
+    assert differences({"a": 1, "b": 2}, {"a": 1, "b": 2}) == ""
+    assert differences({"a": 1}, {"b": "x"}) == 'a 1 there and null here, b null there and "x" here'
+    assert len(differences({"a": list(range(99))}, {"a": 0})) < 100
+
+
+def test_the_digest_of_questions_sees_every_part_and_the_order(data):
+    """Fails when a changed prompt or reference would pass for the old data."""
+    questions = tasks.get("gsm8k-0shot").questions(data=data)
+    parts = ("id", "prompt", "proxy_prompt", "reference")
+    changed = [dataclasses.replace(questions[0], **{name: "x"}) for name in parts]
+    digests = [questions_digest([first, *questions[1:]]) for first in [questions[0], *changed]]
+    assert len({*digests, questions_digest(questions[::-1]), questions_digest(questions[:-1])}) == 7
