@@ -24,9 +24,8 @@ def without_time(records):
 def test_a_run_records_each_question_once_and_summarises_them(tmp_path, decoder, pair, settings, data):
     """Fails when a question is skipped, asked twice or recorded in another place."""
     done = []
-    summary = run(
-        pair, settings, tmp_path / "out", data=data, batch_size=4, progress=lambda *told: done.append(told[1:])
-    )
+    out, tell = tmp_path / "out", lambda _, *counts: done.append(counts)
+    summary = run(pair, settings, out, data=data, batch_size=4, progress=tell)
     records = read_records(out / settings.slug / "records.jsonl")
     assert decoder.asked == [(0, 4), (4, 4), (8, 2)]
     assert [record["id"] for record in records] == [f"test-{n}" for n in range(1, 11)]
