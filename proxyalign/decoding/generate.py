@@ -145,7 +145,7 @@ def _token_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
     all_ids = []
     for i, prompt in enumerate(prompts):
         is_text = isinstance(prompt, str)
-        ids = pair.tokenizer(prompt)["input_ids"] if is_text and prompt else [] if is_text else list(prompt)
+        ids = list(prompt) if not is_text else pair.tokenizer(prompt)["input_ids"] if prompt.strip() else []
         if not ids:
             raise InputError(f"generate: {argument}[{i}] must hold at least one token, got {prompt!r}; write a prompt")
         unknown = [token for token in ids if not isinstance(token, int) or not 0 <= token < pair.vocab_size]

@@ -79,7 +79,9 @@ def load_pair(
     dtype: str | torch.dtype = "auto",
     offline: bool = False,
 ) -> ModelPair:
-    """Load a pair by `name` ("lab" ships with the package), or from `base` and `proxy`: hub names or folders.
+    """Load a pair by `name`, or from `base` and `proxy`: hub names or folders.
+
+    name: "lab", which ships with the package, or a folder with base/ and proxy/ in it, as the lab's training makes it.
 
     device: where both models go. dtype: "auto" is float32 on a CPU and each checkpoint's own elsewhere.
     offline: use what is on this machine and ask no hub.
@@ -109,13 +111,13 @@ def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None
                 f"load_pair: base and proxy must both be given, got no {missing}; pass a hub name or a folder for it"
             )
         return str(base), str(proxy)
-    if name not in PAIRS:
+    folder = resources.files("proxyalign.models") / name / "weights" if name in PAIRS else Path(name)
+    if not (folder / "base").is_dir() or not (folder / "proxy").is_dir():
         raise InputError(
-            f"load_pair: name must be one of {', '.join(PAIRS)}, got {name!r}; "
+            f"load_pair: name must be {' or '.join(PAIRS)}, or a folder with base/ and proxy/ in it, got {name!r}; "
             "for other models pass base and proxy, hub names or folders"
         )
-    weights = resources.files("proxyalign.models") / name / "weights"
-    return str(weights / "base"), str(weights / "proxy")
+    return str(folder / "base"), str(folder / "proxy")
 
 
 def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:

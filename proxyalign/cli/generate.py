@@ -1,0 +1,100 @@
+"""`proxyalign generate`: answer one question from a base and its proxy under a rule."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxyalign.cli.common import notes, print_json, rule_from_options
+
+if TYPE_CHECKING:
+    from proxyalign.decoding import Stats
+
+_MOST_TOKENS = 256  # of an answer, where no other number is asked for and the context has room for it
+
+
+def generate(
+    question: Annotated[
+        str,
+        typer.Argument(
+            help="The prompt. The shipped pair reads it as its tasks put it, 'Question: QUESTION' and a line break; "
+            "other models, and a text that begins with 'Question:', are given it as it stands."
+        ),
+    ],
+    rule: Annotated[str, typer.Option(help="never, always, dual, primal, nudging, exact, truncated-dual, ...")],
+    alpha: Annotated[float | None, typer.Option(help="The rule's threshold, a probability in [0, 1].")] = None,
+    budget: Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")] = None,
+    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
+    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
+    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
+    window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
+    temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help=f"Longest answer; by default {_MOST_TOKENS}, or what the context leaves.")
+    ] = None,
+    num_return_sequences: Annotated[int, typer.Option(help="How many answers to draw.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the draws; the same seed gives the same answers.")] = 0,
+    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print texts, token ids and numbers as JSON alone.")] = False,
+) -> None:
+    """Answer QUESTION: the text on stdout, then one line of numbers on stderr.
+
+    Example: proxyalign generate --rule dual --alpha 0.4 "Mia has 12 apples and buys 5 more. How many has she now?"
+    """
+    chosen = rule_from_options(rule, alpha=alpha, budget=budget)
+
+    from transformers.utils import logging
+
+    from proxyalign.decoding import generate as decode
+    from proxyalign.models import load_pair
+
+    logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
+    name = pair if pair or base or proxy else "lab"
+    models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
+    prompt = _as_asked(question) if name == "lab" else question
+    if max_new_tokens is None:
+        room = models.context_length
+        n_prompt = len(models.tokenizer(prompt)["input_ids"])
+        max_new_tokens = _MOST_TOKENS if room is None else max(1, min(_MOST_TOKENS, room - n_prompt))
+    answer = decode(
+        models,
+        [prompt],
+        chosen,
+        mode=mode,
+        window=window,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        num_return_sequences=num_return_sequences,
+        seed=seed,
+    )
+    if json:
+        settings = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
+        stats = dataclasses.asdict(answer.stats)
+        print_json({**settings, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
+        return
+    for text in answer.texts:
+        print(text)
+    notes.print(f"{chosen}: {_in_words(answer.stats)}", markup=False)
+
+
+def _as_asked(question: str) -> str:
+    """The question as the lab's tasks put it."""
+    from proxyalign.models.lab.tuning import fact_prompt
+
+    return question if not question.strip() or question.startswith("Question:") else fact_prompt(question)
+
+
+def _in_words(stats: "Stats") -> str:
+    """The numbers of a run in one line, with units."""
+    line = (
+        f"{stats.n_tokens} tokens in {stats.seconds:.2f} s ({stats.tokens_per_second:.0f} tokens/s), "
+        f"deferral mass {stats.deferral_rate:.1%} a token"
+    )
+    if stats.acceptance_rate is not None:
+        line += (
+            f", {stats.acceptance_rate:.1%} of tested drafts accepted, "
+            f"{stats.mean_accepted_length:.2f} accepted drafts a cycle"
+        )
+    return line
