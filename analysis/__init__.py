@@ -1,0 +1,1 @@
+"""The analysis: experiments that fill results/, figures and paper numbers that are drawn from it."""

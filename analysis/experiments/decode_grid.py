@@ -1,0 +1,110 @@
+"""Decode one task under all rules of one grid, going on where a killed run stopped, and summarise every run."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.provenance import commit, sha256, versions, write_json
+from proxyalign import tasks
+from proxyalign.evaluation import Settings, run_grid
+
+PARAMETER = {
+    "dual": "alpha",
+    "truncated-dual": "alpha",
+    "nudging": "alpha",
+    "primal": "budget",
+    "truncated-primal": "budget",
+    "exact": "budget",
+}
+
+
+def expand(rules: Mapping[str, list[float]]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each rule with each value of its parameter; a rule without one comes once."""
+    for rule, values in rules.items():
+        if rule in PARAMETER:
+            yield from ((rule, {PARAMETER[rule]: value}) for value in values)
+        else:
+            yield rule, {}
+
+
+def records_folder(records: Path, grid: str, task: str, settings: str, code: str) -> Path:
+    """Where the grid's records live: another folder for other settings or other code, so that neither mixes."""
+    key = hashlib.sha256(f"{settings} {code}".encode()).hexdigest()[:12]
+    return records / f"{grid}_{task}_{key}"
+
+
+def main() -> None:
+    """Decode the grid and write its summary."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="what to decode, as JSON")
+    parser.add_argument("--code", required=True, help="fingerprint of the package")
+    parser.add_argument("--records", type=Path, required=True, help="folder of all records of this profile")
+    parser.add_argument("--out", type=Path, required=True, help="the summary; grid and task are read off its path")
+    arguments = parser.parse_args()
+    grid, task = arguments.out.parent.name, arguments.out.stem
+    wanted = json.loads(arguments.settings)
+    summary = decode(wanted, records_folder(arguments.records, grid, task, arguments.settings, arguments.code))
+    runs = [{"grid": grid, "parameter": next(iter(run["parameters"].values()), None), **run} for run in summary]
+    write_json(
+        arguments.out,
+        {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs},
+    )
+
+
+def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Run the grid into `folder` and return one dictionary a run: settings, numbers, the files and their hashes."""
+    import torch
+
+    from proxyalign.models import load_pair
+
+    torch.set_num_threads(1)
+    pair = load_pair(wanted["pair"]) if wanted["pair"] == "lab" else load_pair(**_folders(wanted["pair"]), offline=True)
+    task = tasks.get(wanted["task"])
+    common = {
+        "pair": wanted["pair"],
+        "task": task.name,
+        "task_version": task.version,
+        "max_new_tokens": task.max_new_tokens,
+        "rows": wanted["n_rows"],
+        **{name: wanted[name] for name in ("split", "limit", "mode", "window", "temperature", "seed")},
+    }
+    settings = [Settings(**common, rule=rule, parameters=parameters) for rule, parameters in expand(wanted["rules"])]
+    done = run_grid(
+        pair,
+        settings,
+        folder,
+        data=wanted.get("data"),
+        batch_size=wanted["batch_size"],
+        progress=lambda run, first, n: print(f"{run.slug}: {first} of {n} questions", file=sys.stderr, flush=True),
+    )
+    runs = []
+    for setting, run in zip(settings, done["runs"], strict=True):
+        records, rows = (folder / run["folder"] / name for name in ("records.jsonl", "rows.npz"))
+        low, high = run.pop("interval")
+        strict_low, strict_high = run.pop("strict_interval")
+        runs.append(
+            {
+                **{name: getattr(setting, name) for name in ("task", "split", "mode", "window", "temperature", "seed")},
+                **run,
+                "low": low,
+                "high": high,
+                "strict_low": strict_low,
+                "strict_high": strict_high,
+                "records": records.as_posix(),
+                "records_sha256": sha256(records),
+                "rows": rows.as_posix() if wanted["n_rows"] else None,
+            }
+        )
+    return runs
+
+
+def _folders(pair: str) -> dict[str, str]:
+    return {name: str(Path(pair) / name) for name in ("base", "proxy")}
+
+
+if __name__ == "__main__":
+    main()

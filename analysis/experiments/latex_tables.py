@@ -1,0 +1,136 @@
+"""The paper's tables as LaTeX text, one function a table; a cell without a result is a dash."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+TASKS = ("lab-facts", "lab-math")
+ORDER = ("never", "always", "truncated-dual", "truncated-primal", "dual", "primal", "exact", "nudging")
+NAMES = {
+    "never": "base alone",
+    "always": "proxy alone",
+    "truncated-dual": "base, tokens below $\\alpha$ removed, no proxy",
+    "truncated-primal": "base, nucleus of mass $1-b$, no proxy",
+    "dual": "dual ($\\alpha$)",
+    "primal": "primal ($b$)",
+    "exact": "exact ($b$)",
+    "nudging": "nudging ($\\alpha$)",
+}
+HEADER = "% Written by analysis/experiments/paper_numbers.py; do not edit.\n"
+
+
+def percent(share: float) -> str:
+    """A share as percent with one decimal, without its sign, and without a minus before zero."""
+    return f"{100 * share + 0.0:.1f}".replace("-0.0", "0.0")
+
+
+def _settings(runs: Iterable[Row]) -> list[tuple[str, float, float | None]]:
+    """The rule, temperature and parameter of each row of the table, in its order."""
+    keys = {(run["rule"], run["temperature"], run["parameter"]) for run in runs}
+    return sorted(keys, key=lambda key: (ORDER.index(key[0]), -key[1], -1 if key[2] is None else key[2]))
+
+
+def _lookup(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
+    return {(run["task"], run["rule"], run["temperature"], run["parameter"]): run for run in runs}
+
+
+def _tabular(columns: str, head: Sequence[str], lines: Sequence[str]) -> str:
+    if not lines:
+        raise LookupError("paper: a table must have at least one row, got none; run the profile that fills it")
+    body = [f"\\begin{{tabular}}{{{columns}}}\\toprule", *head, "\\midrule", *lines, "\\bottomrule\\end{tabular}", ""]
+    return HEADER + "\n".join(body)
+
+
+def _two_tasks(n_columns: int) -> str:
+    """The line above the head that names the tasks, over `n_columns` each, after the two columns of the rule."""
+    spans = [f"\\multicolumn{{{n_columns}}}{{c}}{{{task}}}" for task in TASKS]
+    rules = f"\\cmidrule(lr){{3-{n_columns + 2}}}\\cmidrule(l){{{n_columns + 3}-{2 * n_columns + 2}}}"
+    return f" & & {' & '.join(spans)} \\\\ {rules}"
+
+
+def _rows(settings: Sequence[tuple[Any, ...]], cells: Sequence[Sequence[str]]) -> list[str]:
+    """The table's lines, with a little space where a new rule begins."""
+    lines: list[str] = []
+    for place, (setting, row) in enumerate(zip(settings, cells, strict=True)):
+        if place and setting[0] != settings[place - 1][0]:
+            lines.append("\\addlinespace[2pt]")
+        lines.append(" & ".join(row) + r" \\")
+    return lines
+
+
+def accuracy_table(runs: Sequence[Row], replicate: Sequence[Row]) -> str:
+    """Accuracy with its standard error for both training seeds, strict accuracy and deferral mass for the first."""
+    first = [run for run in runs if run["split"] == "test" and run["mode"] == "autoregressive"]
+    second = [run for run in replicate if run["split"] == "test" and run["mode"] == "autoregressive"]
+    one, two = _lookup(first), _lookup(second)
+    settings = _settings(first)
+    cells = []
+    for rule, temperature, parameter in settings:
+        name = NAMES[rule] + (", greedy" if temperature == 0 else "")
+        row = [name, "" if parameter is None else f"{parameter:g}"]
+        for task in TASKS:
+            key = (task, rule, temperature, parameter)
+            ours = one.get(key)
+            row += [
+                _accuracy(ours),
+                _accuracy(two.get(key)),
+                "--" if ours is None else percent(ours["strict_accuracy"]),
+                "--" if ours is None else f"{ours['deferral_rate']:.3f}",
+            ]
+        cells.append(row)
+    head = [_two_tasks(4), "rule & & seed 1 & seed 2 & strict & $D$ & seed 1 & seed 2 & strict & $D$ \\\\"]
+    return _tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
+
+
+def _accuracy(run: Row | None) -> str:
+    if run is None:
+        return "--"
+    star = "$^\\star$" if run["chosen"] else ""
+    return f"{percent(run['accuracy'])}{star} ({percent(run['standard_error'])})"
+
+
+def gap_table(knapsack: Sequence[Row]) -> str:
+    """Optimality gap and price of the step budget for each rule and task, with their bootstrap intervals."""
+    found = _lookup(knapsack)
+    settings = _settings(knapsack)
+    cells = []
+    for rule, temperature, parameter in settings:
+        row = [NAMES[rule], "" if parameter is None else f"{parameter:g}"]
+        for task in TASKS:
+            run = found.get((task, rule, temperature, parameter))
+            if run is None:
+                row += ["--"] * 3
+                continue
+            row += [f"{run['mass'] / run['n_steps']:.3f}", _interval(run, "gap"), _interval(run, "price")]
+        cells.append(row)
+    head = [_two_tasks(3), "rule & & mass & gap (\\%) & price (\\%) & mass & gap (\\%) & price (\\%) \\\\"]
+    return _tabular("@{}l@{ }r@{\\quad}rrr@{\\quad}rrr@{}", head, _rows(settings, cells))
+
+
+def _interval(run: Row, measure: str) -> str:
+    point, low, high = (percent(run[f"{measure}.{end}"]) for end in ("point", "low", "high"))
+    return point if low == high == point else f"{point} [{low}, {high}]"
+
+
+def speed_table(speed: Sequence[Row]) -> str:
+    """Measured speed over the base alone, autoregressive and speculative, and the share of drafts accepted."""
+    settings = _settings(speed)
+    cells = []
+    for rule, _, parameter in settings:
+        row = [NAMES[rule], "" if parameter is None else f"{parameter:g}"]
+        for task in TASKS:
+            mine = [run for run in speed if (run["task"], run["rule"], run["parameter"]) == (task, rule, parameter)]
+            modes = {run["mode"]: run for run in mine}
+            row += [_times(modes.get("autoregressive")), _times(modes.get("speculative"), interval=True)]
+            fast = modes.get("speculative")
+            row.append("--" if fast is None or fast["acceptance_rate"] is None else f"{fast['acceptance_rate']:.2f}")
+        cells.append(row)
+    head = [_two_tasks(3), "rule & & one by one & speculative & accepted & one by one & speculative & accepted \\\\"]
+    return _tabular("@{}l@{ }r@{\\quad}rrr@{\\quad}rrr@{}", head, _rows(settings, cells))
+
+
+def _times(run: Row | None, *, interval: bool = False) -> str:
+    if run is None:
+        return "--"
+    ends = f" [{run['speedup_low']:.2f}, {run['speedup_high']:.2f}]" if interval else ""
+    return f"{run['speedup']:.2f}{ends}"

@@ -1,0 +1,130 @@
+"""Write every number and table that the paper \\inputs, from the tables of results and the recorded second seed."""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from analysis.experiments.latex_tables import accuracy_table, gap_table, percent, speed_table
+from analysis.provenance import describe, sha256, write_json
+
+Row = Mapping[str, Any]
+TASKS = {"lab-facts": "Facts", "lab-math": "Math"}
+RULES = {"dual": "Dual", "primal": "Primal", "exact": "Exact", "nudging": "Nudging"}
+
+
+def find(rows: Sequence[Row], **wanted: Any) -> Row:
+    """The one row that has all of `wanted`. Raises LookupError where there is none, or more than one."""
+    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    if len(found) != 1:
+        raise LookupError(
+            f"paper: there must be one result with {wanted}, got {len(found)}; run the profile that measures it"
+        )
+    return found[0]
+
+
+def margin(better: Row, worse: Row) -> float:
+    """By how many standard errors of the difference one accuracy is above another; both have n questions."""
+    spread = math.hypot(better["standard_error"], worse["standard_error"])
+    return (better["accuracy"] - worse["accuracy"]) / spread if spread else math.inf
+
+
+def accuracy_numbers(runs: Sequence[Row]) -> dict[str, str]:
+    """What the text says about accuracy: for each task the chosen rules, the best parent, the best control, margins."""
+    numbers = {}
+    for task, name in TASKS.items():
+        plain = [run for run in runs if run["task"] == task and run["split"] == "test" and run["mode"] != "speculative"]
+        parents = [run for run in plain if run["rule"] in ("never", "always") and run["temperature"] == 1]
+        controls = [
+            run
+            for run in plain
+            if run["rule"].startswith("truncated-") or (run["rule"] in ("never", "always") and run["temperature"] == 0)
+        ]
+        if not parents or not controls:
+            raise LookupError(f"paper: {task} must have both parents and the controls; add them to the profile's grids")
+        best = max([*parents, *controls], key=lambda run: float(run["accuracy"]))
+        numbers[f"{name}Questions"] = str(best["n"])
+        numbers[f"{name}BestParent"] = _accuracy(max(parents, key=lambda run: float(run["accuracy"])))
+        numbers[f"{name}BestControl"] = _accuracy(max(controls, key=lambda run: float(run["accuracy"])))
+        for rule, word in RULES.items():
+            chosen = find(plain, rule=rule, chosen=True)
+            numbers[f"{name}{word}"] = _accuracy(chosen)
+            numbers[f"{name}{word}Parameter"] = f"{chosen['parameter']:g}"
+            numbers[f"{name}{word}Margin"] = f"{margin(chosen, best):.1f}"
+    return numbers
+
+
+def _accuracy(run: Row) -> str:
+    return f"{percent(run['accuracy'])} ({percent(run['standard_error'])})"
+
+
+def optimality_numbers(knapsack: Sequence[Row], points: Sequence[Row]) -> dict[str, str]:
+    """What the text says about optima: how many were solved and certified, how fast, and the largest gap and price."""
+    if not knapsack or not points:
+        raise LookupError("paper: there must be solved steps and timed runs; add n_rows and speed to the profile")
+
+    def largest(rule: str, measure: str) -> str:
+        return percent(max(run[f"{measure}.point"] for run in knapsack if run["rule"] == rule))
+
+    return {
+        "SolvedSteps": f"{sum(run['n_steps'] for run in knapsack):,}".replace(",", "\\,"),
+        "CertifiedSteps": f"{sum(run['n_certified'] for run in knapsack):,}".replace(",", "\\,"),
+        "MedianSolve": f"{sorted(run['median_milliseconds'] for run in knapsack)[len(knapsack) // 2]:.2f}",
+        "WorstSolve": f"{max(run['worst_milliseconds'] for run in knapsack):.0f}",
+        "LargestPrimalGap": largest("primal", "gap"),
+        "LargestPrimalPrice": largest("primal", "price"),
+        "LargestExactPrice": largest("exact", "price"),
+    }
+
+
+def speed_numbers(runs: Sequence[Row], speed: Sequence[Row]) -> dict[str, str]:
+    """What the text says about speed: the chosen dual rule's speedup when speculating on lab-math."""
+    chosen = find(runs, task="lab-math", rule="dual", chosen=True, mode="autoregressive", temperature=1.0)
+    fast = find(speed, task="lab-math", rule="dual", parameter=chosen["parameter"], mode="speculative")
+    return {
+        "MathDualSpeedup": f"{fast['speedup']:.2f} ({fast['speedup_low']:.2f} to {fast['speedup_high']:.2f})",
+        "SpeedWindow": str(fast["window"]),
+    }
+
+
+def macros(numbers: Mapping[str, str]) -> str:
+    """The numbers as LaTeX commands without arguments, sorted by name."""
+    lines = [f"\\newcommand{{\\{name}}}{{{value}}}" for name, value in sorted(numbers.items())]
+    return "% Written by analysis/experiments/paper_numbers.py; do not edit.\n" + "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Read the tables and write numbers.tex, the three tables and provenance.json; stop where a result is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=Path, required=True, help="the folder of the Parquet tables")
+    parser.add_argument("--replicate", type=Path, required=True, help="the recorded runs of the second seed")
+    parser.add_argument("--profile", required=True, help="the profile, as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="the folder that the paper reads")
+    arguments = parser.parse_args()
+    sources = [arguments.tables / f"{name}.parquet" for name in ("runs", "knapsack", "points", "speed")]
+    runs, knapsack, points, speed = (pl.read_parquet(source).to_dicts() for source in sources)
+    replicate = json.loads(arguments.replicate.read_text())["runs"]
+    texts = {
+        "numbers.tex": macros(
+            accuracy_numbers(runs) | optimality_numbers(knapsack, points) | speed_numbers(runs, speed)
+        ),
+        "accuracy_table.tex": accuracy_table(runs, replicate),
+        "gap_table.tex": gap_table(knapsack),
+        "speed_table.tex": speed_table(speed),
+    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (arguments.out / name).write_text(text)
+    files = [{"file": name, "sha256": sha256(arguments.out / name)} for name in texts]
+    record = describe(
+        "analysis/experiments/paper_numbers.py", [*sources, arguments.replicate], json.loads(arguments.profile)
+    )
+    write_json(arguments.out / "provenance.json", {"generated": files, **record})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One script for each figure, run by Snakemake as a module."""

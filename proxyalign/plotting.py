@@ -1,0 +1,249 @@
+"""The figures of the package: one step's knapsack, accuracy against each rule's parameter, optimality against speed."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from proxyalign.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from proxyalign.knapsack import DeferralProblem, Solution
+
+Row = Mapping[str, Any]
+
+# Okabe and Ito's palette, which readers with any colour vision can tell apart; a control has the colour of its rule.
+COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "exact": "#009E73", "nudging": "#CC79A7"}
+MARKERS = {"dual": "o", "primal": "s", "exact": "D", "nudging": "^"}
+GREY = "#555555"
+PARAMETER = {"dual": "α", "primal": "b", "exact": "b", "nudging": "α"}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for a figure in print: small type, open axes, no grid, fonts that stay text."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(
+        {
+            "axes.labelsize": 8,
+            "axes.linewidth": 0.6,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 8.5,
+            "figure.dpi": 150,
+            "font.family": "DejaVu Sans",
+            "font.size": 7.5,
+            "legend.fontsize": 7,
+            "legend.frameon": False,
+            "lines.linewidth": 1.2,
+            "pdf.fonttype": 42,
+            "savefig.bbox": "tight",
+            "xtick.labelsize": 7,
+            "xtick.major.width": 0.6,
+            "ytick.labelsize": 7,
+            "ytick.major.width": 0.6,
+        }
+    )
+
+
+def _subplots(*shape: int, **options: Any) -> tuple["Figure", Any]:
+    import matplotlib.pyplot as plt
+
+    use_style()
+    return plt.subplots(*shape, layout="constrained", **options)
+
+
+def knapsack_step(
+    problem: "DeferralProblem",
+    solutions: Mapping[str, "Solution"],
+    *,
+    token: Callable[[int], str] | None = None,
+) -> "Figure":
+    """One step as Dantzig's picture: items from the densest on, as wide as their mass and as high as their density.
+
+    An item's area is its value, so a solution's value is the area that it takes; below, one strip for each of
+    `solutions` shows which items those are. token: the text of a token id, to label the wide items.
+    """
+    if not solutions:
+        raise InputError("knapsack_step: solutions must name at least one solution, got none; pass {'primal': ...}")
+    values, weights = problem.values, problem.weights
+    order = np.array([i for i in _by_density(values, weights) if weights[i] > 0])
+    width = weights[order]
+    right = np.cumsum(width)
+    left = right - width
+    height = values[order] / width
+    critical = int(np.searchsorted(right, problem.budget, side="right"))
+    figure, (above, below) = _subplots(
+        2, 1, figsize=(6.3, 3.4), sharex=True, height_ratios=[2.2, 0.35 + 0.35 * len(solutions)]
+    )
+    colours = ["#BBD5E8"] * len(order)
+    if critical < len(order):
+        colours[critical] = "#F0B58A"
+    above.bar(left, height, width, align="edge", color=colours, edgecolor="white", linewidth=0.3)
+    above.axvline(problem.budget, color=GREY, linewidth=0.9)
+    above.set_ylabel("density −log p (nats)")
+    above.set_ylim(0, float(height[right > 0.002].max(initial=0.1)) * 1.15)
+    above.annotate(
+        f"budget {problem.budget:g}", (problem.budget, 0.97), xycoords=("data", "axes fraction"), xytext=(3, 0),
+        textcoords="offset points", va="top", color=GREY,
+    )  # fmt: skip
+    for item in np.flatnonzero(width > 0.035):
+        name = repr(token(int(order[item])))[1:-1] if token else str(order[item])
+        note = f"{name}\ncritical" if item == critical else name
+        above.annotate(
+            note, (left[item] + width[item] / 2, height[item]), xytext=(0, 2), textcoords="offset points",
+            ha="center", va="bottom", fontsize=6.5,
+        )  # fmt: skip
+    for row, (name, solution) in enumerate(solutions.items()):
+        taken = solution.deferred[order]
+        below.barh(row, 1.0, 0.62, color="#EEEEEE")
+        below.barh(
+            np.full(int(taken.sum()), row), width[taken], 0.62, left[taken],
+            color=COLOURS.get(name.split("(")[0].strip(), GREY), edgecolor="white", linewidth=0.3,
+        )  # fmt: skip
+        summary = f"{name}: {solution.value:.4f} nats at mass {solution.mass:.4f}"
+        below.annotate(
+            summary, (1.0, row), xytext=(4, 0), textcoords="offset points", va="center", annotation_clip=False
+        )
+    below.axvline(problem.budget, color=GREY, linewidth=0.9)
+    below.set(yticks=[], xlim=(0, 1), xlabel="probability mass, least likely token first (one box is one token)")
+    below.invert_yaxis()
+    below.spines["left"].set_visible(False)
+    return figure
+
+
+def _by_density(values: np.ndarray[Any, np.dtype[Any]], weights: np.ndarray[Any, np.dtype[Any]]) -> list[int]:
+    density = np.divide(values, weights, out=np.full(len(values), np.inf), where=weights > 0)
+    return [int(i) for i in np.argsort(-density, kind="stable")]
+
+
+def _panels(rows: Iterable[Row]) -> list[str]:
+    tasks = sorted({str(row["task"]) for row in rows})
+    if not tasks:
+        raise InputError("plotting: rows must hold at least one result, got none; run the experiments first")
+    return tasks
+
+
+def accuracy_vs_parameter(runs: Sequence[Row]) -> "Figure":
+    """Accuracy at temperature 1 against each rule's parameter: a panel a task, a curve a rule, 95 percent Wilson bars.
+
+    runs: one row a run with task, rule, parameter (None where the rule has none), temperature, n, accuracy, low and
+    high (shares in [0, 1]). Both parents are lines with their interval as a band; a rule's truncation-only control, the
+    same tokens removed and no proxy, is dashed in the rule's colour.
+    """
+    tasks = _panels(runs)
+    figure, axes = _subplots(1, len(tasks), figsize=(3.4 * len(tasks), 2.9), sharey=True, squeeze=False)
+    for panel, (axis, task) in enumerate(zip(axes[0], tasks, strict=True)):
+        here = [run for run in runs if run["task"] == task and run["temperature"] == 1]
+        for rule, label, style in (("never", "base alone", ":"), ("always", "proxy alone", "-.")):
+            for run in (run for run in here if run["rule"] == rule):
+                axis.axhspan(100 * run["low"], 100 * run["high"], color=GREY, alpha=0.12, linewidth=0)
+                axis.axhline(100 * run["accuracy"], color=GREY, linestyle=style, linewidth=1, label=label)
+        for rule, colour in COLOURS.items():
+            for name, label, style, face in (
+                (rule, f"{rule} ({PARAMETER[rule]})", "-", colour),
+                (f"truncated-{rule}", f"{rule}, no proxy (control)", "--", "white"),
+            ):
+                _curve(axis, [run for run in here if run["rule"] == name], label, colour, style, face, MARKERS[rule])
+        n = sorted({int(run["n"]) for run in here})
+        counts = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
+        axis.set(
+            title=f"{task}  (n = {counts} a point)", xlim=(0, 1), ylim=(0, 102),
+            xlabel="threshold α, or budget b a step",
+        )  # fmt: skip
+        axis.set_ylabel("questions answered right (%)" if panel == 0 else "")
+    handles = {
+        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(handles.values()), list(handles), loc="outside right center", handlelength=2.6)
+    return figure
+
+
+def _curve(axis: "Axes", runs: list[Row], label: str, colour: str, style: str, face: str, marker: str) -> None:
+    if not runs:
+        return
+    runs = sorted(runs, key=lambda run: float(run["parameter"]))
+    y = np.array([[run["accuracy"], run["low"], run["high"]] for run in runs], dtype=float) * 100
+    axis.errorbar(
+        [run["parameter"] for run in runs], y[:, 0], yerr=[y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]], label=label,
+        color=colour, linestyle=style, marker=marker, markersize=3.6, markerfacecolor=face, markeredgewidth=0.9,
+        elinewidth=0.7,
+    )  # fmt: skip
+
+
+def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
+    """What a rule leaves on the table against the speed it decodes at: a row of two panels for each task.
+
+    points: one row a run with task, rule, parameter, accuracy, and speedup, gap and price each with _low and _high.
+    speedup is over the base alone decoding autoregressively; gap is the share of the optimum at the same budget that
+    the rule misses, step by step; price is the share of the best total at the same total mass (statement 14).
+    """
+    tasks = _panels(points)
+    figure, axes = _subplots(len(tasks), 2, figsize=(6.8, 2.55 * len(tasks) + 0.35), sharex=True, squeeze=False)
+    for row, task in enumerate(tasks):
+        here = [point for point in points if point["task"] == task]
+        for column, measure in enumerate(("gap", "price")):
+            _scatter(axes[row, column], here, measure)
+        axes[row, 0].set(title=f"{task}: step by step", ylabel="optimality gap, same budget (%)")
+        axes[row, 1].set(title=f"{task}: all steps together", ylabel="price of the step budget (%)")
+    figure.supxlabel("measured speedup over the base alone decoding token by token (×)", fontsize=8)
+    _keys(figure, {str(point["rule"]) for point in points})
+    return figure
+
+
+def _size(accuracy: float) -> float:
+    """Marker area in points squared: proportional to accuracy, with a floor so that a zero can be seen."""
+    return 6 + 90 * accuracy
+
+
+def _scatter(axis: "Axes", points: list[Row], measure: str) -> None:
+    for rule, colour in COLOURS.items():
+        mine = sorted((point for point in points if point["rule"] == rule), key=lambda point: float(point["parameter"]))
+        if not mine:
+            continue
+        x = np.array([[point[f"speedup{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
+        y = 100 * np.array([[point[f"{measure}{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
+        axis.errorbar(
+            x[:, 0], y[:, 0], xerr=[x[:, 0] - x[:, 1], x[:, 2] - x[:, 0]], yerr=[y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]],
+            fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.8,
+        )  # fmt: skip
+        axis.plot(x[:, 0], y[:, 0], color=colour, linewidth=0.5, alpha=0.6)
+        area = [_size(float(point["accuracy"])) for point in mine]
+        axis.scatter(x[:, 0], y[:, 0], s=area, color=colour, marker=MARKERS[rule], alpha=0.75, linewidth=0, zorder=3)
+        for point, right, up in zip(mine, x[:, 0], y[:, 0], strict=True):
+            if measure == "gap" and up < 0.01:
+                continue  # the points of the zero line lie side by side; they are labelled in the other panel
+            axis.annotate(
+                f"{point['parameter']:g}", (right, up), xytext=(0, 6), textcoords="offset points", ha="center",
+                fontsize=5.8, color=colour,
+            )  # fmt: skip
+    zero = [rule for rule in COLOURS if all(point[measure] < 1e-6 for point in points if point["rule"] == rule)]
+    zero = [rule for rule in zero if rule in {point["rule"] for point in points}]
+    if zero:
+        axis.annotate(
+            f"zero: {', '.join(zero)}", (0.99, 0), xycoords=("axes fraction", "data"), xytext=(0, 7),
+            textcoords="offset points", ha="right", fontsize=6.3, color=GREY,
+        )  # fmt: skip
+    axis.axvline(1, color=GREY, linewidth=0.7, linestyle=":")
+    top = max((100 * float(point[f"{measure}_high"]) for point in points), default=1.0)
+    axis.set_ylim(-0.06 * top, 1.15 * top)
+
+
+def _keys(figure: "Figure", rules: set[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    colours = [
+        Line2D([], [], color=COLOURS[rule], marker=MARKERS[rule], linestyle="", markersize=5,
+               label=f"{rule} ({PARAMETER[rule]} beside)")
+        for rule in COLOURS if rule in rules
+    ]  # fmt: skip
+    sizes = [
+        Line2D([], [], color=GREY, marker="o", linestyle="", markersize=_size(share) ** 0.5, label=f"{share:.0%} right")
+        for share in (0.25, 0.5, 1.0)
+    ]
+    base = [Line2D([], [], color=GREY, linestyle=":", linewidth=0.7, label="base alone, one by one")]
+    figure.legend(handles=[*colours, *sizes, *base], loc="outside right center", labelspacing=0.8)

@@ -1,0 +1,91 @@
+"""A profile is checked before any work: the shipped ones pass, nonsense is refused in a sentence that names it."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = ROOT / "analysis" / "config"
+PROFILES = ("quick", "smoke", "paper", "replicate")
+
+
+def _profile(name):
+    return yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_shipped_profile_is_valid_and_writes_under_its_own_name(name):
+    """Fails for a profile that the schema refuses, or two that would mix their results."""
+    profile = _profile(name)
+    validate(profile, str(CONFIG / "schema.yaml"))
+    assert profile["name"] == name
+
+
+def test_only_the_quick_profile_touches_the_kept_figures_and_the_paper():
+    """Fails where the smoke run of CI would overwrite what the repository keeps."""
+    keepers = [name for name in PROFILES if _profile(name).get("figures") == "figures"]
+    writers = [name for name in PROFILES if _profile(name).get("paper") == "paper/generated"]
+    assert keepers == writers == ["quick"]
+
+
+def test_the_replicate_measures_the_same_accuracy_grid():
+    """Fails where the second seed's table would have holes, or other parameters."""
+    quick, replicate = _profile("quick"), _profile("replicate")
+    assert quick["n_questions"] == replicate["n_questions"]
+    for name, grid in replicate["grids"].items():
+        assert grid["rules"] == quick["grids"][name]["rules"]
+        assert grid["split"] == quick["grids"][name]["split"]
+
+
+NONSENSE = {
+    "alpha of 7": (("grids", "cascades", "rules", "dual"), [7], "7 is greater than the maximum of 1"),
+    "unknown rule": (("grids", "cascades", "rules", "magic"), [0.1], "'magic' was unexpected"),
+    "unknown task": (("tasks",), ["lab-poems"], "'lab-poems' is not one of"),
+    "no questions": (("n_questions", "test"), 0, "0 is less than the minimum of 1"),
+    "parameter for never": (("grids", "cascades", "rules", "never"), [0.5], "[0.5] is expected to be empty"),
+    "misspelt entry": (("bach_size",), 4, "'bach_size' was unexpected"),
+    "text for a seed": (("seed",), "one", "'one' is not of type 'integer'"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_is_refused_by_name(path, value, sentence):
+    """Fails where a wrong profile would be found out only after minutes of decoding."""
+    profile = copy.deepcopy(_profile("quick"))
+    place = profile
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(WorkflowError) as refusal:
+        validate(profile, str(CONFIG / "schema.yaml"))
+    assert sentence in str(refusal.value)
+
+
+def _snakemake(*arguments):
+    command = [sys.executable, "-m", "snakemake", "-s", "analysis/Snakefile", "--cores", "1", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_snakemake_stops_before_any_work_on_a_wrong_profile(tmp_path):
+    """Fails where the Snakefile forgets to validate."""
+    wrong = _profile("smoke") | {"seed": -1}
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    done = _snakemake("--configfile", tmp_path / "wrong.yaml")
+    assert done.returncode != 0
+    assert "-1 is less than the minimum of 0" in done.stderr + done.stdout
+
+
+def test_a_fresh_profile_plans_every_step_down_to_the_paper(tmp_path):
+    """Fails where a figure, the paper's numbers or the speed measurement is left out of the plan."""
+    fresh = _profile("smoke") | {"name": "never_run_before"}
+    (tmp_path / "fresh.yaml").write_text(yaml.safe_dump(fresh))
+    done = _snakemake("--configfile", tmp_path / "fresh.yaml")
+    assert done.returncode == 0, done.stderr
+    for rule in ("decode_grid", "solve_visited_rows", "measure_speed", "tabulate"):
+        assert rule in done.stdout + done.stderr

@@ -1,0 +1,54 @@
+"""Tables join what belongs together: the parameter chosen on dev, and the points of the key figure."""
+
+from analysis.experiments.decode_grid import expand, records_folder
+from analysis.experiments.tabulate import choose, points_table, runs_table
+
+RUN = {
+    "task": "lab-math", "rule": "dual", "parameter": 0.4, "split": "test", "mode": "autoregressive",
+    "temperature": 1.0, "accuracy": 0.9, "deferral_rate": 0.1,
+}  # fmt: skip
+
+
+def test_the_choice_is_made_on_dev_and_reported_on_test():
+    """Fails where a parameter is chosen on the questions that it is reported on."""
+    dev = [{**RUN, "split": "dev", "parameter": a, "accuracy": acc} for a, acc in ((0.2, 0.5), (0.4, 0.8), (0.7, 0.6))]
+    test = [{**RUN, "parameter": a, "accuracy": acc} for a, acc in ((0.2, 0.9), (0.4, 0.7), (0.7, 0.6))]
+    assert choose(dev + test) == {("lab-math", "dual", 0.4)}
+    table = runs_table([{"runs": dev}, {"runs": test}])
+    assert table.filter("chosen").select("split", "parameter").rows() == [("test", 0.4)]
+
+
+def test_of_two_equals_the_one_that_defers_less_is_chosen():
+    """Fails where a tie is broken by the order of the runs."""
+    dev = [{**RUN, "split": "dev", "parameter": a, "deferral_rate": d} for a, d in ((0.7, 0.3), (0.4, 0.1))]
+    assert choose(dev) == choose(dev[::-1]) == {("lab-math", "dual", 0.4)}
+
+
+def test_a_point_needs_all_three_measurements_of_one_rule():
+    """Fails where speed or gap of another parameter, mode or temperature would be drawn."""
+    ends = {"point": 0.1, "low": 0.0, "high": 0.2}
+    solved = {**RUN, "gap": ends, "price": ends, "n_steps": 5, "value": 1.0, "optimum": 1.1, "best_at_same_mass": 1.2}
+    speed = {**RUN, "mode": "speculative", "speedup": 2.0, "speedup_low": 1.9, "speedup_high": 2.1, "window": 5}
+    runs = runs_table([{"runs": [RUN, {**RUN, "temperature": 0.0, "accuracy": 0.0}]}]).to_dicts()
+    (point,) = points_table(runs, [solved, {**solved, "temperature": 0.0}], [speed]).to_dicts()
+    assert (point["accuracy"], point["speedup"], point["gap"], point["price_high"]) == (0.9, 2.0, 0.1, 0.2)
+    assert points_table(runs, [solved], [{**speed, "parameter": 0.2}]).is_empty()
+    assert points_table(runs, [solved], [{**speed, "mode": "autoregressive"}]).is_empty()
+
+
+def test_a_grid_expands_to_each_value_of_each_rule():
+    """Fails where a rule without a parameter is lost, or a budget is passed as alpha."""
+    rules = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9]}
+    expected = [
+        ("never", {}),
+        ("dual", {"alpha": 0.2}),
+        ("dual", {"alpha": 0.4}),
+        ("truncated-primal", {"budget": 0.9}),
+    ]
+    assert list(expand(rules)) == expected
+
+
+def test_other_settings_or_other_code_get_another_folder(tmp_path):
+    """Fails where records of two different computations would be mixed."""
+    folders = {records_folder(tmp_path, "g", "t", settings, code) for settings in ("{}", "[]") for code in ("a", "b")}
+    assert len(folders) == 4
