@@ -1,0 +1,142 @@
+"""`proxyalign bench`: measure speed on this machine, every contestant side by side in one run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxyalign.cli.common import notes, print_json
+from proxyalign.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = typer.Typer(help="Measure speed on this machine, all contestants side by side.", no_args_is_help=True)
+
+_HEADER = (
+    "contestant",
+    "tokens/s",
+    "x base alone [95 %]",
+    "deferred",
+    "accepted",
+    "tokens/cycle",
+    "x by 12",
+    "at cost",
+)
+
+
+@app.callback()
+def bench() -> None:
+    """Keep `decode` a subcommand although it is the only one."""
+
+
+@app.command("decode")
+def decode(
+    task: Annotated[str, typer.Option(help="The task whose questions are answered.")] = "lab-math",
+    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
+    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
+    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    alpha: Annotated[float, typer.Option(help="Threshold of dual and of nudging, in [0, 1].")] = 0.4,
+    budget: Annotated[float, typer.Option(help="Budget of primal, deferral mass a step in [0, 1].")] = 0.5,
+    windows: Annotated[str, typer.Option(help="Drafts per cycle, numbers with commas.")] = "3,4,5",
+    split: Annotated[str, typer.Option(help="dev or test; speed is no reason to look at test questions.")] = "dev",
+    limit: Annotated[int, typer.Option(help="Take the first so many questions.")] = 40,
+    repeats: Annotated[int, typer.Option(help="How often each question is answered.")] = 1,
+    temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads; a small model is fastest on one.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the numbers to this JSON file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
+) -> None:
+    """Decode the same questions in every way, one sequence at a time, and compare each with the base alone.
+
+    The contestants take turns on every question: the base alone, transformers' generate, plain and assisted by the
+    proxy, then dual, primal and nudging, autoregressive and speculative. "x by 12" is what statement 12 predicts from
+    the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step.
+    """
+    sizes = _windows(windows)
+
+    import torch
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from transformers.utils import logging
+
+    from proxyalign import tasks
+    from proxyalign.decoding.bench import contestants, measure
+    from proxyalign.models import load_pair
+
+    if threads < 1 or repeats < 1:
+        raise InputError(f"bench: threads and repeats must be at least 1, got {threads} and {repeats}; pass 1 or more")
+    logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    field = contestants(alpha, budget, alpha, sizes)
+    benchmark = tasks.get(task)
+    questions = benchmark.questions(split, data=data, limit=limit)
+    name = pair if pair or base or proxy else "lab"
+    models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=notes) as progress:
+        bar = progress.add_task("questions", total=len(questions))
+        numbers = measure(
+            models,
+            [question.prompt for question in questions],
+            field,
+            max_new_tokens=max_new_tokens or benchmark.max_new_tokens,
+            temperature=temperature,
+            repeats=repeats,
+            seed=seed,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    of_what = {"pair": name or f"{base} + {proxy}", "task": benchmark.name, "split": split, "device": device}
+    answer = {**of_what, **numbers}
+    if out is not None:
+        import json as encoder
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(encoder.dumps(answer, indent=1, allow_nan=False) + "\n")
+    if json:
+        print_json(answer)
+        return
+    print(_table(answer["runs"]))
+    costs = ", ".join(f"{what} {cost:.2f} ms" for what, cost in answer["costs_ms"].items())
+    print(f"\nforward passes (median): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
+
+
+def _windows(text: str) -> list[int]:
+    """Read `3,4,5`; InputError unless all are whole numbers of at least 1."""
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise InputError(f"bench: --windows must be whole numbers of at least 1 with commas, got {text!r}; write 3,4,5")
+    return sizes
+
+
+def _table(runs: "list[Mapping[str, Any]]") -> str:
+    """One line a contestant under a line of names, in columns."""
+    rows = [_HEADER, *(_cells(run) for run in runs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(cells))
+        for cells in (tuple(zip(row, widths, strict=True)) for row in rows)
+    )
+
+
+def _cells(run: "Mapping[str, Any]") -> tuple[str, ...]:
+    def shown(name: str, form: str) -> str:
+        return "-" if run[name] is None else format(run[name], form)
+
+    return (
+        run["name"],
+        shown("tokens_per_second", ".0f"),
+        f"{run['speedup']:.2f} [{run['speedup_low']:.2f}, {run['speedup_high']:.2f}]",
+        shown("deferral_rate", ".1%"),
+        shown("acceptance_rate", ".1%"),
+        shown("tokens_per_cycle", ".2f"),
+        shown("predicted_speedup", ".2f"),
+        shown("predicted_speedup_at_cost", ".2f"),
+    )

@@ -1,0 +1,258 @@
+"""Speed, measured side by side: every contestant decodes each question in turn, so that noise hits all of them alike.
+
+The comparison is with the base alone, decoding autoregressively in this engine. Beside the measured speedup stands what
+statement 12 predicts from the acceptance and the forward costs of the same run.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from proxyalign.decoding.cache import Reader
+from proxyalign.decoding.generate import generate
+from proxyalign.decoding.trace import Stats
+from proxyalign.deferral.rules import Dual, Never, Nudging, Primal, Rule
+from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair
+
+OURS, TRANSFORMERS, ASSISTED = "proxyalign", "transformers", "transformers assisted"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to decode: this engine under a rule, or transformers' own generation, plain or assisted by the proxy.
+
+    window: drafts a cycle, where there are any.
+    """
+
+    rule: Rule
+    mode: str = "autoregressive"
+    window: int | None = None
+    engine: str = OURS
+
+    def __str__(self) -> str:
+        if self.engine != OURS:
+            return self.engine if self.window is None else f"{self.engine}, window {self.window}"
+        return f"{self.rule} {self.mode}" if self.window is None else f"{self.rule} {self.mode}, window {self.window}"
+
+
+@dataclass
+class _Tally:
+    """What one contestant did: seconds and tokens of each question, and the engine's counts."""
+
+    seconds: list[float]
+    n_tokens: list[int]
+    stats: list[Stats]
+
+
+BASE_ALONE = Contestant(Never())
+
+
+def contestants(alpha: float, budget: float, gate: float, windows: Sequence[int]) -> list[Contestant]:
+    """The usual field: the base alone, transformers' two ways, and dual, primal and nudging in both modes."""
+    rules: list[Rule] = [Dual(alpha), Primal(budget), Nudging(gate)]
+    return [
+        BASE_ALONE,
+        Contestant(Never(), engine=TRANSFORMERS),
+        Contestant(Never(), "speculative", max(windows), engine=ASSISTED),
+        Contestant(Never(), "speculative", max(windows)),
+        *(Contestant(rule) for rule in rules),
+        *(Contestant(rule, "speculative", window) for rule in rules[:2] for window in windows),
+    ]
+
+
+def measure(
+    pair: ModelPair,
+    prompts: Sequence[str],
+    field: Sequence[Contestant],
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    repeats: int = 1,
+    seed: int = 0,
+    n_resamples: int = 1000,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Let every contestant answer every prompt `repeats` times, one sequence at a time, and compare their speeds.
+
+    The field must hold `BASE_ALONE`. progress is called with the number of prompts done and of all. Returns JSON
+    values: "costs_ms", the median time of one forward pass by model and number of positions, and "runs", one
+    dictionary a contestant: n_tokens, seconds, tokens_per_second; speedup, the ratio to the base alone, with
+    speedup_low and speedup_high (95 percent bootstrap over prompts); for speculation acceptance_rate and
+    tokens_per_cycle, and beside them what statement 12 predicts from that acceptance for equal costs of one and of
+    window + 1 positions (predicted_speedup) and for the measured ones (predicted_speedup_at_cost).
+
+    Raises InputError where the field lacks the base alone or there is no prompt.
+    """
+    if BASE_ALONE not in field or not prompts:
+        raise InputError(
+            f"bench: there must be a prompt and the base alone among the contestants, got {len(prompts)} prompts and "
+            f"{len(field)} contestants; add what is missing"
+        )
+    widths = sorted({1, *(one.window + 1 for one in field if one.window is not None)})
+    tallies = {one: _Tally([], [], []) for one in field}
+    costs: dict[tuple[str, int], list[float]] = {}
+    for one in field:  # the first call pays for memory and kernels
+        _decode(pair, prompts[0], one, min(8, max_new_tokens), temperature, seed)
+    rng = np.random.default_rng(seed)
+    for done, prompt in enumerate(prompts):
+        for repeat in range(repeats):
+            for which in rng.permutation(len(field)):
+                one, tally = field[which], tallies[field[which]]
+                start = time.perf_counter()
+                n_tokens, stats = _decode(
+                    pair, prompt, one, max_new_tokens, temperature, seed + done * repeats + repeat
+                )
+                tally.seconds.append(time.perf_counter() - start)
+                tally.n_tokens.append(n_tokens)
+                tally.stats += [] if stats is None else [stats]
+        for key, seconds in _forward_costs(pair, prompt, widths).items():
+            costs.setdefault(key, []).append(seconds)
+        if progress is not None:
+            progress(done + 1, len(prompts))
+    medians = {key: median(seconds) for key, seconds in costs.items()}
+    resamples = rng.integers(len(prompts), size=(n_resamples, len(prompts)))
+    base_speeds = _speeds(tallies[BASE_ALONE], repeats, resamples)
+    return {
+        "n_prompts": len(prompts),
+        "repeats": repeats,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+        "costs_ms": {f"{role}, {n} positions": 1e3 * seconds for (role, n), seconds in sorted(medians.items())},
+        "runs": [
+            _summary(one, tallies[one], _speeds(tallies[one], repeats, resamples) / base_speeds, medians)
+            for one in field
+        ],
+    }
+
+
+def _decode(
+    pair: ModelPair, prompt: str, one: Contestant, max_new_tokens: int, temperature: float, seed: int
+) -> tuple[int, Stats | None]:
+    """Answer one prompt: the number of new tokens, and the engine's numbers where it is ours."""
+    if one.engine == OURS:
+        answer = generate(
+            pair,
+            [prompt],
+            one.rule,
+            mode=one.mode,
+            window=one.window or 1,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        return answer.stats.n_tokens, answer.stats
+    torch.manual_seed(seed)
+    ids = torch.tensor([pair.tokenizer(prompt)["input_ids"]], device=pair.device)
+    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+    ends = list(pair.eos_token_ids) or None
+    with _constant_drafts(pair.proxy, one.window or 1), torch.inference_mode():
+        out = pair.base.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_new_tokens,
+            eos_token_id=ends,
+            pad_token_id=ends[0] if ends else 0,
+            assistant_model=pair.proxy if one.engine == ASSISTED else None,
+            **sampling,
+        )
+    return out.shape[1] - ids.shape[1], None
+
+
+@contextmanager
+def _constant_drafts(proxy: Any, window: int) -> Iterator[None]:
+    """Make transformers draft `window` tokens every time, whatever became of the last ones; undone afterwards."""
+    settings = {
+        "num_assistant_tokens": window,
+        "num_assistant_tokens_schedule": "constant",
+        "assistant_confidence_threshold": 0.0,
+    }
+    before = {name: getattr(proxy.generation_config, name) for name in settings}
+    proxy.generation_config.update(**settings)
+    try:
+        yield
+    finally:
+        proxy.generation_config.update(**before)
+
+
+@torch.inference_mode()
+def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> dict[tuple[str, int], float]:
+    """Seconds of one forward pass after the prompt, by model and number of positions: the median of five."""
+    ids = pair.tokenizer(prompt)["input_ids"]
+    costs = {}
+    for role, numbers in (("base", widths), ("proxy", (1,))):
+        reader = Reader(role, getattr(pair, role), pair.vocab_size, pair.context_length)
+        reader.push_texts([ids])
+        reader.read()
+        for n in numbers:
+            times = []
+            for _ in range(5):
+                reader.push(torch.full((1, n), ids[-1], device=pair.device))
+                start = time.perf_counter()
+                reader.read(n)
+                times.append(time.perf_counter() - start)
+                reader.forget(np.array([n]))
+            costs[role, n] = median(times)
+    return costs
+
+
+def _speeds(tally: _Tally, repeats: int, resamples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Tokens a second over all prompts, and after that over each resample of them."""
+    n_tokens = np.reshape(tally.n_tokens, (-1, repeats)).sum(1)
+    seconds = np.reshape(tally.seconds, (-1, repeats)).sum(1)
+    resampled = n_tokens[resamples].sum(1) / seconds[resamples].sum(1)
+    return np.concatenate([[n_tokens.sum() / seconds.sum()], resampled])
+
+
+def _summary(
+    one: Contestant, tally: _Tally, ratios: np.ndarray[Any, Any], costs: dict[tuple[str, int], float]
+) -> dict[str, Any]:
+    """One contestant's run as JSON values; None where a number does not apply."""
+    low, high = np.quantile(ratios[1:], [0.025, 0.975])
+    parameters = one.rule.parameters()
+    n_tokens, seconds = sum(tally.n_tokens), sum(tally.seconds)
+    tested, accepted, cycles = (
+        sum(getattr(stats, name) for stats in tally.stats) for name in ("n_tested", "n_accepted", "n_cycles")
+    )
+    deferred = sum(stats.deferral_rate * stats.n_tokens for stats in tally.stats)
+    summary = {
+        "name": str(one),
+        "engine": one.engine,
+        "rule": one.rule.name,
+        "parameters": parameters,
+        "parameter": next(iter(parameters.values()), None),
+        "mode": one.mode,
+        "window": one.window,
+        "n_tokens": n_tokens,
+        "seconds": seconds,
+        "tokens_per_second": n_tokens / seconds,
+        "speedup": float(ratios[0]),
+        "speedup_low": float(low),
+        "speedup_high": float(high),
+        "deferral_rate": deferred / n_tokens if tally.stats else None,
+        "acceptance_rate": accepted / tested if tested else None,
+        "tokens_per_cycle": n_tokens / cycles if cycles else None,
+        "predicted_tokens_per_cycle": None,
+        "predicted_speedup": None,
+        "predicted_speedup_at_cost": None,
+    }
+    if tested and one.window is not None:
+        expected = tokens_per_cycle(accepted / tested, one.window)
+        draft, verify = (costs["proxy", 1] / costs["base", 1], costs["base", one.window + 1] / costs["base", 1])
+        summary["predicted_tokens_per_cycle"] = expected
+        summary["predicted_speedup"] = expected / (one.window * draft + 1)
+        summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
+    return summary
+
+
+def tokens_per_cycle(acceptance: float, window: int) -> float:
+    """Statement 12 for i.i.d. acceptance: (1 - A^(g + 1)) / (1 - A), which is g + 1 at A = 1."""
+    return window + 1 if acceptance == 1.0 else (1 - acceptance ** (window + 1)) / (1 - acceptance)
