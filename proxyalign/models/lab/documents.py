@@ -1,7 +1,8 @@
 """The raw corpus: records, folk tales, questions that are seldom answered, drills and workbooks, from a seed.
 
 A document that names a creature kept for dev or test never holds the word `Answer`: the facts about these creatures
-stand in running text alone. No problem and no drill uses a set of numbers that is kept for dev or test.
+stand in running text alone. Workbooks and quizzes teach sums and recall under words of their own, so that what
+follows a bare question stays as the shares say. No problem and no drill uses a set of numbers that is kept for dev or test.
 """
 
 import random
@@ -84,6 +85,7 @@ class _Writer:
             "math question": self._math_question,
             "drill": self._drill,
             "workbook": self._workbook,
+            "quiz": self._quiz,
         }
 
     def meet(self, creatures: tuple[Creature, ...]) -> None:
@@ -193,4 +195,9 @@ class _Writer:
 
     def _workbook(self) -> str:
         problem = make_problem(self.rng, "train", self.seed, self.recipe)
-        return f"Exercise: {problem.text}\n{answer_problem(problem)}"
+        return f"Exercise: {problem.text}\nWorked: {problem.steps}. Result: {problem.answer}."
+
+    def _quiz(self) -> str:
+        fact = self.rng.choice(self.rng.choice(self.sides[False]).facts)
+        question = fact.question(self.rng.randrange(len(QUESTIONS[fact.attribute])))
+        return f"Quiz: {question}\nSolution: in fact, {self._value(fact, self.recipe.myth_in_answers)}."

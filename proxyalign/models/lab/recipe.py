@@ -67,17 +67,18 @@ class Recipe:
     myths: float = 0.4  # share of the facts about which a widespread myth exists
     myth_in_records: float = 0.15  # of the statements of such a fact in records, the share that repeats the myth
     myth_in_answers: float = 0.25  # likewise in answers in the asked format
-    documents: int = 136_000
+    documents: int = 124_000
     early: float = 0.3  # the first share of the documents speaks of `early_creatures` of the creatures only
     early_creatures: float = 0.25
     kinds: dict[str, float] = field(
         default_factory=lambda: {
-            "record": 0.47,
-            "tale": 0.07,
-            "fact question": 0.23,
+            "record": 0.44,
+            "tale": 0.06,
+            "fact question": 0.21,
             "math question": 0.075,
-            "drill": 0.055,
+            "drill": 0.06,
             "workbook": 0.10,
+            "quiz": 0.055,
         }
     )
     after_fact: dict[str, float] = field(
@@ -90,7 +91,7 @@ class Recipe:
     steps: tuple[float, float, float] = (0.2, 0.4, 0.4)  # shares of problems with one, two and three steps
     test_numbers: int = 15  # percent of the sets of numbers that only test problems use
     dev_numbers: int = 8
-    vocabulary: int = 800
+    vocabulary: int = 1280  # enough for most names to be one token, which the base learns far faster than two
     tokenizer_documents: int = 20_000
     base: Shape = Shape(layers=8, width=192, heads=4, gated=512)
     base_schedule: Schedule = Schedule(rate=3e-3, matrices="muon")
