@@ -1,10 +1,11 @@
-"""Settings that all tests share: derandomised property tests, one torch thread, and no hub."""
+"""What all tests share: derandomised property tests, one torch thread, no hub, and the command line in-process."""
 
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -15,3 +16,18 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("proxyalign")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`command("solve", ...)` runs the command line in this process and gives its exit code, stdout and stderr."""
+    from proxyalign.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["proxyalign", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
