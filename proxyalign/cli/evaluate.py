@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from proxyalign.deferral.rules import Rule
     from proxyalign.evaluation import Settings
 
-_HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "accepted", "drafts/cycle", "deferred")
+_HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "acceptance", "accepted/cycle", "deferred")
 
 
 def evaluate(
@@ -22,7 +22,7 @@ def evaluate(
     grid: Annotated[str | None, typer.Option(help="One run for each value, as in alpha=0.2,0.4.")] = None,
     alpha: Annotated[float | None, typer.Option(help="The rule's threshold, a probability in [0, 1].")] = None,
     budget: Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")] = None,
-    pair: Annotated[str | None, typer.Option(help="A pair that ships with the package: lab, the default.")] = None,
+    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
     base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
     proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
@@ -34,7 +34,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
     rows: Annotated[int, typer.Option(help="Keep so many of the base's visited distributions in rows.npz.")] = 0,
-    data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the task's files: PROXYALIGN_DATA, or the pair's.")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
@@ -48,6 +50,8 @@ def evaluate(
     from proxyalign.evaluation import Settings, prepare, run_grid
 
     benchmark, name = tasks.get(task), pair if pair or base or proxy else "lab"
+    if data is None and name is not None and task.startswith("lab-") and (Path(name) / "lab.json").is_file():
+        data = Path(name)  # another lab pair is asked about its own world
     chosen = _rules(rule, grid, alpha, budget)
     runs = [
         Settings(
@@ -69,8 +73,11 @@ def evaluate(
     ]
     prepare(runs, out, data=data, batch_size=batch_size)
 
+    from transformers.utils import logging
+
     from proxyalign.models import load_pair
 
+    logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
     models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
     labels = [str(one) for one in chosen]
     with _Bars({settings.slug: label for settings, label in zip(runs, labels, strict=True)}) as bars:
@@ -78,12 +85,15 @@ def evaluate(
     if json:
         print_json(summary)
         return
-    label, best = max(zip(labels, summary["runs"], strict=True), key=lambda pair: pair[1]["accuracy"])
-    print(f"{label}: {_headline(best, summary['settings'])}\n")
-    print(_table(labels, summary["runs"]))
+    best = max(summary["runs"], key=lambda run: run["accuracy"])
+    source = f"--base {base} --proxy {proxy}" if name is None else f"--pair {name}"
     options = " ".join([f"--rule {best['rule']}", *(f"--{key} {value}" for key, value in best["parameters"].items())])
-    nearest = f"evaluate ... {options} --split test" if split == "dev" else f'generate {options} "QUESTION"'
-    notes.print(f"\nrecords and summary.json: {out}\nnext: proxyalign {nearest}", markup=False)
+    report = f"evaluate {source} --task {task} {options} --split test --out ..."
+    look = f'generate {source} {options} "QUESTION"'
+    print(f"{labels[summary['runs'].index(best)]}: {_headline(best, summary['settings'])}\n")
+    print(_table(labels, summary["runs"]))
+    notes.print(f"\nrecords and summary.json: {out}", markup=False)
+    notes.print(f"next: proxyalign {report if split == 'dev' else look}", markup=False)
 
 
 def _rules(name: str, grid: str | None, alpha: float | None, budget: float | None) -> list["Rule"]:
