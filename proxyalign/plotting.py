@@ -70,19 +70,19 @@ def knapsack_step(
     """
     if not solutions:
         raise InputError("knapsack_step: solutions must name at least one solution, got none; pass {'primal': ...}")
+    from proxyalign.knapsack import lp_bound
+
     values, weights = problem.values, problem.weights
-    order = np.array([i for i in _by_density(values, weights) if weights[i] > 0])
+    order = problem.order[weights[problem.order] > 0]
     width = weights[order]
     right = np.cumsum(width)
     left = right - width
     height = values[order] / width
-    critical = int(np.searchsorted(right, problem.budget, side="right"))
+    critical = lp_bound(problem).critical
     figure, (above, below) = _subplots(
         2, 1, figsize=(6.3, 3.4), sharex=True, height_ratios=[2.2, 0.35 + 0.35 * len(solutions)]
     )
-    colours = ["#BBD5E8"] * len(order)
-    if critical < len(order):
-        colours[critical] = "#F0B58A"
+    colours = ["#F0B58A" if token_id == critical else "#BBD5E8" for token_id in order]
     above.bar(left, height, width, align="edge", color=colours, edgecolor="white", linewidth=0.3)
     above.axvline(problem.budget, color=GREY, linewidth=0.9)
     above.set_ylabel("density −log p (nats)")
@@ -93,7 +93,7 @@ def knapsack_step(
     )  # fmt: skip
     for item in np.flatnonzero(width > 0.035):
         name = repr(token(int(order[item])))[1:-1] if token else str(order[item])
-        note = f"{name}\ncritical" if item == critical else name
+        note = f"{name}\ncritical" if order[item] == critical else name
         above.annotate(
             note, (left[item] + width[item] / 2, height[item]), xytext=(0, 2), textcoords="offset points",
             ha="center", va="bottom", fontsize=6.5,
@@ -114,11 +114,6 @@ def knapsack_step(
     below.invert_yaxis()
     below.spines["left"].set_visible(False)
     return figure
-
-
-def _by_density(values: np.ndarray[Any, np.dtype[Any]], weights: np.ndarray[Any, np.dtype[Any]]) -> list[int]:
-    density = np.divide(values, weights, out=np.full(len(values), np.inf), where=weights > 0)
-    return [int(i) for i in np.argsort(-density, kind="stable")]
 
 
 def _panels(rows: Iterable[Row]) -> list[str]:

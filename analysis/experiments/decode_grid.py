@@ -62,7 +62,7 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     from proxyalign.models import load_pair
 
     torch.set_num_threads(1)
-    pair = load_pair(wanted["pair"]) if wanted["pair"] == "lab" else load_pair(**_folders(wanted["pair"]), offline=True)
+    pair = load_pair(wanted["pair"], offline=True)
     task = tasks.get(wanted["task"])
     common = {
         "pair": wanted["pair"],
@@ -100,10 +100,6 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
             }
         )
     return runs
-
-
-def _folders(pair: str) -> dict[str, str]:
-    return {name: str(Path(pair) / name) for name in ("base", "proxy")}
 
 
 if __name__ == "__main__":

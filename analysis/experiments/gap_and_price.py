@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
 from proxyalign.knapsack import DeferralProblem, Solution, exact
+from proxyalign.knapsack.rational import exact_sum, round_up
 
 Floats = NDArray[np.float64]
 
@@ -44,11 +45,11 @@ def surprisal(p: Floats) -> Floats:
 
 
 def spent_budget(weights: Floats) -> float:
-    """The least float64 that the exact sum of `weights` does not exceed: the budget that a deferred set spends."""
-    budget = math.fsum(weights)
-    if Fraction(budget) < sum(map(Fraction, weights.tolist()), Fraction(0)):
-        budget = math.nextafter(budget, math.inf)
-    return budget
+    """The budget that a set of tokens spends: the least float64 that their exact mass does not exceed, 1 at most.
+
+    A budget of 1 buys every token, also where rounding makes a law sum to a little more.
+    """
+    return min(1.0, round_up(exact_sum(weights)))
 
 
 def solve_step(p: Floats, deferred: NDArray[np.bool_], budget: float | None) -> Step:

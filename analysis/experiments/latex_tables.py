@@ -9,13 +9,14 @@ ORDER = ("never", "always", "truncated-dual", "truncated-primal", "dual", "prima
 NAMES = {
     "never": "base alone",
     "always": "proxy alone",
-    "truncated-dual": "base, tokens below $\\alpha$ removed, no proxy",
-    "truncated-primal": "base, nucleus of mass $1-b$, no proxy",
+    "truncated-dual": "cut below $\\alpha$, no proxy",
+    "truncated-primal": "nucleus $1-b$, no proxy",
     "dual": "dual ($\\alpha$)",
     "primal": "primal ($b$)",
     "exact": "exact ($b$)",
     "nudging": "nudging ($\\alpha$)",
 }
+SPEED_NAMES = {"transformers": "transformers, assisted"}
 HEADER = "% Written by analysis/experiments/paper_numbers.py; do not edit.\n"
 
 
@@ -113,24 +114,37 @@ def _interval(run: Row, measure: str) -> str:
 
 
 def speed_table(speed: Sequence[Row]) -> str:
-    """Measured speed over the base alone, autoregressive and speculative, and the share of drafts accepted."""
-    settings = _settings(speed)
+    """Measured speed over the base alone in both modes, the share of drafts accepted, and what statement 12 expects."""
+    contestants = {(_contestant(run), run["parameter"]) for run in speed}
+    order = ("never", "transformers", *ORDER[1:])
+    settings = sorted(contestants, key=lambda key: (order.index(key[0]), -1 if key[1] is None else key[1]))
     cells = []
-    for rule, _, parameter in settings:
-        row = [NAMES[rule], "" if parameter is None else f"{parameter:g}"]
+    for rule, parameter in settings:
+        row = [SPEED_NAMES.get(rule, NAMES.get(rule, rule)), "" if parameter is None else f"{parameter:g}"]
         for task in TASKS:
-            mine = [run for run in speed if (run["task"], run["rule"], run["parameter"]) == (task, rule, parameter)]
+            mine = [
+                run for run in speed if (_contestant(run), run["parameter"], run["task"]) == (rule, parameter, task)
+            ]
             modes = {run["mode"]: run for run in mine}
-            row += [_times(modes.get("autoregressive")), _times(modes.get("speculative"), interval=True)]
-            fast = modes.get("speculative")
-            row.append("--" if fast is None or fast["acceptance_rate"] is None else f"{fast['acceptance_rate']:.2f}")
+            row += [_times(modes.get("autoregressive")), *_speculative(modes.get("speculative"))]
         cells.append(row)
-    head = [_two_tasks(3), "rule & & one by one & speculative & accepted & one by one & speculative & accepted \\\\"]
-    return _tabular("@{}l@{ }r@{\\quad}rrr@{\\quad}rrr@{}", head, _rows(settings, cells))
+    columns = "one by one & speculative & acc. & exp."
+    head = [_two_tasks(4), f"rule & & {columns} & {columns} \\\\"]
+    return _tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
 
 
-def _times(run: Row | None, *, interval: bool = False) -> str:
+def _contestant(run: Row) -> str:
+    return str(run["rule"]) if run["engine"] == "proxyalign" else "transformers"
+
+
+def _times(run: Row | None) -> str:
+    return "--" if run is None else f"{run['speedup']:.2f}"
+
+
+def _speculative(run: Row | None) -> list[str]:
+    """Speedup with its interval, acceptance and expected speedup; transformers does not report the last two."""
     if run is None:
-        return "--"
-    ends = f" [{run['speedup_low']:.2f}, {run['speedup_high']:.2f}]" if interval else ""
-    return f"{run['speedup']:.2f}{ends}"
+        return ["--"] * 3
+    measured = f"{run['speedup']:.2f} [{run['speedup_low']:.2f}, {run['speedup_high']:.2f}]"
+    rest = (run["acceptance_rate"], run["predicted_speedup_at_cost"])
+    return [measured, *("--" if value is None else f"{value:.2f}" for value in rest)]

@@ -61,7 +61,7 @@ def _meta(record: Mapping[str, Any]) -> dict[str, Any]:
 def points_table(runs: Iterable[Run], knapsack: Iterable[Run], speed: Iterable[Run]) -> pl.DataFrame:
     """One row for each run that has all three measurements: accuracy, gap and price, and speed when speculating."""
     accuracy = {_key(run): run for run in runs if _is_plain(run)}
-    speeds = {_key(run): run for run in speed if run["mode"] == "speculative"}
+    speeds = {_key(run): run for run in speed if run["mode"] == "speculative" and run["engine"] == "proxyalign"}
     rows = []
     for measured in knapsack:
         key = _key(measured)
@@ -106,7 +106,8 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = runs_table(_read(arguments.decoded))
     knapsack = [run for file in _read(arguments.knapsack) for run in file["runs"]]
-    speed = [run for file in _read(arguments.speed) for run in file["runs"]]
+    timed = [run for file in _read(arguments.speed) for run in file["runs"]]
+    speed = [{name: value for name, value in run.items() if name != "parameters"} for run in timed]
     arguments.out.mkdir(parents=True, exist_ok=True)
     runs.write_parquet(arguments.out / "runs.parquet")
     samples_table(runs.to_dicts()).write_parquet(arguments.out / "samples.parquet")

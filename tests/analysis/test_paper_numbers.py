@@ -50,7 +50,15 @@ def _knapsack():
 
 
 def _speed():
-    row = {"rule": "dual", "parameter": 0.4, "temperature": 1.0, "window": 5, "acceptance_rate": 0.9}
+    row = {
+        "rule": "dual",
+        "parameter": 0.4,
+        "temperature": 1.0,
+        "window": 5,
+        "acceptance_rate": 0.9,
+        "engine": "proxyalign",
+        "predicted_speedup_at_cost": 2.2,
+    }
     return [
         {**row, "task": task, "mode": mode, "speedup": 2.0, "speedup_low": 1.9, "speedup_high": 2.1}
         for task in ("lab-facts", "lab-math")

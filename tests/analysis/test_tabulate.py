@@ -28,12 +28,21 @@ def test_a_point_needs_all_three_measurements_of_one_rule():
     """Fails where speed or gap of another parameter, mode or temperature would be drawn."""
     ends = {"point": 0.1, "low": 0.0, "high": 0.2}
     solved = {**RUN, "gap": ends, "price": ends, "n_steps": 5, "value": 1.0, "optimum": 1.1, "best_at_same_mass": 1.2}
-    speed = {**RUN, "mode": "speculative", "speedup": 2.0, "speedup_low": 1.9, "speedup_high": 2.1, "window": 5}
+    speed = {
+        **RUN,
+        "engine": "proxyalign",
+        "mode": "speculative",
+        "speedup": 2.0,
+        "speedup_low": 1.9,
+        "speedup_high": 2.1,
+        "window": 5,
+    }
     runs = runs_table([{"runs": [RUN, {**RUN, "temperature": 0.0, "accuracy": 0.0}]}]).to_dicts()
     (point,) = points_table(runs, [solved, {**solved, "temperature": 0.0}], [speed]).to_dicts()
     assert (point["accuracy"], point["speedup"], point["gap"], point["price_high"]) == (0.9, 2.0, 0.1, 0.2)
     assert points_table(runs, [solved], [{**speed, "parameter": 0.2}]).is_empty()
     assert points_table(runs, [solved], [{**speed, "mode": "autoregressive"}]).is_empty()
+    assert points_table(runs, [solved], [{**speed, "engine": "transformers"}]).is_empty()
 
 
 def test_a_grid_expands_to_each_value_of_each_rule():

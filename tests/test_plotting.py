@@ -1,0 +1,99 @@
+"""The figures draw what they are given: one step's items where they belong, a curve a rule, a point a run."""
+
+import numpy as np
+import pytest
+
+from proxyalign import plotting
+from proxyalign.errors import InputError
+from proxyalign.knapsack import DeferralProblem, exact, primal
+
+LAW = np.array([0.4, 0.35, 0.0, 0.25])
+
+
+@pytest.fixture(autouse=True)
+def _without_a_screen():
+    """Draw into files alone, and close what was drawn."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+def _runs():
+    row = {"task": "lab-math", "temperature": 1, "n": 50}
+    rules = [("never", None, 0.2), ("always", None, 0.3), ("dual", 0.2, 0.6), ("dual", 0.4, 0.9)]
+    rules += [("truncated-dual", 0.2, 0.1), ("truncated-dual", 0.4, 0.0)]
+    return [
+        {**row, "rule": rule, "parameter": parameter, "accuracy": a, "low": max(0, a - 0.1), "high": min(1, a + 0.1)}
+        for rule, parameter, a in rules
+    ]
+
+
+def _point(rule, parameter, gap, price, task="lab-math"):
+    ends = {
+        f"{name}{end}": value
+        for name, value in (("speedup", 1.5), ("gap", gap), ("price", price))
+        for end in ("", "_low", "_high")
+    }
+    return {"task": task, "rule": rule, "parameter": parameter, "accuracy": 0.5, **ends}
+
+
+def test_an_items_area_is_its_value_and_a_strip_has_the_solutions_items():
+    """Fails where items are drawn out of order, or a strip shows other tokens than the solution defers."""
+    problem = DeferralProblem.from_probs(LAW, budget=0.4)
+    best = exact(problem)
+    figure = plotting.knapsack_step(problem, {"primal": primal(problem), "exact": best})
+    above, below = figure.axes
+    areas = [bar.get_width() * bar.get_height() for bar in above.patches]
+    assert areas == pytest.approx(problem.values[[3, 1, 0]])
+    strips = [sum(bar.get_width() for bar in bars) for bars in below.containers]
+    assert strips == pytest.approx([1.0, 0.25, 1.0, best.mass])
+
+
+def test_a_step_without_a_solution_is_refused():
+    """Fails where an empty figure would be drawn."""
+    with pytest.raises(InputError, match="at least one solution"):
+        plotting.knapsack_step(DeferralProblem.from_probs(LAW, budget=0.4), {})
+
+
+def test_accuracy_has_a_curve_for_each_rule_and_dashes_for_its_control():
+    """Fails where a control would look like a rule, or a parent is left out."""
+    figure = plotting.accuracy_vs_parameter(_runs())
+    (axis,) = figure.axes
+    styles = {entry.get_label(): entry[0].get_linestyle() for entry in axis.containers}
+    assert styles == {"dual (α)": "-", "dual, no proxy (control)": "--"}
+    assert axis.containers[0][0].get_ydata().tolist() == pytest.approx([60, 90])
+    assert {"base alone", "proxy alone"} <= {line.get_label() for line in axis.lines}
+
+
+def test_only_draws_at_temperature_one_are_in_the_accuracy_figure():
+    """Fails where a greedy run is drawn among sampled ones."""
+    greedy = {**_runs()[2], "temperature": 0, "parameter": 0.9}
+    figure = plotting.accuracy_vs_parameter([*_runs(), greedy])
+    assert 0.9 not in figure.axes[0].containers[0][0].get_xdata()
+
+
+def test_each_task_has_a_panel_for_the_gap_and_one_for_the_price():
+    """Fails where the two measures are swapped or a task's points land in another's panel."""
+    points = [_point("primal", 0.5, 0.1, 0.3), _point("exact", 0.5, 0.0, 0.2, "lab-facts")]
+    figure = plotting.gap_vs_speedup(points)
+    offsets = [np.concatenate([drawn.get_offsets() for drawn in axis.collections]) for axis in figure.axes]
+    drawn = [[round(height, 6) for height in panel[:, 1] if height] for panel in offsets]
+    assert drawn == [[], [20.0], [10.0], [30.0]]
+
+
+def test_rules_that_leave_nothing_are_named_on_the_zero_line():
+    """Fails where a rule with a gap would be called exact."""
+    figure = plotting.gap_vs_speedup([_point("primal", 0.5, 0.1, 0.3), _point("dual", 0.4, 0.0, 0.0)])
+    notes = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert notes.count("zero: dual") == 2
+    assert not any("zero: primal" in note for note in notes)
+
+
+@pytest.mark.parametrize("draw", [plotting.accuracy_vs_parameter, plotting.gap_vs_speedup])
+def test_nothing_to_draw_is_said_in_a_sentence(draw):
+    """Fails where an empty table ends in a traceback of matplotlib's."""
+    with pytest.raises(InputError, match="run the experiments first"):
+        draw([])
