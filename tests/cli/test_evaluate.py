@@ -1,0 +1,107 @@
+"""`proxyalign evaluate` on the shipped pair: what it prints, what it leaves behind, and how it goes on."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from proxyalign.evaluation import read_records
+
+LAB = ("evaluate", "--pair", "lab", "--task", "lab-math", "--limit", "3", "--max-new-tokens", "6")
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_answer_comes_first_and_each_run_has_a_line(command, tmp_path):
+    """Fails when the table leaves out a run, or the hint of what to do next is not one of this command's rules."""
+    grid = ("--rule", "dual", "--grid", "alpha=0.2,0.4", "--mode", "speculative", "--split", "dev")
+    code, out, err = command(*LAB, *grid, "--out", tmp_path / "out")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("dual(alpha=0.")
+    assert "of 3 right" in lines[0]
+    assert [line.split()[0] for line in lines[3:]] == ["dual(alpha=0.2)", "dual(alpha=0.4)"]
+    assert "--split test" in err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    for run in summary["runs"]:
+        records = read_records(tmp_path / "out" / run["folder"] / "records.jsonl")
+        assert len(records) == run["n"] == 3
+        assert run["n_tokens"] == sum(record["n_tokens"] for record in records)
+
+
+def test_json_stands_alone_and_is_the_summary(command, tmp_path):
+    """Fails when anything but one JSON object reaches stdout, or it differs from the file."""
+    code, out, err = command(*LAB, "--rule", "primal", "--budget", "0.5", "--out", tmp_path / "out", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert json.loads(out)["runs"][0]["parameters"] == {"budget": 0.5}
+    assert json.loads(out)["runs"][0]["acceptance_rate"] is None
+
+
+def test_the_same_command_again_changes_nothing_and_another_batch_size_no_record(command, tmp_path):
+    """Fails when a finished run is decoded again, or the batch size is taken for a setting of the run."""
+    options = (*LAB, "--rule", "nudging", "--alpha", "0.4", "--rows", "5", "--out", tmp_path / "out", "--json")
+    first = command(*options)
+    before = contents(tmp_path)
+    assert command(*options, "--batch-size", "1") == first
+    assert contents(tmp_path) == before
+
+
+def test_other_settings_and_other_values_are_refused_for_a_used_folder(command, tmp_path):
+    """Fails when a second command overwrites or extends the first one's results."""
+    grid = (*LAB, "--rule", "dual", "--out", tmp_path / "out")
+    assert command(*grid, "--grid", "alpha=0.2")[0] == 0
+    before = contents(tmp_path)
+    for change in (
+        ("--grid", "alpha=0.4"),
+        ("--grid", "alpha=0.2", "--seed", "1"),
+        ("--alpha", "0.2", "--window", "3"),
+    ):
+        code, out, err = command(*grid, *change)
+        assert (code, out) == (2, "")
+        assert "made with other settings" in err
+    assert contents(tmp_path) == before
+
+
+def test_another_lab_pair_is_asked_about_its_own_world(command, tmp_path, monkeypatch):
+    """Fails when `--pair FOLDER` puts the shipped pair's questions to a pair that was trained on another world."""
+    asked = []
+    monkeypatch.setattr("proxyalign.evaluation.prepare", lambda runs, out, *, data, **_: asked.append(data))
+    monkeypatch.setattr("proxyalign.evaluation.run_grid", lambda *_, data, **__: asked.append(data) or {})
+    monkeypatch.setattr("proxyalign.models.load_pair", lambda *_, **__: None)
+    (tmp_path / "lab.json").write_text("{}")
+    chosen = ("--rule", "never", "--out", tmp_path / "out", "--json")
+    command("evaluate", "--pair", tmp_path, "--task", "lab-facts", *chosen)
+    command("evaluate", "--pair", tmp_path, "--task", "gsm8k", *chosen)
+    command("evaluate", "--pair", tmp_path, "--task", "lab-facts", "--data", tmp_path.parent, *chosen)
+    assert asked == [tmp_path, tmp_path, None, None, tmp_path.parent, tmp_path.parent]
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_finished_records_and_the_same_command_goes_on(command, tmp_path):
+    """Fails when an interruption loses records, prints a traceback, or does not say how to go on."""
+    options = ["evaluate", "--task", "lab-math", "--rule", "never", "--limit", "200", "--batch-size", "1", "--out"]
+    start = [sys.executable, "-c", "from proxyalign.cli import main; main()", *options, str(tmp_path / "out"), "--json"]
+    process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    waited = time.monotonic()
+    while not list(tmp_path.glob("out/*/records.jsonl")) or not next(tmp_path.glob("out/*/records.jsonl")).read_bytes():
+        assert process.poll() is None
+        assert time.monotonic() - waited < 60
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    path = next(tmp_path.glob("out/*/records.jsonl"))
+    kept = read_records(path)
+    assert (process.returncode, out) == (130, "")
+    assert err.count("\n") == 1
+    assert "run the same command again to go on" in err
+    assert 0 < len(kept) < 200
+    code, out, _ = command(*options, tmp_path / "out", "--json", "--batch-size", "16")
+    assert code == 0
+    assert read_records(path)[: len(kept)] == kept
+    assert json.loads(out)["runs"][0]["n"] == 200

@@ -1,0 +1,100 @@
+"""Runs with the real decoder on tiny random models: records agree with its own counts, however a run was cut."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from proxyalign import tasks
+from proxyalign.decoding import generate
+from proxyalign.deferral import rules
+from proxyalign.evaluation import read_records, run, summarise
+from proxyalign.models import ModelPair
+
+N_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two random Llamas in float64, so that the last bits of a batch cannot decide a draw."""
+
+    def llama(seed, layers):
+        torch.manual_seed(seed)
+        sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": layers}
+        ids = {"vocab_size": N_TOKENS, "eos_token_id": 3, "bos_token_id": None, "pad_token_id": None}
+        return LlamaForCausalLM(LlamaConfig(**sizes, **ids, max_position_embeddings=96, initializer_range=0.4)).double()
+
+    words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(N_TOKENS)}, unk_token="t0"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return ModelPair(base=llama(0, 3), proxy=llama(1, 1), tokenizer=PreTrainedTokenizerFast(tokenizer_object=words))
+
+
+@pytest.fixture
+def settings(settings):
+    return dataclasses.replace(settings, parameters={"alpha": 0.1}, mode="speculative", window=3, max_new_tokens=12)
+
+
+@pytest.mark.parametrize(
+    ("rule", "mode"),
+    [("dual", "autoregressive"), ("dual", "speculative"), ("never", "speculative"), ("always", "speculative")],
+)
+def test_the_sums_over_records_are_the_decoders_own_counts(tmp_path, pair, settings, data, rule, mode):
+    """Fails when what a record says of its drafts, cycles, tokens or mass is not what the decoder counted."""
+    parameters = {"alpha": 0.1} if rule == "dual" else {}
+    settings = dataclasses.replace(settings, rule=rule, parameters=parameters, mode=mode)
+    summary = run(pair, settings, tmp_path, data=data, batch_size=4)
+    prompts = [question.prompt for question in tasks.get(settings.task).questions(data=data)]
+    chosen = rules.make(rule, **parameters)
+    stats = generate(pair, prompts, chosen, mode=mode, window=3, max_new_tokens=12, batch_size=16).stats
+    records = read_records(tmp_path / settings.slug / "records.jsonl")
+    for name in ("n_tokens", "n_tested", "n_accepted", "n_cycles"):
+        assert sum(record[name] for record in records) == getattr(stats, name)
+    assert summary.acceptance_rate == stats.acceptance_rate
+    assert summary.mean_accepted_length == stats.mean_accepted_length
+    assert summary.deferral_rate == pytest.approx(stats.deferral_rate, rel=1e-12)
+
+
+def test_a_run_cut_anywhere_with_any_batch_size_has_the_same_records(tmp_path, pair, settings, data):
+    """Fails when a reply depends on its neighbours, on the batch size, or on where the run was interrupted."""
+    run(pair, settings, tmp_path / "straight", data=data, batch_size=16)
+    straight = tmp_path / "straight" / settings.slug
+    lines = (straight / "records.jsonl").read_bytes().splitlines(keepends=True)
+
+    def told(path):
+        return [{name: value for name, value in record.items() if name != "seconds"} for record in read_records(path)]
+
+    for n_kept, batch_size in [(0, 1), (3, 4), (7, 2), (9, 16)]:
+        folder = tmp_path / f"cut{n_kept}" / settings.slug
+        folder.mkdir(parents=True)
+        (folder / "settings.json").write_bytes((straight / "settings.json").read_bytes())
+        (folder / "rows.npz").write_bytes((straight / "rows.npz").read_bytes())
+        (folder / "records.jsonl").write_bytes(b"".join(lines[:n_kept]) + lines[n_kept][:50])
+        run(pair, settings, folder.parent, data=data, batch_size=batch_size)
+        assert told(folder / "records.jsonl") == told(straight / "records.jsonl")
+
+
+def test_the_kept_rows_are_the_bases_laws_where_they_say(tmp_path, pair, settings, data):
+    """Fails when a row is another position's, another question's, or the law at the temperature of the draws."""
+    settings = dataclasses.replace(settings, temperature=0.5)
+    run(pair, settings, tmp_path, data=data)
+    prompts = [question.prompt for question in tasks.get(settings.task).questions(data=data)]
+    replies = generate(pair, prompts, rules.Dual(0.1), mode="speculative", window=3, max_new_tokens=12, temperature=0.5)
+    with np.load(tmp_path / settings.slug / "rows.npz") as rows:
+        assert rows["p"].shape == (settings.rows, N_TOKENS)
+        for p, question, position in zip(rows["p"], rows["question"], rows["position"], strict=True):
+            text = pair.tokenizer(prompts[question])["input_ids"] + replies.token_ids[question][:position]
+            with torch.no_grad():
+                law = pair.base(torch.tensor([text])).logits[0, -1].softmax(-1)
+            np.testing.assert_allclose(p, law.numpy(), atol=1e-6)
+
+
+def test_a_rule_that_never_asks_the_base_keeps_no_rows(tmp_path, pair, settings, data):
+    """Fails when the proxy alone, for which the base never runs, cannot be run with `rows`, or resumed."""
+    settings = dataclasses.replace(settings, rule="always", parameters={})
+    first = run(pair, settings, tmp_path, data=data)
+    assert run(pair, settings, tmp_path, data=data) == first
+    assert first == summarise(read_records(tmp_path / settings.slug / "records.jsonl"))
+    assert not (tmp_path / settings.slug / "rows.npz").exists()
