@@ -79,7 +79,7 @@ def evaluate(
 
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
     models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
-    labels = [str(one) for one in chosen]
+    labels = [str(one).removesuffix("()") for one in chosen]
     with _Bars({settings.slug: label for settings, label in zip(runs, labels, strict=True)}) as bars:
         summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show)
     if json:

@@ -58,7 +58,7 @@ def read_jsonl(task: str, path: Path, fields: tuple[str, ...]) -> list[tuple[int
         except json.JSONDecodeError as reason:
             raise InputError(
                 f"{task}: {path} line {number} must be one JSON object, got text that ends or breaks "
-                f"({reason.msg} at character {reason.pos}); copy the file again"
+                f"({reason.msg.removesuffix(' at')} at character {reason.pos}); copy the file again"
             ) from None
         missing = [name for name in fields if not isinstance(row, dict) or not isinstance(row.get(name), str)]
         if missing:
