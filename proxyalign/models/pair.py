@@ -86,11 +86,11 @@ def load_pair(
     device: where both models go. dtype: "auto" is float32 on a CPU and each checkpoint's own elsewhere.
     offline: use what is on this machine and ask no hub.
 
-    Raises InputError for an unknown name, a checkpoint that cannot be read, and two vocabularies that differ; the
-    message then shows the first tokens that do.
+    Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
+    differ; the message then shows the first tokens that do.
     """
     base_source, proxy_source = _sources(name, base, proxy)
-    kind = _dtype(dtype, torch.device(device))
+    kind = _dtype(dtype, _device(device))
     tokenizers = [_load("AutoTokenizer", source, offline) for source in (base_source, proxy_source)]
     _check_same_vocabulary(*tokenizers)
     models = [
@@ -118,6 +118,17 @@ def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None
             "for other models pass base and proxy, hub names or folders"
         )
     return str(folder / "base"), str(folder / "proxy")
+
+
+def _device(device: str | torch.device) -> torch.device:
+    """The device called `device`, after a check that torch can put something there."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # an unknown name, and a kind that this torch was built without
+        raise InputError(
+            f"load_pair: device must be one that torch can use on this machine, such as cpu, got {str(device)!r}; "
+            "pass one of those"
+        ) from error
 
 
 def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:
