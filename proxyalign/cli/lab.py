@@ -31,7 +31,7 @@ def train(
 
     logging.disable_progress_bar()
     columns = (TextColumn("{task.description:7}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=notes) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=notes, disable=not notes.is_terminal) as progress:
         bars: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int, loss: float) -> None:

@@ -122,7 +122,7 @@ PRESETS = {"full": Recipe(), "smoke": _SMOKE}
 def preset(name: str) -> Recipe:
     """The recipe called `name`. Raises InputError where there is none."""
     if name not in PRESETS:
-        raise InputError(f"lab recipe: preset must be one of {', '.join(PRESETS)}, got {name!r}")
+        raise InputError(f"lab recipe: preset must be one of {', '.join(PRESETS)}, got {name!r}; pass one of these")
     return PRESETS[name]
 
 
