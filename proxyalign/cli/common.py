@@ -12,7 +12,8 @@ from proxyalign.errors import InputError
 if TYPE_CHECKING:
     from proxyalign.deferral.rules import Rule
 
-notes = Console(stderr=True, highlight=False, soft_wrap=True)  # progress, hints and warnings; stdout holds the answer alone
+# Progress, hints and warnings; stdout holds the answer alone.
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
