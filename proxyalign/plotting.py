@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 # Okabe and Ito's palette, which readers with any colour vision can tell apart; a control has the colour of its rule.
 COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "exact": "#009E73", "nudging": "#CC79A7"}
 MARKERS = {"dual": "o", "primal": "s", "exact": "D", "nudging": "^"}
+LABEL_AT = {"dual": (0, 8), "primal": (0, 9), "exact": (0, -9), "nudging": (9, -1)}  # points, so that labels differ
 GREY = "#555555"
 PARAMETER = {"dual": "α", "primal": "b", "exact": "b", "nudging": "α"}
 
@@ -83,7 +84,8 @@ def knapsack_step(
         2, 1, figsize=(6.3, 3.4), sharex=True, height_ratios=[2.2, 0.35 + 0.35 * len(solutions)]
     )
     colours = ["#F0B58A" if token_id == critical else "#BBD5E8" for token_id in order]
-    above.bar(left, height, width, align="edge", color=colours, edgecolor="white", linewidth=0.3)
+    edge = np.where(width > 0.004, 0.3, 0.0)  # thinner boxes would be all edge
+    above.bar(left, height, width, align="edge", color=colours, edgecolor="white", linewidth=edge)
     above.axvline(problem.budget, color=GREY, linewidth=0.9)
     above.set_ylabel("density −log p (nats)")
     above.set_ylim(0, float(height[right > 0.002].max(initial=0.1)) * 1.15)
@@ -91,19 +93,19 @@ def knapsack_step(
         f"budget {problem.budget:g}", (problem.budget, 0.97), xycoords=("data", "axes fraction"), xytext=(3, 0),
         textcoords="offset points", va="top", color=GREY,
     )  # fmt: skip
-    for item in np.flatnonzero(width > 0.035):
+    for item in np.flatnonzero((width > 0.05) | (order == critical)):
         name = repr(token(int(order[item])))[1:-1] if token else str(order[item])
         note = f"{name}\ncritical" if order[item] == critical else name
         above.annotate(
             note, (left[item] + width[item] / 2, height[item]), xytext=(0, 2), textcoords="offset points",
-            ha="center", va="bottom", fontsize=6.5,
+            ha="center", va="bottom", fontsize=6.5, bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "linewidth": 0},
         )  # fmt: skip
     for row, (name, solution) in enumerate(solutions.items()):
         taken = solution.deferred[order]
         below.barh(row, 1.0, 0.62, color="#EEEEEE")
         below.barh(
             np.full(int(taken.sum()), row), width[taken], 0.62, left[taken],
-            color=COLOURS.get(name.split("(")[0].strip(), GREY), edgecolor="white", linewidth=0.3,
+            color=COLOURS.get(name.split("(")[0].strip(), GREY), edgecolor="white", linewidth=edge[taken],
         )  # fmt: skip
         summary = f"{name}: {solution.value:.4f} nats at mass {solution.mass:.4f}"
         below.annotate(
@@ -178,11 +180,16 @@ def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
     the rule misses, step by step; price is the share of the best total at the same total mass (statement 14).
     """
     tasks = _panels(points)
-    figure, axes = _subplots(len(tasks), 2, figsize=(6.8, 2.55 * len(tasks) + 0.35), sharex=True, squeeze=False)
+    figure, axes = _subplots(
+        len(tasks), 2, figsize=(6.8, 2.55 * len(tasks) + 0.35), sharex=True, sharey="col", squeeze=False
+    )
     for row, task in enumerate(tasks):
         here = [point for point in points if point["task"] == task]
         for column, measure in enumerate(("gap", "price")):
             _scatter(axes[row, column], here, measure)
+        for axis, measure in zip(axes[row], ("gap", "price"), strict=True):
+            top = max(100 * float(point[f"{measure}_high"]) for point in points)
+            axis.set_ylim(-0.14 * top - 0.01, 1.12 * top + 0.01)
         axes[row, 0].set(title=f"{task}: step by step", ylabel="optimality gap, same budget (%)")
         axes[row, 1].set(title=f"{task}: all steps together", ylabel="price of the step budget (%)")
     figure.supxlabel("measured speedup over the base alone decoding token by token (×)", fontsize=8)
@@ -213,19 +220,17 @@ def _scatter(axis: "Axes", points: list[Row], measure: str) -> None:
             if measure == "gap" and up < 0.01:
                 continue  # the points of the zero line lie side by side; they are labelled in the other panel
             axis.annotate(
-                f"{point['parameter']:g}", (right, up), xytext=(0, 6), textcoords="offset points", ha="center",
-                fontsize=5.8, color=colour,
+                f"{point['parameter']:g}", (right, up), xytext=LABEL_AT[rule], textcoords="offset points", ha="center",
+                va="center", fontsize=5.8, color=colour,
             )  # fmt: skip
     zero = [rule for rule in COLOURS if all(point[measure] < 1e-6 for point in points if point["rule"] == rule)]
     zero = [rule for rule in zero if rule in {point["rule"] for point in points}]
     if zero:
         axis.annotate(
-            f"zero: {', '.join(zero)}", (0.99, 0), xycoords=("axes fraction", "data"), xytext=(0, 7),
-            textcoords="offset points", ha="right", fontsize=6.3, color=GREY,
+            f"zero: {', '.join(zero)}", (0.99, 0), xycoords=("axes fraction", "data"), xytext=(0, -7),
+            textcoords="offset points", ha="right", va="top", fontsize=6.3, color=GREY,
         )  # fmt: skip
     axis.axvline(1, color=GREY, linewidth=0.7, linestyle=":")
-    top = max((100 * float(point[f"{measure}_high"]) for point in points), default=1.0)
-    axis.set_ylim(-0.06 * top, 1.15 * top)
 
 
 def _keys(figure: "Figure", rules: set[str]) -> None:
@@ -233,12 +238,12 @@ def _keys(figure: "Figure", rules: set[str]) -> None:
 
     colours = [
         Line2D([], [], color=COLOURS[rule], marker=MARKERS[rule], linestyle="", markersize=5,
-               label=f"{rule} ({PARAMETER[rule]} beside)")
+               label=f"{rule} (label: {PARAMETER[rule]})")
         for rule in COLOURS if rule in rules
     ]  # fmt: skip
     sizes = [
         Line2D([], [], color=GREY, marker="o", linestyle="", markersize=_size(share) ** 0.5, label=f"{share:.0%} right")
         for share in (0.25, 0.5, 1.0)
     ]
-    base = [Line2D([], [], color=GREY, linestyle=":", linewidth=0.7, label="base alone, one by one")]
+    base = [Line2D([], [], color=GREY, linestyle=":", linewidth=0.7, label="base alone, token by token")]
     figure.legend(handles=[*colours, *sizes, *base], loc="outside right center", labelspacing=0.8)
