@@ -44,7 +44,8 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
 def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     """Raise InputError where `folder` cannot take a run with `settings`; writes nothing.
 
-    It can where it does not exist yet, is empty, or has a `settings.json` that agrees in every entry that both have.
+    It can where it does not exist yet, is empty (but for hidden files, such as a kill may leave), or has a
+    `settings.json` that agrees in every entry that both have.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
@@ -54,7 +55,7 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         )
     found = read_settings(folder)
     if found is None:
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise InputError(
                 f"evaluation: {str(folder)!r} must be new, empty or a results folder, "
                 f"got other files and no {SETTINGS} in it; pass another folder"
@@ -114,7 +115,6 @@ class RecordFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file: BinaryIO = path.open("a+b")
         try:
             try:

@@ -33,10 +33,7 @@ def prepare(
     """
     from proxyalign.deferral import rules
 
-    if not batch_size >= 1:
-        raise InputError(
-            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
-        )
+    _check_batch_size(batch_size)
     if not grid:
         raise InputError("evaluation: the grid must hold at least one run, got none; pass a rule")
     for settings in grid:
@@ -110,10 +107,7 @@ def run(
     from proxyalign.decoding import generate
     from proxyalign.deferral import rules
 
-    if not batch_size >= 1:
-        raise InputError(
-            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
-        )
+    _check_batch_size(batch_size)
     rule = rules.make(settings.rule, **settings.parameters)
     task, questions = tasks.get(settings.task), _questions(settings, data)
     _check_lengths(pair, questions, settings.max_new_tokens)
@@ -128,9 +122,9 @@ def run(
         if settings.rows and rule.constant is not True:  # a rule that always defers visits no base distribution
             sample = _row_sample(settings, folder, resumed=bool(file.records))
         while (first := len(file.records)) < len(questions):
-            batch = questions[first : first + batch_size]
             if progress:
                 progress(settings, first, len(questions))
+            batch = questions[first : first + batch_size]
             replies = generate(
                 pair,
                 [question.prompt for question in batch],
@@ -157,6 +151,13 @@ def run(
         if progress:
             progress(settings, len(questions), len(questions))
         return summarise(file.records)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if not batch_size >= 1:
+        raise InputError(
+            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
+        )
 
 
 def _questions(settings: Settings, data: str | Path | None) -> list[Question]:

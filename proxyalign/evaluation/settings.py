@@ -10,8 +10,6 @@ from typing import Any
 from proxyalign.errors import InputError
 from proxyalign.tasks import Question
 
-MODES = ("autoregressive", "speculative")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,6 +39,8 @@ class Settings:
     rows: int = 0
 
     def __post_init__(self) -> None:
+        from proxyalign.decoding.generate import MODES
+
         if self.mode not in MODES:
             raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
         if not 0.0 <= self.temperature < math.inf:
@@ -58,9 +58,9 @@ class Settings:
     @property
     def slug(self) -> str:
         """A folder name that tells apart the runs that one results folder usually holds."""
-        rule = "-".join([self.rule, *(f"{name}{value}" for name, value in self.parameters.items())])
+        rule = "-".join([self.rule, *(f"{name}{float(value)}" for name, value in self.parameters.items())])
         mode = f"speculative{self.window}" if self.mode == "speculative" else self.mode
-        return f"{self.task}_{rule}_{mode}_t{self.temperature}_seed{self.seed}"
+        return f"{self.task}_{rule}_{mode}_t{float(self.temperature)}_seed{self.seed}"
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""

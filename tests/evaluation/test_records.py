@@ -83,6 +83,13 @@ def test_a_folder_takes_its_own_settings_again_and_no_others(tmp_path):
     assert read_settings(folder) == {"seed": 0, "rule": "dual", "models": "abc"}
 
 
+def test_what_a_kill_left_while_the_settings_were_written_does_not_block_the_folder(tmp_path):
+    """Fails when the same command cannot go on after a kill in its first moments."""
+    (tmp_path / ".settings.json.123").write_text('{"seed"')
+    claim_folder(tmp_path, {"seed": 0})
+    assert read_settings(tmp_path) == {"seed": 0}
+
+
 def test_a_folder_of_something_else_is_refused_untouched(tmp_path):
     """Fails when results would be mixed among other files, or a file replaced by a folder."""
     (tmp_path / "notes.txt").write_text("mine")
