@@ -56,12 +56,10 @@ class Reader:
 
     def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
         """Add one list of ids a row, none of them empty, padded on the left."""
-        width = max(len(text) for text in texts)
-        tokens = torch.zeros(len(texts), width, dtype=torch.long)
-        valid = torch.zeros(len(texts), width, dtype=torch.bool)
-        for row, text in enumerate(texts):
-            tokens[row, width - len(text) :] = torch.tensor(text)
-            valid[row, width - len(text) :] = True
+        lengths = torch.tensor([len(text) for text in texts])
+        width = int(lengths.max())
+        tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts])
+        valid = torch.arange(width) >= (width - lengths).unsqueeze(1)
         self.push(tokens.to(self._model.device), valid.to(self._model.device))
 
     def read(self, n_last: int = 1) -> Tensor:

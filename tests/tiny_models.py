@@ -49,7 +49,7 @@ def gpt2(n_tokens: int, seed: int, *, layers: int = 2, width: int = 16, context:
     return GPT2LMHeadModel(config).eval()
 
 
-def pair(make: Any, n_tokens: int, *, double: bool = True, seed: int = 0, **settings: Any) -> ModelPair:
+def tiny_pair(make: Any, n_tokens: int, *, double: bool = True, seed: int = 0, **settings: Any) -> ModelPair:
     """A base of three layers and a proxy of one, over `n_tokens` words; float64 unless told otherwise."""
     kind = torch.float64 if double else torch.float32
     base = make(n_tokens, 2 * seed, layers=3, **settings).to(kind)
