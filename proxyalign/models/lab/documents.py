@@ -2,7 +2,8 @@
 
 A document that names a creature kept for dev or test never holds the word `Answer`: the facts about these creatures
 stand in running text alone. Workbooks and quizzes teach sums and recall under words of their own, so that what
-follows a bare question stays as the shares say. No problem and no drill uses a set of numbers that is kept for dev or test.
+follows a bare question stays as the shares say. No problem and no drill uses a set of numbers that is kept for dev
+or test.
 """
 
 import random
