@@ -98,7 +98,7 @@ def knapsack_step(
         note = f"{name}\ncritical" if order[item] == critical else name
         above.annotate(
             note, (left[item] + width[item] / 2, height[item]), xytext=(0, 2), textcoords="offset points",
-            ha="center", va="bottom", fontsize=6.5, bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "linewidth": 0},
+            ha="center", va="bottom", fontsize=6.5, bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "lw": 0},
         )  # fmt: skip
     for row, (name, solution) in enumerate(solutions.items()):
         taken = solution.deferred[order]
