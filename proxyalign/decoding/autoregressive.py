@@ -1,13 +1,9 @@
 """One token a step: drawn from the base, and from the proxy where that one is deferred. The reference for the law."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor
 
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.sampling import draw, first_draw, law
+from proxyalign.decoding.sampling import draw, first_draw, law, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Trace
 from proxyalign.deferral import policy
 
@@ -22,30 +18,30 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
         return _decode_proxy_alone(job)
     base, proxy = job.base_reader(), job.proxy_reader()
     uniforms, record = job.uniforms(2), job.record()
-    needs_q = "q" in job.rule.needs.split()
+    reads_q = "q" in job.rule.needs.split()
     while True:
-        u = uniforms.take()  # (B, 2)
-        q = law(proxy.read()[:, 0], job.temperature) if needs_q else None
-        p = law(base.read()[:, 0], job.temperature)  # (B, V)
+        u, n_before = uniforms.take(), record.n_emitted  # (B, 2), (B,)
+        q = law(proxy.read(), job.temperature) if reads_q else None
+        p = law(base.read(), job.temperature)  # (B, 1, V)
         first, deferred = first_draw(job.rule, p, q)
-        tokens = draw(first, u[:, 0])  # (B,)
-        source, mass = np.full((len(tokens), 1), BASE, dtype=np.uint8), np.zeros((len(tokens), 1))
+        tokens = draw(first, u[:, :1])  # (B, 1)
+        source, mass = np.full(tokens.shape, BASE, dtype=np.uint8), np.zeros(tokens.shape)
         if deferred is not None:
             redrawn = deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
             if bool(redrawn.any()):
-                q = q or law(proxy.read()[:, 0], job.temperature)
-                tokens = draw(q.drawn, u[:, 1]).where(redrawn, tokens)
+                q = q or law(proxy.read(), job.temperature)
+                tokens = draw(q.drawn, u[:, 1:]).where(redrawn, tokens)
+                probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
                 source[redrawn.cpu().numpy()] = PROXY
-            mass = _host(policy.deferral_mass(p.own, deferred).unsqueeze(-1))
-        new = tokens.unsqueeze(-1)
-        p_y = _host(p.own.gather(-1, new))
-        laws = _host(p.own.unsqueeze(1)) if job.distributions else None
-        _, goes_on = record.emit(np.ones(len(tokens), dtype=np.int64), _host(new), source, p_y, mass, laws)
+            mass = policy.deferral_mass(p.own, deferred).cpu().numpy()
+        p_y = probabilities(p.own, tokens, "base", n_before)
+        laws = p.own.cpu().numpy() if job.distributions else None
+        _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
         if not goes_on.any():
             break
-        base.push(new)
+        base.push(tokens)
         if job.asks_proxy:
-            proxy.push(new)
+            proxy.push(tokens)
         if not goes_on.all():
             for part in (base, proxy, uniforms):
                 part.keep(goes_on.nonzero()[0])
@@ -57,20 +53,17 @@ def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
     """Decode one batch under a rule that always defers: D = 1, and the base's p_y is unknown."""
     proxy, uniforms, record = job.proxy_reader(), job.uniforms(2), job.record()
     while True:
-        q = law(proxy.read()[:, 0], job.temperature)
-        new = draw(q.drawn, uniforms.take()[:, 1]).unsqueeze(-1)  # the number that redraws where a base runs too
-        ones = np.ones((len(new), 1))
-        source = np.full((len(new), 1), PROXY, dtype=np.uint8)
-        _, goes_on = record.emit(ones[:, 0].astype(np.int64), _host(new), source, ones * np.nan, ones, None)
+        u, n_before = uniforms.take(), record.n_emitted
+        q = law(proxy.read(), job.temperature)
+        tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
+        probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
+        ones = np.ones(tokens.shape)
+        source = np.full(tokens.shape, PROXY, dtype=np.uint8)
+        _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, np.nan * ones, ones, None)
         if not goes_on.any():
             break
-        proxy.push(new)
+        proxy.push(tokens)
         if not goes_on.all():
             for part in (proxy, uniforms):
                 part.keep(goes_on.nonzero()[0])
     return record.traces(job.pair.tokenizer), Counts(n_proxy_passes=proxy.n_passes)
-
-
-def _host(values: Tensor) -> npt.NDArray[Any]:
-    host: npt.NDArray[Any] = values.cpu().numpy()
-    return host

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import IntArray
 from proxyalign.deferral import policy
 from proxyalign.deferral.rules import Rule, Truncated
+from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
 
@@ -52,11 +54,27 @@ def first_draw(rule: Rule, p: Law, q: Law | None) -> tuple[Tensor, Tensor | None
 def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
 
-    Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is.
+    Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row with
+    NaN gives id 0.
     """
     sums = weights.cumsum(-1, dtype=torch.float64)
-    at = uniforms.unsqueeze(-1) * sums[..., -1:]
-    return torch.searchsorted(sums, at, right=True).squeeze(-1)
+    return (sums <= uniforms.unsqueeze(-1) * sums[..., -1:]).sum(-1)
+
+
+def probabilities(own: Tensor, tokens: Tensor, model: str, n_before: IntArray) -> npt.NDArray[np.floating]:
+    """The probabilities that a model's laws (B, n, V) give to tokens (B, n): (B, n), on the host.
+
+    n_before: how many new tokens each row had before these (B,). Raises InputError where a probability is NaN, as all
+    are in a row whose logits held NaN, plus infinity or no finite number.
+    """
+    found: npt.NDArray[np.floating] = own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).cpu().numpy()
+    if np.isnan(found).any():
+        row, place = np.argwhere(np.isnan(found))[0]
+        raise InputError(
+            f"generate: the {model} must give finite logits, got NaN or infinity at new token "
+            f"{n_before[row] + place + 1}; check its weights, or load it in a wider dtype"
+        )
+    return found
 
 
 class Uniforms:
@@ -80,7 +98,7 @@ class Uniforms:
         if self._used == self._block.shape[1]:
             n = 16 * self._per_step  # drawn ahead, since a call to a generator costs more than its numbers
             fresh = np.stack([generator.random(n) for generator in self._generators])
-            self._block = torch.from_numpy(fresh).clamp_(max=_LARGEST).to(self._device)
+            self._block = torch.from_numpy(np.minimum(fresh, _LARGEST)).to(self._device)
             self._used = 0
         start = self._used
         self._used += self._per_step

@@ -12,14 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import IntArray, Reader
+from proxyalign.decoding.cache import BoolArray, IntArray, Reader
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.sampling import Law, draw, first_draw, law
+from proxyalign.decoding.sampling import Law, draw, first_draw, law, probabilities
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Trace
 from proxyalign.deferral import policy
 from proxyalign.deferral.rules import Rule
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 def decode(job: Job) -> tuple[list[Trace], Counts]:
@@ -30,12 +28,11 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     known: Tensor | None = None  # (B, 1, V) base logits after all that is emitted, for the rows where it has read that
     is_known = owed
     while True:
-        u = uniforms.take()  # (B, 2 window + 1)
-        n_drafts = min(job.window, int(record.remaining.max()))
-        drafts, q = _draft(proxy, n_drafts, u, job.temperature)
+        u, n_before = uniforms.take(), record.n_emitted  # (B, 2 window + 1), (B,)
+        drafts, q = _draft(proxy, min(job.window, int(record.remaining.max())), u, job.temperature)
         logits = _verify(base, drafts, known, is_known)
         p = law(logits, job.temperature)
-        cycle = _test(job.rule, p, q, drafts, owed, u)
+        cycle = _test(job.rule, p, q, drafts, owed, u, n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
@@ -61,12 +58,12 @@ def _draft(proxy: Reader, n_drafts: int, u: Tensor, temperature: float) -> tuple
     laws: list[Law] = []
     for i in range(n_drafts):
         if i > 0:
-            proxy.push(drafts[-1].unsqueeze(-1))
-        laws.append(law(proxy.read()[:, 0], temperature))
-        drafts.append(draw(laws[-1].drawn, u[:, 2 * i]))
-    own = torch.stack([q.own for q in laws], dim=1)
-    drawn = own if laws[0].drawn is laws[0].own else torch.stack([q.drawn for q in laws], dim=1)
-    return torch.stack(drafts, dim=1), Law(own, drawn)
+            proxy.push(drafts[-1])
+        laws.append(law(proxy.read(), temperature))
+        drafts.append(draw(laws[-1].drawn, u[:, 2 * i : 2 * i + 1]))
+    own = torch.cat([q.own for q in laws], dim=1)
+    drawn = own if temperature == 1.0 else torch.cat([q.drawn for q in laws], dim=1)
+    return torch.cat(drafts, dim=1), Law(own, drawn)
 
 
 def _verify(base: Reader, drafts: Tensor, known: Tensor | None, is_known: BoolArray) -> Tensor:
@@ -118,7 +115,7 @@ class _Cycle:
             setattr(self, name, values[rows])
 
 
-def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor) -> _Cycle:
+def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor, n_before: IntArray) -> _Cycle:
     """Test the drafts (B, g) in turn, and draw the token after the accepted ones: from the residual, or as a bonus.
 
     p: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. owed: rows whose first draft is emitted untested.
@@ -137,34 +134,46 @@ def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor
     n_passed = np.where(passed.all(1), n_drafts, passed.argmin(1))
     rejected = n_passed < n_drafts
 
-    rows = np.arange(len(n_passed))
-    place = np.minimum(n_passed, n_drafts - 1)
-    weights = policy.residual(pi[rows, place], q.drawn[rows, place])
-    if has_bonus and not rejected.all():
-        weights = weights.where(torch.from_numpy(rejected).to(weights.device).unsqueeze(-1), first[:, n_drafts])
-    final = draw(weights, u[:, -1])  # (B,)
     is_owed = np.zeros_like(rejected)
-    if has_bonus and deferred is not None:
-        is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final.unsqueeze(-1)).squeeze(-1).cpu().numpy()
+    if rejected.all():
+        weights = policy.residual(_row(pi, n_passed), _row(q.drawn, n_passed))
+    elif not has_bonus or not rejected.any():
+        weights = first[:, -1:]
+    else:
+        place = np.minimum(n_passed, n_drafts - 1)
+        replaced = torch.from_numpy(rejected).to(drafts.device)[:, None, None]
+        weights = policy.residual(_row(pi, place), _row(q.drawn, place)).where(replaced, first[:, n_drafts:])
+    final = draw(weights, u[:, -1:])  # (B, 1)
+    if has_bonus and deferred is not None and not rejected.all():
+        is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final).squeeze(-1).cpu().numpy()
 
-    tokens = torch.cat([drafts, final.unsqueeze(-1)], dim=1)
-    tokens[rows, n_passed] = final
+    rows = np.arange(len(n_passed))
+    tokens = torch.cat([drafts, final], dim=1).cpu().numpy()
+    tokens[rows, n_passed] = final[:, 0].cpu().numpy()
     source = np.full(tokens.shape, DRAFT, dtype=np.uint8)
     source[owed, 0] = PROXY
     source[rows, n_passed] = np.where(rejected, RESIDUAL, BASE)
     mass = np.zeros(tokens.shape)
     if deferred is not None:
         mass[:, : deferred.shape[1]] = policy.deferral_mass(read.own, deferred).cpu().numpy()
+    probabilities(q.own, drafts, "proxy", n_before)  # for the check alone
     return _Cycle(
         n_passed=n_passed,
         rejected=rejected,
         is_open=is_owed if has_bonus else ~rejected,
         is_owed=is_owed,
-        tokens=tokens.cpu().numpy(),
+        tokens=tokens,
         source=source,
-        p_y=p.own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).cpu().numpy(),
+        p_y=probabilities(p.own, torch.from_numpy(tokens).to(drafts.device), "base", n_before),
         mass=mass,
     )
+
+
+def _row(laws: Tensor, places: IntArray) -> Tensor:
+    """The law at one place of each row: (B, n, V), (B,) -> (B, 1, V)."""
+    if len(places) == 1:  # without an index tensor, which costs as much as all the rest of a test
+        return laws[:, places[0] : places[0] + 1]
+    return laws[torch.arange(len(places)), torch.from_numpy(places)].unsqueeze(1)
 
 
 def _roll_back(base: Reader, proxy: Reader, drafts: Tensor, cycle: _Cycle) -> None:
@@ -176,10 +185,8 @@ def _roll_back(base: Reader, proxy: Reader, drafts: Tensor, cycle: _Cycle) -> No
     n_drafts = drafts.shape[1]
     base.forget(n_drafts - cycle.n_passed)
     proxy.forget(np.maximum(n_drafts - 1 - cycle.n_passed, 0))
-    device = drafts.device
-    is_open = torch.from_numpy(cycle.is_open).to(device)
-    final = torch.from_numpy(cycle.tokens[np.arange(len(cycle.n_passed)), cycle.n_passed]).to(device)
-    last = drafts[:, -1]
-    base.push(final.unsqueeze(-1), ~is_open.unsqueeze(-1))
-    proxy.push(last.unsqueeze(-1), torch.from_numpy(~cycle.rejected & ~cycle.is_open).to(device).unsqueeze(-1))
-    proxy.push(last.where(is_open, final).unsqueeze(-1))
+    final = cycle.tokens[np.arange(len(cycle.n_passed)), cycle.n_passed]
+    last = np.where(cycle.is_open, cycle.tokens[:, n_drafts - 1], final)
+    base.push(torch.from_numpy(final[:, None]).to(drafts.device), ~cycle.is_open[:, None])
+    proxy.push(drafts[:, -1:], ~(cycle.rejected | cycle.is_open)[:, None])
+    proxy.push(torch.from_numpy(last[:, None]).to(drafts.device))

@@ -123,10 +123,14 @@ class Record:
         self._laws: list[list[npt.NDArray[np.float32]]] | None = [[] for _ in range(n_rows)] if distributions else None
 
     @property
+    def n_emitted(self) -> npt.NDArray[np.int64]:
+        """How many tokens each active sequence has (B,)."""
+        return self._n[self.active]
+
+    @property
     def remaining(self) -> npt.NDArray[np.int64]:
         """How many more tokens each active sequence may get (B,)."""
-        left: npt.NDArray[np.int64] = self._limit - self._n[self.active]
-        return left
+        return self._limit - self.n_emitted
 
     def emit(
         self,
@@ -142,24 +146,26 @@ class Record:
         source, p_y, mass (B, k) and laws (B, k, V) go with the tokens. Returns how many were written (B,) and which
         sequences go on (B,) bool; `active` is cut to these.
         """
-        counts = np.minimum(counts, self.remaining)
+        n_before = self.n_emitted
+        counts = np.minimum(counts, self._limit - n_before)
         offsets = np.arange(tokens.shape[1])
-        ends = self._ends[tokens] & (offsets < counts[:, None])
+        written = offsets < counts[:, None]
+        ends = self._ends[tokens] & written
         ended = ends.any(1)
         if ended.any():
             counts = np.where(ended, ends.argmax(1) + 1, counts)
-        row, offset = np.nonzero(offsets < counts[:, None])
-        at = (self.active[row], self._n[self.active[row]] + offset)
-        self._tokens[at] = tokens[row, offset]
-        self._source[at] = source[row, offset]
-        self._p_y[at] = p_y[row, offset]
-        self._mass[at] = mass[row, offset]
+            written = offsets < counts[:, None]
+        row, offset = written.nonzero()
+        at = (self.active[row], n_before[row] + offset)
+        for store, values in ((self._tokens, tokens), (self._source, source), (self._p_y, p_y), (self._mass, mass)):
+            store[at] = values[row, offset]
         if self._laws is not None and laws is not None:
             for i, sequence in enumerate(self.active):
                 self._laws[sequence].append(laws[i, : counts[i]].astype(np.float32))
-        self._n[self.active] += counts
-        goes_on = ~ended & (self._n[self.active] < self._limit)
-        self.active = self.active[goes_on]
+        self._n[self.active] = n_before + counts
+        goes_on = ~ended & (n_before + counts < self._limit)
+        if not goes_on.all():
+            self.active = self.active[goes_on]
         return counts, goes_on
 
     def traces(self, tokenizer: Any) -> list[Trace]:
