@@ -1,0 +1,85 @@
+"""The paper's two approximations: the prefix by density that fits the budget, and the Lagrangian threshold."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.errors import InputError
+from proxyalign.knapsack.bounds import certificate, lp_bound
+from proxyalign.knapsack.problem import DeferralProblem, Solution
+from proxyalign.knapsack.rational import exact_sum
+
+GAP = 1e-12  # relative gap below which an approximation is called optimal, as in `exact`
+
+
+def primal(problem: DeferralProblem) -> Solution:
+    """Take the longest prefix by falling density that fits the budget (Kad's primal; Dantzig 1957; statements 1 to 3).
+
+    Ties go to the lowest index, zero weights come first, and "fits" means the exact sum of the float64 weights. The
+    upper bound is that of the linear relaxation, so `is_optimal` says only whether the prefix meets it.
+    """
+    bound = lp_bound(problem)
+    deferred = np.zeros(len(problem), dtype=np.bool_)
+    deferred[problem.order[: bound.n_prefix]] = True
+    upper = exact_sum(problem.values[deferred])
+    if bound.critical is not None:
+        value, weight = problem.values[bound.critical], problem.weights[bound.critical]
+        room = Fraction(problem.budget) - exact_sum(problem.weights[deferred])
+        upper += room * Fraction(float(value)) / Fraction(float(weight))
+    return problem.solution(deferred, upper, GAP, "primal")
+
+
+def half(problem: DeferralProblem) -> Solution:
+    """The better of the prefix and the critical item alone: at least half the optimum (statement 3).
+
+    An item heavier than the whole budget is in no solution and is left out before the prefix is taken, so that the
+    critical item always fits.
+    """
+    usable = problem.weights <= problem.budget
+    inner = DeferralProblem(problem.values[usable], problem.weights[usable], problem.budget) if usable.any() else None
+    deferred = np.zeros(len(problem), dtype=np.bool_)
+    if inner is None:
+        return problem.solution(deferred, Fraction(0), GAP, "half")
+    prefix = primal(inner)
+    chosen, critical = prefix.deferred, lp_bound(inner).critical
+    if critical is not None and inner.values[critical] > prefix.value:
+        chosen = np.arange(len(inner)) == critical
+    deferred[np.flatnonzero(usable)[chosen]] = True
+    return problem.solution(deferred, certificate(inner).bound, GAP, "half")
+
+
+def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None) -> Solution:
+    """Defer every item worth more than the price of its weight (Kad's dual; Everett 1963; statements 4 to 7).
+
+    alpha: threshold in [0, 1], exp(-lambda); with surprisal values the set is p < alpha, compared as float64, so that
+    a token of probability alpha is kept. multiplier: lambda >= 0 itself, finite; the set is density > lambda. Pass
+    one of the two. Without surprisal values, alpha stands for lambda = -log(alpha).
+
+    The problem's budget is not read: the set spends the mass that it spends, and `mass` MAY EXCEED the budget. The
+    upper bound and `is_optimal` are those of the problem whose budget is that mass (statement 5).
+    """
+    if (alpha is None) == (multiplier is None):
+        raise InputError(f"dual: pass either alpha or multiplier, got alpha={alpha} and multiplier={multiplier}; drop one")
+    if alpha is not None and not 0.0 <= alpha <= 1.0:
+        raise InputError(f"dual: alpha must be in [0, 1], got {alpha}; pass exp(-lambda), or multiplier=lambda")
+    if multiplier is not None and not 0.0 <= multiplier < math.inf:
+        raise InputError(f"dual: multiplier must be finite and at least 0, got {multiplier}; pass lambda = -log(alpha)")
+    deferred = _threshold_set(problem, alpha, multiplier)
+    spent = exact_sum(problem.weights[deferred])
+    # L(lambda) for the budget that the set spends is its value and what the kept items could still add; any lambda
+    # proves a bound, and the density of the cheapest deferred item proves the best one.
+    price = float(problem.densities[deferred].min(initial=np.finfo(np.float64).max))
+    shifted = certificate(problem, price)
+    upper = shifted.bound + Fraction(price) * (spent - Fraction(problem.budget))
+    return problem.solution(deferred, upper, GAP, "dual")
+
+
+def _threshold_set(problem: DeferralProblem, alpha: float | None, multiplier: float | None) -> NDArray[np.bool_]:
+    """(n,) bool: p < alpha for surprisal values, else density > lambda; weight 0 is always worth its price."""
+    if problem.value_model == "surprisal" and alpha is not None:
+        return problem.weights < alpha
+    if alpha is not None:
+        multiplier = -math.log(alpha) if alpha > 0.0 else math.inf
+    return (problem.densities > multiplier) | (problem.weights == 0.0)

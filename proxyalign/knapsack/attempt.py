@@ -1,0 +1,117 @@
+"""One search for solutions below a given cost: memory, limits, and the sets that it finds."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.knapsack import search
+from proxyalign.knapsack.core import Relaxation, build_core, found_set
+
+FIRST_STATES, FIRST_NODES = 1 << 13, 1 << 15
+PATIENCE = 4_000_000  # states between two looks at the clock, about 50 ms of compiled code
+PATIENCE_INTERPRETED = 20_000
+COLUMN_BYTES = 8
+OBJECT_BYTES = 64  # a pointer and a Python integer of some 200 bits
+
+
+def root_bound(relaxation: Relaxation, levels: NDArray[np.float64]) -> int:
+    """The group relaxation's bound on the loss of every solution."""
+    bound = search.interpreted(search.circle_bound)
+    return int(bound(relaxation.room, relaxation.modulus, relaxation.offset, levels.tolist()))
+
+
+class Attempt:
+    """A search among the solutions of a relaxation that cost less than `limit`.
+
+    levels: the group relaxation of all its classes. After `run` returned True, every such solution has been seen or
+    is no better than one of `solutions` or than `doubtful_cost`.
+    """
+
+    def __init__(self, relaxation: Relaxation, levels: NDArray[np.float64], limit: int, memory_limit: float) -> None:
+        self.relaxation = relaxation
+        self.memory_limit = memory_limit
+        self.limit = limit
+        self.doubtful_cost = search.NEVER_UNBOUNDED  # least cost of a set that fits as rounded but not exactly
+        classes = np.arange(relaxation.counts.size)
+        # Without the changes that cannot be made within the limit, the group relaxation forbids more of them.
+        for _ in range(2):
+            kept = classes[self._screened(classes, levels)]
+            if kept.size == classes.size:
+                break
+            classes, levels = kept, relaxation.levels(kept)
+        self.levels = levels
+        self.chunks, self.core = build_core(relaxation, classes, limit + relaxation.offset)
+        self.progress = search.Progress(*(self._column([number]) for number in (0, 1, 0, 0, 0, limit)), self._column([-1, 0, 0, -1, -1]), self._column([0]))
+        self.states = [self._states(FIRST_STATES), self._states(FIRST_STATES)]
+        self.log = search.Log(*(self._column([0] * FIRST_NODES) for _ in range(3)))
+        first = self.states[0]
+        first.rooms[0], first.costs[0], first.losses[0], first.nodes[0] = relaxation.room, 0, 0, -1
+
+    def run(self, deadline: float) -> bool:
+        """Search to the end; False where the deadline (of time.perf_counter) or the memory limit came first."""
+        exact = self.relaxation.is_exact
+        advance = search.interpreted(search.advance) if exact else search.advance
+        patience = PATIENCE_INTERPRETED if exact else PATIENCE
+        levels = self.levels.tolist() if exact else self.levels
+        while True:
+            ending = advance(
+                self.progress, *self.states, self.log, self.core, self.relaxation.modulus, self.relaxation.offset,
+                levels, self.relaxation.offset, self.relaxation.safe_room, patience,
+            )
+            if ending == search.DONE:
+                return True
+            if time.perf_counter() > deadline:
+                return False
+            if ending == search.NEEDS_STATES:
+                self.states = [search.States(*(self._doubled(column) for column in states)) for states in self.states]
+            elif ending == search.NEEDS_NODES:
+                self.log = search.Log(*(self._doubled(column) for column in self.log))
+            if self._bytes() > self.memory_limit:
+                return False
+
+    def solutions(self, prefix: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """(cost, problem indices) of the best solution and of those that fit by less than all roundings together."""
+        for node in list(self.log.doubts[: self.progress.n_doubts[0]]):
+            yield self._solution(self._path(node), prefix)
+        node, first, last, *others = (int(number) for number in self.progress.best)
+        if node >= 0:
+            run = list(self.core.in_items[first:last])
+            yield self._solution(self._path(node) + run + [other for other in others if other >= 0], prefix)
+
+    def _solution(self, changes: list[int], prefix: NDArray[np.intp]) -> tuple[int, NDArray[np.intp]]:
+        cost = sum(int(self.core.gains[change]) for change in changes)
+        return cost, found_set(self.relaxation, self.chunks, np.array(changes, dtype=np.int64), prefix)
+
+    def _path(self, node: int) -> list[int]:
+        """The changes that lead to a node of the log."""
+        changes = []
+        while node >= 0:
+            changes.append(int(self.log.changes[node]))
+            node = int(self.log.parents[node])
+        return changes
+
+    def _screened(self, classes: NDArray[np.intp], levels: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each class may be changed in a solution below the limit."""
+        relaxation, keep = self.relaxation, np.empty(classes.size, dtype=np.bool_)
+        columns: tuple[Any, ...] = (relaxation.moves[classes], relaxation.losses[classes])
+        screen: Any = search.screen
+        if relaxation.is_exact:
+            screen, columns, levels = search.interpreted(screen), tuple(c.tolist() for c in columns), levels.tolist()
+        screen(self.limit + relaxation.offset, relaxation.room, *columns, relaxation.modulus, relaxation.offset, levels, keep)
+        return keep
+
+    def _column(self, numbers: list[int]) -> Any:
+        return numbers if self.relaxation.is_exact else np.array(numbers, dtype=np.int64)
+
+    def _states(self, size: int) -> search.States:
+        return search.States(*(self._column([0] * size) for _ in range(4)))
+
+    def _doubled(self, column: Any) -> Any:
+        return column + [0] * len(column) if isinstance(column, list) else np.append(column, np.zeros_like(column))
+
+    def _bytes(self) -> int:
+        each = OBJECT_BYTES if self.relaxation.is_exact else COLUMN_BYTES
+        return each * (8 * len(self.states[0].rooms) + 3 * len(self.log.parents))

@@ -1,0 +1,267 @@
+"""From a problem to integers and back: the scaled items near the critical density, the core that a search is given."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.knapsack.circle import circle_levels
+from proxyalign.knapsack.problem import DeferralProblem
+from proxyalign.knapsack.rational import exact_sum
+from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, STEEPEST, Core
+
+BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
+ROUNDING = 2.0**-50  # relative error that a handful of float64 operations stay below
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """An integer problem whose optimum bounds the true one: classes of equal items, their changes, and the scales.
+
+    Arrays are int64 where the numbers were rounded to 64 bits and object arrays of Python integers where they are
+    exact. One cost unit is 2^-value_bits of value; costs are counted from the prefix, negative for what is worth more.
+    """
+
+    items: NDArray[np.intp]  # problem indices, class after class
+    starts: NDArray[np.intp]  # (c,) where each class starts in `items`
+    counts: NDArray[np.int64]  # (c,) how many items it has
+    moves: NDArray[np.int64]  # (c,) what changing one of them adds to the room
+    gains: NDArray[np.int64]  # (c,) and to the cost
+    losses: NDArray[np.int64]  # (c,) its reduced cost
+    room: int  # of the prefix
+    offset: int  # the loss that a solution of cost 0 has, so the loss of interest
+    safe_room: int  # room that makes up for all roundings
+    modulus: int  # the critical item's weight
+    slack: float  # loss of `modulus` units of unused room, as a share of `offset`
+    value_bits: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no number was rounded and Python's integers are needed."""
+        return self.moves.dtype == object
+
+    def positions(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Where on the circle the changes of `classes` lie, as shares of its length in [0, 1)."""
+        shares = ((self.moves[classes] % self.modulus) / self.modulus).astype(np.float64)
+        return np.minimum(shares, 1.0 - 2.0**-53)
+
+    def levels(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The group relaxation of these classes (see `circle`)."""
+        shares = (np.minimum(self.losses[classes], self.offset) / self.offset).astype(np.float64)
+        return circle_levels(self.positions(classes), shares * (1.0 - ROUNDING), self.slack)
+
+
+def integers(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Relaxation:
+    """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost.
+
+    usable: problem indices by falling density; the first `n_prefix` are the prefix and fit, the next one does not.
+    """
+    items, inside, starts, counts, room, price = _candidates(problem, usable, n_prefix)
+    values, weights, leaves = problem.values[items[starts]], problem.weights[items[starts]], inside[starts]
+    weight_unit, value_unit = math.frexp(problem.budget)[1], math.frexp(float(values.max()))[1]
+    small_weights, small_values = np.ldexp(weights, -weight_unit), np.ldexp(values, -value_unit)
+    small_price = math.ldexp(price, weight_unit - value_unit)
+    total = float(small_weights @ counts) + float(room / Fraction(2) ** weight_unit)
+    weight_bits = BITS - 1 - math.frexp(total)[1]
+    # Slopes are shares of 2^30, so one cost unit per weight unit has to be steeper than the densities that matter.
+    with np.errstate(over="ignore", divide="ignore"):
+        steepest = min(float((small_values / small_weights).max()), 2.0**16 * small_price)
+    value_bits = min(weight_bits - math.frexp(steepest)[1], BITS - 1 - math.frexp(float(small_values @ counts))[1])
+    with np.errstate(under="ignore"):
+        scaled_weights = np.ldexp(small_weights, weight_bits)
+        scaled_values = np.ldexp(small_values, value_bits)
+    whole_weights = np.where(leaves, np.maximum(np.ceil(scaled_weights), 1.0), np.floor(scaled_weights))
+    whole_values = np.where(leaves, np.floor(scaled_values), np.maximum(np.ceil(scaled_values), 1.0))
+    scaled_price = math.ldexp(small_price, value_bits - weight_bits)
+    costs = scaled_price * whole_weights
+    losses = np.floor(np.where(leaves, 1.0, -1.0) * (whole_values - costs) - ROUNDING * (whole_values + costs))
+    sign = np.where(leaves, 1, -1)
+    scale = Fraction(2) ** (weight_bits - weight_unit)
+    first_out = int(np.argmin(leaves))
+    return _relaxation(
+        items,
+        starts,
+        counts,
+        sign * whole_weights.astype(np.int64),
+        sign * whole_values.astype(np.int64),
+        losses.astype(np.int64),
+        math.ceil(room * scale),
+        Fraction(scaled_price),
+        1 + int(counts[whole_weights != scaled_weights].sum()),
+        int(whole_weights[first_out]),
+        value_bits - value_unit,
+    )
+
+
+def rationals(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Relaxation:
+    """The same without any rounding, in Python's integers: the relaxation is the problem itself."""
+    items, inside, starts, counts, room, price = _candidates(problem, usable, n_prefix)
+    leaves = inside[starts].tolist()
+    values = [Fraction(value) for value in problem.values[items[starts]].tolist()]
+    weights = [Fraction(weight) for weight in problem.weights[items[starts]].tolist()]
+    weight_bits = max(number.denominator.bit_length() for number in [room, *weights]) - 1
+    value_bits = max(number.denominator.bit_length() for number in values) - 1
+    value_bits = max(value_bits, weight_bits + Fraction(price).denominator.bit_length() - 1)
+    whole_weights = [int(weight * 2**weight_bits) for weight in weights]
+    whole_values = [int(value * 2**value_bits) for value in values]
+    scaled_price = Fraction(price) * Fraction(2) ** (value_bits - weight_bits)
+    costs = [int(scaled_price * weight) for weight in whole_weights]
+    signs = [1 if leaving else -1 for leaving in leaves]
+    losses = [sign * (value - cost) for sign, value, cost in zip(signs, whole_values, costs, strict=True)]
+    return _relaxation(
+        items,
+        starts,
+        counts,
+        np.array([sign * weight for sign, weight in zip(signs, whole_weights, strict=True)], dtype=object),
+        np.array([sign * value for sign, value in zip(signs, whole_values, strict=True)], dtype=object),
+        np.array(losses, dtype=object),
+        int(room * 2**weight_bits),
+        scaled_price,
+        0,
+        whole_weights[leaves.index(False)],
+        value_bits,
+    )
+
+
+def _relaxation(
+    items: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    counts: NDArray[np.int64],
+    moves: NDArray[np.int64],
+    gains: NDArray[np.int64],
+    losses: NDArray[np.int64],
+    room: int,
+    price: Fraction,
+    safe_room: int,
+    modulus: int,
+    value_bits: int,
+) -> Relaxation:
+    """Put together what both arithmetics computed; losses that rounding made negative count as 0, and as allowance."""
+    below = losses < 0
+    allowance = int((-losses[below] * counts[below]).sum()) if below.any() else 0
+    offset = max(1, math.ceil(price * room) + allowance)
+    return Relaxation(
+        items=items,
+        starts=starts,
+        counts=counts,
+        moves=moves,
+        gains=gains,
+        losses=np.maximum(losses, 0),
+        room=room,
+        offset=offset,
+        safe_room=safe_room,
+        modulus=max(1, modulus),
+        slack=min(1e6, float(price * max(1, modulus) / offset)) * (1.0 - ROUNDING),
+        value_bits=value_bits,
+    )
+
+
+def _candidates(
+    problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp], NDArray[np.int64], Fraction, float]:
+    """Items whose reduced cost does not forbid changing them, whether each is in the prefix, their classes, room, price.
+
+    A solution that changes item k is worth at most U - |v_k - lambda w_k|, where U is the bound of statement 1; it
+    beats the prefix only if that is above G, so where the reduced cost is below U - G = lambda room.
+    """
+    values, weights = problem.values[usable], problem.weights[usable]
+    room = Fraction(problem.budget) - exact_sum(weights[:n_prefix])
+    critical = Fraction(float(values[n_prefix])) / Fraction(float(weights[n_prefix]))
+    price = float(min(critical, Fraction(2) ** 1000))
+    with np.errstate(over="ignore"):
+        costs = price * weights
+        reduced = np.abs(values - costs) - ROUNDING * (values + costs)
+        near = reduced < float(room * critical) * (1.0 + ROUNDING)
+    near[n_prefix] = True
+    items, inside = usable[near], (np.arange(usable.size) < n_prefix)[near]
+    values, weights = values[near], weights[near]
+    fresh = np.ones(items.size, dtype=np.bool_)
+    fresh[1:] = (values[1:] != values[:-1]) | (weights[1:] != weights[:-1]) | (inside[1:] != inside[:-1])
+    starts = np.flatnonzero(fresh)
+    counts = np.diff(starts, append=items.size)
+    return items, inside, starts, counts, room, price
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """The core's items: `copies` of one item of class `classes` at a time, so that a class takes few of them."""
+
+    classes: NDArray[np.intp]
+    copies: NDArray[np.int64]
+
+
+def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int) -> tuple[Chunks, Core]:
+    """The core of these classes, for solutions that lose less than `most_loss`.
+
+    A class of m items becomes chunks of 1, 2, 4, ... and the rest, which make every number from 0 to m.
+    """
+    losses = relaxation.losses[classes]
+    affordable = np.where(losses > 0, most_loss // np.maximum(losses, 1) + 1, relaxation.counts[classes])
+    left = np.minimum(relaxation.counts[classes], affordable).astype(np.int64)
+    which, copies, size = [np.arange(0)], [left[:0]], 1
+    while left.any():
+        taken = np.minimum(left, size)
+        which.append(np.flatnonzero(taken > 0))
+        copies.append(taken[taken > 0])
+        left, size = left - taken, 2 * size
+    chosen, times = classes[np.concatenate(which)], np.concatenate(copies)
+    moves, gains = relaxation.moves[chosen] * times, relaxation.gains[chosen] * times
+    losses = relaxation.losses[chosen] * times
+    slopes = _slopes(losses, np.abs(moves), relaxation.is_exact)
+    order = np.argsort(slopes, kind="stable")
+    moves, gains, losses, slopes = moves[order], gains[order], losses[order], slopes[order]
+    never, steepest = (NEVER_UNBOUNDED, NEVER_UNBOUNDED) if relaxation.is_exact else (NEVER, STEEPEST)
+    leaves = moves > 0
+    in_items = np.flatnonzero(leaves)
+    by_weight = in_items[np.argsort(moves[in_items], kind="stable")]
+    columns = [
+        moves,
+        gains,
+        losses,
+        _least_from(np.where(leaves, slopes, steepest), steepest),
+        _least_from(np.where(leaves, steepest, slopes), steepest),
+        _least_from(np.where(leaves, losses, never), never),
+        _least_from(np.where(leaves, never, losses), never),
+        _least_from(np.where(leaves, never, -moves), never),
+        np.append(0, np.cumsum(leaves)),
+        in_items,
+        *(np.append(0, np.cumsum(column[in_items])) for column in (moves, gains, losses)),
+        by_weight,
+        moves[by_weight],
+    ]
+    if relaxation.is_exact:
+        return Chunks(chosen[order], times[order]), Core(*(column.tolist() for column in columns))
+    return Chunks(chosen[order], times[order]), Core(*(np.ascontiguousarray(column, dtype=np.int64) for column in columns))
+
+
+def _slopes(losses: NDArray[np.int64], weights: NDArray[np.int64], is_exact: bool) -> NDArray[np.int64]:
+    """Loss per weight in units of 2^-30, rounded down; the steepest where there is no weight."""
+    if is_exact:
+        return np.array([(loss << 30) // max(1, weight) for loss, weight in zip(losses, weights, strict=True)], dtype=object)
+    quotients = losses / np.maximum(weights, 1) * ((STEEPEST + 1) * (1.0 - ROUNDING))
+    return np.where(weights > 0, np.minimum(np.floor(quotients), STEEPEST), STEEPEST).astype(np.int64)
+
+
+def _least_from(column: NDArray[np.int64], at_the_end: int) -> NDArray[np.int64]:
+    """The least entry from each place on, and `at_the_end` behind the last."""
+    return np.append(np.minimum.accumulate(column[::-1])[::-1], at_the_end)
+
+
+def found_set(
+    relaxation: Relaxation, chunks: Chunks, changes: NDArray[np.int64], prefix: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Problem indices of the prefix after the `changes` (positions in the core)."""
+    changed = np.zeros(relaxation.counts.size, dtype=np.int64)
+    np.add.at(changed, chunks.classes[changes], chunks.copies[changes])
+    removed, added = [], []
+    for index in np.flatnonzero(changed).tolist():
+        start, n_changed = relaxation.starts[index], changed[index]
+        if relaxation.moves[index] > 0:
+            stop = start + relaxation.counts[index]
+            removed.append(relaxation.items[stop - n_changed : stop])
+        else:
+            added.append(relaxation.items[start : start + n_changed])
+    kept = prefix if not removed else np.setdiff1d(prefix, np.concatenate(removed), assume_unique=True)
+    return np.concatenate([kept, *added]) if added else kept

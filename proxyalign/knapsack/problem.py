@@ -1,0 +1,202 @@
+"""The knapsack of one decoding step, and what a solver hands back for it."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from proxyalign.errors import InputError
+from proxyalign.knapsack.rational import exact_sum, round_up
+
+ValueModel = Literal["surprisal", "advantage"]
+PROBABILITY_TOLERANCE = 1e-3  # float32 and half precision softmax outputs sum to 1 only roughly
+
+
+@dataclass(frozen=True, eq=False)
+class DeferralProblem:
+    """Maximise sum(d * values) subject to sum(d * weights) <= budget over d in {0, 1}^n.
+
+    values, weights: (n,) float64, finite, non-negative (converted, copied, made read-only); budget: float >= 0 in the
+    unit of the weights (probability mass, for the problems that `from_probs` makes; values are then in nats).
+    Raises InputError for anything else, and where the values or the weights add up to infinity.
+    """
+
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    budget: float
+    value_model: ValueModel | None = field(default=None, init=False)  # None: values of the caller's own
+
+    def __post_init__(self) -> None:
+        values = _vector("DeferralProblem", "values", self.values)
+        weights = _vector("DeferralProblem", "weights", self.weights)
+        if values.shape != weights.shape:
+            raise InputError(
+                f"DeferralProblem: values and weights must have one shape, got {values.shape} and {weights.shape}; "
+                "pass one value and one weight for each token"
+            )
+        budget = _number("DeferralProblem", "budget", self.budget)
+        if not 0.0 <= budget < np.inf:
+            raise InputError(f"DeferralProblem: budget must be finite and at least 0, got {budget}; pass the mass to spend")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "budget", budget)
+
+    @classmethod
+    def from_probs(
+        cls, p: ArrayLike, budget: float, value_model: ValueModel = "surprisal", q: ArrayLike | None = None
+    ) -> "DeferralProblem":
+        """The problem of deferring tokens of the next-token law `p`, with the plug-in estimate as the true law.
+
+        p: (V,) real, non-negative, summing to 1 within 1e-3 (the base's law); budget: deferral mass in [0, 1].
+        value_model: "surprisal", v = -p log p (0 at p = 0), so that the density is -log p; or "advantage",
+        v = p max(0, log q - log p), which needs the proxy's law `q` (V,). Weights are `p`, values are in nats.
+        A budget of 1 buys every token, also where rounding makes `p` sum to a little more than 1: the problem's
+        budget is then that sum. Raises InputError for any other input.
+        """
+        if value_model not in get_args(ValueModel):
+            raise InputError(
+                f"DeferralProblem: value_model must be one of {', '.join(get_args(ValueModel))}, got {value_model!r}; "
+                "for values of your own pass DeferralProblem(values, weights, budget)"
+            )
+        law = _law("p", p)
+        mass = _number("DeferralProblem", "budget", budget)
+        if not 0.0 <= mass <= 1.0:
+            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass the probability mass to defer")
+        if mass == 1.0:
+            mass = max(mass, round_up(exact_sum(law)))
+        if value_model == "surprisal":
+            values = law * _surprisal(law)
+        else:
+            if q is None:
+                raise InputError("DeferralProblem: value_model 'advantage' needs the proxy's law, got q=None; pass q")
+            proxy = _law("q", q)
+            if proxy.shape != law.shape:
+                raise InputError(
+                    f"DeferralProblem: p and q must have one shape, got {law.shape} and {proxy.shape}; "
+                    "pass two laws over one vocabulary"
+                )
+            gain = np.zeros_like(law)
+            both = (law > 0.0) & (proxy > 0.0)
+            gain[both] = np.maximum(0.0, np.log(proxy[both]) - np.log(law[both]))
+            values = law * gain
+        problem = cls(values=values, weights=law, budget=mass)
+        object.__setattr__(problem, "value_model", value_model)
+        return problem
+
+    def __len__(self) -> int:
+        return self.weights.size
+
+    @cached_property
+    def densities(self) -> NDArray[np.float64]:
+        """(n,) value per unit of weight, infinite at weight 0 (such a token is deferred at no cost).
+
+        For surprisal values it is -log p itself, which orders tokens as `p` does; else the float64 quotient.
+        """
+        if self.value_model == "surprisal":
+            densities = _surprisal(self.weights)
+        else:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                densities = np.minimum(self.values / self.weights, np.finfo(np.float64).max)
+        densities[self.weights == 0.0] = np.inf
+        densities.setflags(write=False)
+        return densities
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """(n,) token indices by falling density, ties by the lowest index."""
+        # By p itself where the density is -log p: the logarithm can make ties of neighbours.
+        key = self.weights if self.value_model == "surprisal" else -self.densities
+        order = np.argsort(key, kind="stable")
+        order.setflags(write=False)
+        return order
+
+    def solution(self, deferred: NDArray[np.bool_], upper_bound: Fraction, gap: float, method: str) -> "Solution":
+        """The `Solution` that defers this set, with value and mass added up exactly, judged against `upper_bound`.
+
+        deferred: (n,) bool; upper_bound: a proved bound on the optimum; gap: relative, see `exact`.
+        """
+        value, mass = exact_sum(self.values[deferred]), exact_sum(self.weights[deferred])
+        chosen = deferred.copy()
+        chosen.setflags(write=False)
+        return Solution(
+            deferred=chosen,
+            value=float(value),
+            mass=float(mass),
+            upper_bound=float(value) if upper_bound <= value else round_up(upper_bound),
+            is_optimal=upper_bound - value <= Fraction(gap) * value,
+            method=method,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A deferral set and what is proved about it.
+
+    deferred: (n,) bool, read-only. value: total value (nats for `from_probs`), mass: total weight, both the exact
+    sums rounded once to float64. upper_bound: no set within the budget is worth more than this, rounded up.
+    is_optimal: the proved bound is within the solver's relative gap of the value, compared before any rounding.
+    method: the solver's name.
+    """
+
+    deferred: NDArray[np.bool_]
+    value: float
+    mass: float
+    upper_bound: float
+    is_optimal: bool
+    method: str
+
+    @property
+    def n_deferred(self) -> int:
+        """How many tokens are deferred."""
+        return int(self.deferred.sum())
+
+
+def _surprisal(law: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-log p in nats, 0 where `p` is 0 (for the product with p) or, by rounding, above 1."""
+    surprisal = np.zeros_like(law)
+    np.log(law, out=surprisal, where=(law > 0.0) & (law < 1.0))
+    return np.negative(surprisal, out=surprisal) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+def _number(owner: str, name: str, given: float) -> float:
+    """`given` as a float, or InputError where it is no real number."""
+    if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating | Fraction):
+        raise InputError(f"{owner}: {name} must be a number, got {given!r}; pass a float")
+    return float(given)
+
+
+def _vector(owner: str, name: str, given: ArrayLike) -> NDArray[np.float64]:
+    """A read-only float64 copy of `given`, or InputError where it is not a vector of non-negative numbers."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{owner}: {name} must be real numbers, got dtype {array.dtype}; pass a float array")
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"{owner}: {name} must be one non-empty row (n,), got shape {array.shape}; pass one row")
+    vector = array.astype(np.float64)
+    wrong = np.flatnonzero(~((vector >= 0.0) & (vector < np.inf)))
+    if wrong.size:
+        raise InputError(
+            f"{owner}: {name} must be finite and at least 0, got {vector[wrong[0]]} at index {wrong[0]}; "
+            "pass probabilities or non-negative numbers, not logits"
+        )
+    with np.errstate(over="ignore"):
+        total = vector.sum()
+    if not total < np.inf:
+        raise InputError(f"{owner}: {name} must have a finite sum, got {total}; divide all of them by a power of two")
+    vector.setflags(write=False)
+    return vector
+
+
+def _law(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    """`given` as a probability vector, or InputError where its sum is further than 1e-3 from 1."""
+    law = _vector("DeferralProblem", name, given)
+    total = float(law.sum())
+    if not abs(total - 1.0) <= PROBABILITY_TOLERANCE:
+        raise InputError(
+            f"DeferralProblem: {name} must sum to 1 within {PROBABILITY_TOLERANCE:g}, got {total:.9g}; "
+            "apply a softmax to logits, or divide by the sum"
+        )
+    return law

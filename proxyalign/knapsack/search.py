@@ -1,0 +1,311 @@
+"""The compiled heart of the exact solver: a list of states to which the items of a core are offered one after another.
+
+It knows integers alone: a state is a set of changes made to the greedy prefix, with the room left, the value paid for
+it (`cost`, against the prefix) and the sum of the changes' reduced costs (`loss`). The same source runs compiled on
+64-bit integers and, through `interpreted`, on Python's unbounded ones. What the numbers mean is said in `exact`.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+SLOPE_BITS = 30  # slopes and levels are integers in units of 2^-30
+STEEPEST = (1 << SLOPE_BITS) - 1
+NEVER = 1 << 62  # a cost that nothing can pay, on 64 bits
+NEVER_UNBOUNDED = 1 << 5000  # and where float64 numbers of any exponent have become integers
+DONE, NEEDS_STATES, NEEDS_NODES, PAUSED = range(4)  # how `advance` ends
+GREEDY_TRIES = 8  # near misses that the greedy completion looks past
+
+
+class States(NamedTuple):
+    """Columns of a list of states, roomiest first and, with falling room, ever cheaper (no state is dominated)."""
+
+    rooms: NDArray[np.int64]  # budget less weight; negative while over the budget
+    costs: NDArray[np.int64]  # value of the prefix less this state's value
+    losses: NDArray[np.int64]  # sum of the reduced costs of its changes
+    nodes: NDArray[np.int64]  # its last change in the log, -1 for none
+
+
+class Core(NamedTuple):
+    """The items, cheapest per unit of weight first; what is left after the first k of them; those of the prefix."""
+
+    moves: NDArray[np.int64]  # (n,) what the change adds to the room: positive where an item leaves the prefix
+    gains: NDArray[np.int64]  # (n,) what it adds to the cost
+    losses: NDArray[np.int64]  # (n,) its reduced cost, at least 0
+    slope_in: NDArray[np.int64]  # (n + 1,) least loss per weight of the removals from k on, in 2^-30
+    slope_out: NDArray[np.int64]  # (n + 1,) the same of the additions
+    least_in: NDArray[np.int64]  # (n + 1,) least loss of the removals from k on, NEVER where none is left
+    least_out: NDArray[np.int64]  # (n + 1,)
+    lightest_out: NDArray[np.int64]  # (n + 1,) least weight of the additions from k on
+    in_before: NDArray[np.int64]  # (n + 1,) how many removals are among the first k items
+    in_items: NDArray[np.int64]  # (m,) where the removals are
+    in_weight: NDArray[np.int64]  # (m + 1,) running sums over the removals
+    in_cost: NDArray[np.int64]  # (m + 1,)
+    in_loss: NDArray[np.int64]  # (m + 1,)
+    by_weight: NDArray[np.int64]  # (m,) the removals, lightest first
+    sorted_weight: NDArray[np.int64]  # (m,) their weights
+
+
+class Log(NamedTuple):
+    """A growing forest of changes: following `parents` from a node to -1 tells a state's set."""
+
+    parents: NDArray[np.int64]
+    changes: NDArray[np.int64]  # which item
+    doubts: NDArray[np.int64]  # nodes that fit, as rounded, but by so little that exact sums must decide
+
+
+class Progress(NamedTuple):
+    """Where a search stands: one-element columns, so that the compiled code can write to them."""
+
+    item: NDArray[np.int64]
+    n_states: NDArray[np.int64]
+    n_nodes: NDArray[np.int64]
+    n_doubts: NDArray[np.int64]
+    flipped: NDArray[np.int64]  # 1 where the second list of states is the current one
+    limit: NDArray[np.int64]  # only solutions of a lower cost are looked for
+    best: NDArray[np.int64]  # (5,) the best one: node, first and last of a run of removals, two more removals
+    visited: NDArray[np.int64]  # states looked at, in all
+
+
+_int = types.int64
+_column = types.int64[::1]
+_levels = types.float64[::1]
+_states = types.NamedUniTuple(_column, 4, States)
+_core = types.NamedUniTuple(_column, 15, Core)
+_log = types.NamedUniTuple(_column, 3, Log)
+_progress = types.NamedUniTuple(_column, 8, Progress)
+
+
+@njit(_int(_int, _int), cache=True, nogil=True, inline="always")
+def product(amount: int, slope: int) -> int:
+    """floor(amount * slope / 2^30) for amount in [0, 2^60] and slope in [0, 2^30), without overflow."""
+    return (amount >> 30) * slope + (((amount & 1073741823) * slope) >> 30)
+
+
+@njit(_int(_column, _int, _int, _int), cache=True, nogil=True, inline="always")
+def first_at_least(column: NDArray[np.int64], start: int, stop: int, target: int) -> int:
+    """The first index in [start, stop) whose entry is at least `target`, or `stop`; the entries rise."""
+    while start < stop:
+        middle = (start + stop) >> 1
+        if column[middle] < target:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
+@njit(_int(_int, _int, _int, _levels), cache=True, nogil=True, inline="always")
+def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]) -> int:
+    """Least loss that any changes need to use up `room`, by the group relaxation (`circle.circle_levels`)."""
+    place = ((-room) % modulus) / modulus * (len(levels) - 1)
+    cell = min(int(place), len(levels) - 2)
+    level = levels[cell] + (place - cell) * (levels[cell + 1] - levels[cell])
+    return product(unit, max(0, int(level) - 1))
+
+
+@njit(
+    types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]), cache=True, nogil=True
+)
+def screen(
+    limit: int,
+    room: int,
+    moves: NDArray[np.int64],
+    losses: NDArray[np.int64],
+    modulus: int,
+    unit: int,
+    levels: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+) -> None:
+    """keep[k] = whether a solution that makes change k may lose less than `limit`, starting from `room`."""
+    for k in range(len(moves)):
+        keep[k] = losses[k] + circle_bound(room + moves[k], modulus, unit, levels) < limit
+
+
+@njit(
+    _int(_int, _int, _int, _int, _int, _int, _int, _core, _column), cache=True, nogil=True
+)
+def complete(
+    item: int, room: int, cost: int, first: int, last: int, limit: int, safe_room: int, core: Core, best: NDArray[np.int64]
+) -> int:
+    """Make a state over the budget fit, greedily, by removals after `item`; the cost where it is under `limit`.
+
+    Takes the run of removals first..last-1 whole, then the lightest single one that suffices, or a pair. Writes what
+    was taken to best[1:], and returns `limit` where nothing cheaper was found.
+    """
+    after = item
+    if last > first:
+        after = core.in_items[last - 1]
+    room += core.in_weight[last] - core.in_weight[first]
+    cost += core.in_cost[last] - core.in_cost[first]
+    size = len(core.by_weight)
+    enough = first_at_least(core.sorted_weight, 0, size, -room)
+    single = enough
+    while single < size and single < enough + GREEDY_TRIES and core.by_weight[single] <= after:
+        single += 1
+    if single < size and core.by_weight[single] > after:
+        change = core.by_weight[single]
+        if room + core.moves[change] >= safe_room and cost + core.gains[change] < limit:
+            limit = cost + core.gains[change]
+            best[1], best[2], best[3], best[4] = first, last, change, -1
+    for larger in range(enough - 1, max(-1, enough - 1 - GREEDY_TRIES), -1):
+        change = core.by_weight[larger]
+        if change > after:
+            left = room + core.moves[change]
+            smaller = first_at_least(core.sorted_weight, 0, larger, -left)
+            while smaller < larger and core.by_weight[smaller] <= after:
+                smaller += 1
+            if smaller < larger:
+                other = core.by_weight[smaller]
+                paid = cost + core.gains[change] + core.gains[other]
+                if left + core.moves[other] >= safe_room and paid < limit:
+                    limit = paid
+                    best[1], best[2], best[3], best[4] = first, last, change, other
+    return limit
+
+
+@njit(
+    _int(_progress, _states, _states, _log, _core, _int, _int, _levels, _int, _int, _int),
+    cache=True,
+    nogil=True,
+)
+def advance(
+    progress: Progress,
+    list_a: States,
+    list_b: States,
+    log: Log,
+    core: Core,
+    modulus: int,
+    unit: int,
+    levels: NDArray[np.float64],
+    offset: int,
+    safe_room: int,
+    patience: int,
+) -> int:
+    """Offer the remaining items to the states until all are done, a column is full or `patience` states were seen.
+
+    A state is kept while nothing dominates it (more room for no more cost) and while the least loss of a solution
+    that continues it is below limit + offset (`offset` turns costs into losses). Solutions with at least `safe_room`
+    left lower the limit; those that fit by less are put down as doubts. Returns one of the four endings.
+    """
+    k, n, n_nodes, limit = progress.item[0], progress.n_states[0], progress.n_nodes[0], progress.limit[0]
+    n_doubts, visited = progress.n_doubts[0], progress.visited[0]
+    flipped, best = progress.flipped[0], progress.best
+    enough = visited + patience
+    ending = DONE
+    while k < len(core.moves) and n > 0:
+        if 2 * n > len(list_a.rooms):
+            ending = NEEDS_STATES
+            break
+        if n_nodes + n > len(log.parents) or n_doubts + n > len(log.doubts):
+            ending = NEEDS_NODES
+            break
+        if visited > enough:
+            ending = PAUSED
+            break
+        old, new = (list_b, list_a) if flipped else (list_a, list_b)
+        move, gain, extra = core.moves[k], core.gains[k], core.losses[k]
+        slope_in, slope_out = core.slope_in[k + 1], core.slope_out[k + 1]
+        least_in, least_out = core.least_in[k + 1], core.least_out[k + 1]
+        lightest_out, first = core.lightest_out[k + 1], core.in_before[k + 1]
+        all_in = core.in_weight[len(core.in_weight) - 1] - core.in_weight[first]
+        cheapest = NEVER
+        i, j, m = 0, 0, 0
+        while i < n or j < n:
+            # Merge the states as they are with the states changed, roomiest first.
+            changed = i == n or (j < n and old.rooms[j] + move > old.rooms[i])
+            source = j if changed else i
+            room, cost, loss = old.rooms[source], old.costs[source], old.losses[source]
+            if changed:
+                room, cost, loss = room + move, cost + gain, loss + extra
+                j += 1
+            else:
+                i += 1
+            if cost >= cheapest:
+                continue
+            logged = False
+            if room >= 0:
+                if changed and cost < limit:
+                    logged = True
+                    if room >= safe_room:
+                        limit = cost
+                        best[0], best[1], best[2], best[3], best[4] = n_nodes, 0, 0, -1, -1
+                    else:
+                        log.doubts[n_doubts] = n_nodes
+                        n_doubts += 1
+                # Whoever goes on must add an item, and remove what it weighs too much.
+                more = NEVER
+                if least_out < NEVER:
+                    more = least_out
+                    if lightest_out > room:
+                        more += product(lightest_out - room, slope_in)
+                    more = max(more, product(room, slope_out))
+            else:
+                more = NEVER
+                if -room <= all_in:
+                    # The cheapest removals, whole, and the last in part: the linear relaxation.
+                    last = first_at_least(
+                        core.in_weight, first + 1, len(core.in_weight) - 1, core.in_weight[first] - room
+                    ) - 1
+                    rest = core.in_weight[first] - room - core.in_weight[last]
+                    more = core.in_loss[last] - core.in_loss[first]
+                    more = max(more + product(rest, core.slope_in[core.in_items[last]]), least_in)
+                    if changed and cost < limit:
+                        found = complete(k, room, cost, first, last, limit, safe_room, core, best)
+                        if found < limit:
+                            limit = found
+                            best[0] = n_nodes
+                            logged = True
+            keep = loss + more < limit + offset
+            keep = keep and loss + circle_bound(room, modulus, unit, levels) < limit + offset
+            node = old.nodes[source]
+            if changed and (keep or logged):
+                log.parents[n_nodes] = node
+                log.changes[n_nodes] = k
+                node = n_nodes
+                n_nodes += 1
+            if keep:
+                cheapest = cost
+                new.rooms[m], new.costs[m], new.losses[m], new.nodes[m] = room, cost, loss, node
+                m += 1
+        visited += 2 * n
+        n = m
+        flipped = 1 - flipped
+        k += 1
+    progress.item[0], progress.n_states[0], progress.n_nodes[0], progress.limit[0] = k, n, n_nodes, limit
+    progress.n_doubts[0], progress.visited[0], progress.flipped[0] = n_doubts, visited, flipped
+    return ending
+
+
+@njit(types.float64[::1](types.float64[::1]), cache=True, nogil=True)
+def shortest_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense)."""
+    n = len(steps)
+    sums = steps.copy()
+    sums[0] = 0.0
+    waiting = np.ones(n, dtype=np.bool_)
+    waiting[0] = False
+    for _ in range(n - 1):
+        nearest, least = -1, np.inf
+        for m in range(n):
+            if waiting[m] and sums[m] < least:
+                nearest, least = m, sums[m]
+        if nearest < 0:
+            break
+        waiting[nearest] = False
+        for k in range(n - nearest):
+            sums[nearest + k] = min(sums[nearest + k], least + steps[k])
+        for k in range(n - nearest, n):
+            sums[nearest + k - n] = min(sums[nearest + k - n], least + steps[k])
+    return sums
+
+
+def interpreted(function: Any) -> Callable[..., Any]:
+    """The same source run by Python itself, whose integers never overflow, down to the functions that it calls."""
+    source = function.py_func
+    names = {name: source.__globals__[name] for name in source.__code__.co_names if name in source.__globals__}
+    plain = {name: interpreted(part) if hasattr(part, "py_func") else part for name, part in names.items()}
+    return FunctionType(source.__code__, {**source.__globals__, **plain, "NEVER": NEVER_UNBOUNDED}, source.__name__)
