@@ -72,4 +72,6 @@ def data(tmp_path):
 
 @pytest.fixture
 def settings():
-    return Settings(pair="two", task="gsm8k-0shot", task_version=1, rule="dual", parameters={"alpha": 0.4}, rows=7)
+    return Settings(
+        pair="two", task="gsm8k-0shot", task_version=1, rule="dual", parameters={"alpha": 0.4}, seed=5, rows=7
+    )
