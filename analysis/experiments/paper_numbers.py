@@ -35,7 +35,7 @@ def margin(better: Row, worse: Row) -> float:
 
 def accuracy_numbers(runs: Sequence[Row]) -> dict[str, str]:
     """What the text says about accuracy: for each task the chosen rules, the best parent, the best control, margins."""
-    numbers = {}
+    numbers = {"ExactQuestions": str(min((run["n"] for run in runs if run["rule"] == "exact"), default=0))}
     for task, name in TASKS.items():
         plain = [run for run in runs if run["task"] == task and run["split"] == "test" and run["mode"] != "speculative"]
         parents = [run for run in plain if run["rule"] in ("never", "always") and run["temperature"] == 1]
