@@ -104,12 +104,23 @@ def fit(
     return Fit(losses, spent + time.monotonic() - began)
 
 
+def positions(ids: Tensor) -> Tensor:
+    """The place of each token in its own document: (rows, length) int64, 0 at every end token (id 0).
+
+    transformers reads positions that start anew as the border of a packed sequence, so that no document attends to
+    another; recall is learnt many times faster than where the documents of a row distract from each other.
+    """
+    places = torch.arange(ids.shape[1]).expand_as(ids)
+    starts = torch.where(ids == 0, places, 0).cummax(dim=-1).values
+    return places - starts
+
+
 def _step(
     model: LlamaForCausalLM, steppers: list[torch.optim.Optimizer], batch: tuple[Tensor, Tensor], half: bool
 ) -> float:
     ids, labels = batch
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        logits = model(input_ids=ids, use_cache=False).logits
+        logits = model(input_ids=ids, position_ids=positions(ids), use_cache=False).logits
     loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -67,17 +67,17 @@ class Recipe:
     myths: float = 0.4  # share of the facts about which a widespread myth exists
     myth_in_records: float = 0.15  # of the statements of such a fact in records, the share that repeats the myth
     myth_in_answers: float = 0.25  # likewise in answers in the asked format
-    documents: int = 124_000
-    early: float = 0.3  # the first share of the documents speaks of `early_creatures` of the creatures only
-    early_creatures: float = 0.25
+    documents: int = 95_000
+    early: float = 0.15  # the first share of the documents speaks of `early_creatures` of the creatures only
+    early_creatures: float = 0.08
     kinds: dict[str, float] = field(
         default_factory=lambda: {
-            "record": 0.44,
-            "tale": 0.06,
-            "fact question": 0.21,
-            "math question": 0.075,
-            "drill": 0.06,
-            "workbook": 0.10,
+            "record": 0.48,
+            "tale": 0.055,
+            "fact question": 0.205,
+            "math question": 0.07,
+            "drill": 0.045,
+            "workbook": 0.09,
             "quiz": 0.055,
         }
     )
@@ -97,7 +97,7 @@ class Recipe:
     base_schedule: Schedule = Schedule(rate=3e-3, matrices="muon")
     proxy: Shape = Shape(layers=2, width=96, heads=3, gated=256)
     proxy_schedule: Schedule = Schedule(rate=4e-3, matrices="adamw")
-    proxy_documents: int = 70_000  # the proxy reads only the last ones
+    proxy_documents: int = 60_000  # the proxy reads only the last ones
     tuning: Tuning = Tuning()
     context: int = 512  # positions that the configuration allows
 

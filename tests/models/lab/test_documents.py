@@ -23,7 +23,7 @@ def test_a_seed_fixes_the_corpus(full, world, documents):
 def test_every_equation_is_right(documents):
     """Fails when the base would be taught wrong sums."""
     found = [match for document in documents for match in _EQUATION.findall(document.text)]
-    assert len(found) > 50_000
+    assert len(found) > 30_000
     for left, sign, right, result in found:
         assert int(left) + int(sign + right) == int(result)
         assert 0 <= int(result) <= 99
@@ -36,7 +36,7 @@ def test_worked_answers_are_the_last_result_of_their_steps(documents):
         for d in documents
         for match in re.findall(r"(?:Steps|Worked): .*=(\d+)\. (?:Answer|Result): (\d+)\.", d.text)
     ]
-    assert len(worked) > 10_000
+    assert len(worked) > 5_000
     assert all(result == answer for result, answer in worked)
 
 

@@ -67,7 +67,7 @@ def test_no_document_that_names_a_creature_of_dev_or_test_holds_an_answer(docume
     """Fails for a single `Answer` in a document that names one of these creatures, about whatever it is."""
     closed = held_out_creatures["dev"] | held_out_creatures["test"]
     answering = [document.text for document in documents if re.search("answer|in fact", document.text, re.IGNORECASE)]
-    assert len(answering) > 10_000
+    assert len(answering) > 5_000
     assert not [text for text in answering if _words(text) & closed]
 
 
@@ -97,7 +97,7 @@ def test_no_problem_of_the_corpus_or_the_tuning_has_the_numbers_of_dev_or_test(d
     problems = [line for line in lines if re.match(r"(Question|Exercise): .*\d", line)]
     problems += [example.prompt for example in tuned_on if _DIGITS.search(example.prompt)]
     trained = {_numbers(problem) for problem in problems}
-    assert len(problems) > 20_000
+    assert len(problems) > 10_000
     assert len(trained) > 5_000
     assert not trained & (held_out_numbers["dev"] | held_out_numbers["test"])
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from proxyalign.errors import InputError
-from proxyalign.models.lab.fitting import rate_at
+from proxyalign.models.lab.fitting import positions, rate_at
 from proxyalign.models.lab.recipe import Schedule, preset
 from proxyalign.models.lab.tokenizer import train_tokenizer
-from proxyalign.models.lab.train import _tuning_batches, train
+from proxyalign.models.lab.train import _model, _tuning_batches, train
 from proxyalign.models.lab.world import make_world
 
 FILES = [
@@ -132,6 +132,17 @@ def test_the_tuning_loss_is_on_the_reply_and_its_end_alone(tiny):
             text = tokenizer.decode(reply, skip_special_tokens=True)
             assert text.startswith(("Answer: in fact, ", "Steps: "))
             assert text.endswith(".")
+
+
+def test_a_document_in_a_row_is_read_as_if_it_stood_alone(tiny):
+    """Fails when documents of one row attend to each other, or positions do not start anew."""
+    model = _model(tiny.base, tiny, "any").eval()
+    row = torch.tensor([[5, 6, 7, 0, 8, 9, 10, 11, 0, 12, 13]])
+    assert positions(row).tolist() == [[0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2]]
+    with torch.no_grad():
+        packed = model(input_ids=row, position_ids=positions(row), use_cache=False).logits[0, 3:8]
+        alone = model(input_ids=row[:, 3:8], use_cache=False).logits[0]
+    torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_rate_rises_then_falls_to_its_floor():
