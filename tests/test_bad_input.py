@@ -61,7 +61,7 @@ MISTAKES = {
     "temperature NaN": (f"{GENERATE} --temperature nan Why?", "nan", "temperature"),
     "no new tokens": (f"{GENERATE} --max-new-tokens 0 Why?", "max_new_tokens", "at least 1"),
     "seed under 0": (f"{GENERATE} --seed -1 Why?", "seed", "-1"),
-    "no question": (GENERATE, "QUESTION", "--help"),
+    "no question": (GENERATE, "question", "--help"),
     # evaluation
     "unknown task": ("evaluate --rule never --task maths --out new", "'maths'", "lab-math"),
     "evaluate unknown rule": ("evaluate --rule best --task lab-math --out new", "'best'", "dual"),
