@@ -67,7 +67,7 @@ def knapsack_step(
     """One step as Dantzig's picture: items from the densest on, as wide as their mass and as high as their density.
 
     An item's area is its value, so a solution's value is the area that it takes; below, one strip for each of
-    `solutions` shows which items those are. token: the text of a token id, to label the wide items.
+    `solutions` shows which items those are, each in its place, so that a skipped item leaves a gap. token: the text of a token id, to label the wide items.
     """
     if not solutions:
         raise InputError("knapsack_step: solutions must name at least one solution, got none; pass {'primal': ...}")
@@ -111,7 +111,6 @@ def knapsack_step(
         below.annotate(
             summary, (1.0, row), xytext=(4, 0), textcoords="offset points", va="center", annotation_clip=False
         )
-    below.axvline(problem.budget, color=GREY, linewidth=0.9)
     below.set(yticks=[], xlim=(0, 1), xlabel="probability mass, least likely token first (one box is one token)")
     below.invert_yaxis()
     below.spines["left"].set_visible(False)
