@@ -67,7 +67,8 @@ def knapsack_step(
     """One step as Dantzig's picture: items from the densest on, as wide as their mass and as high as their density.
 
     An item's area is its value, so a solution's value is the area that it takes; below, one strip for each of
-    `solutions` shows which items those are, each in its place, so that a skipped item leaves a gap. token: the text of a token id, to label the wide items.
+    `solutions` shows which items those are, each in its place, so that a skipped item leaves a gap. token: the text of
+    a token id, to label the wide items.
     """
     if not solutions:
         raise InputError("knapsack_step: solutions must name at least one solution, got none; pass {'primal': ...}")
