@@ -25,6 +25,20 @@ reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the f
 smoke: $(INSTALLED) ## the same path on a handful of questions, into results/smoke
 	$(SNAKEMAKE) --configfile analysis/config/smoke.yaml
 
+replicate: $(INSTALLED) ## train the lab pair with another seed and record its accuracy table (about an hour)
+	$(SNAKEMAKE) --configfile analysis/config/replicate.yaml
+
+notebooks: $(INSTALLED) ## run the notebooks from the top, in place
+	$(BIN)/jupytext --sync --quiet notebooks/*.md
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN notebooks/*.ipynb
+
+paper: ## build paper/build/main.pdf where TeX is installed
+	@if command -v latexmk >/dev/null; then \
+	  cd paper && latexmk -pdf -interaction=nonstopmode -halt-on-error -outdir=build main.tex; \
+	else \
+	  echo "make paper: latexmk is not on the path; install TeX Live (latexmk, latex-extra) to build paper/main.tex"; \
+	fi
+
 test: $(INSTALLED) ## run the tests on two processes
 	$(BIN)/pytest --numprocesses 2
 

@@ -1,4 +1,4 @@
-"""The promises that the repository as a whole makes: light import, short files that say what they are for, pinned torch."""
+"""The promises of the repository as a whole: light import, short files that say what they are for, pinned torch."""
 
 import ast
 import re
@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TRACKED = [
-    ROOT / name
-    for name in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    if name and (ROOT / name).is_file()
-]
+LISTED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+TRACKED = [ROOT / name for name in LISTED if (ROOT / name).is_file()]
 PYTHON = [path for path in TRACKED if path.suffix == ".py"]
 HEAVY = ["cvxpy", "highspy", "matplotlib", "numba", "numpy", "polars", "snakemake", "torch", "transformers", "typer"]
 

@@ -61,7 +61,9 @@ def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: fl
     upper bound and `is_optimal` are those of the problem whose budget is that mass (statement 5).
     """
     if (alpha is None) == (multiplier is None):
-        raise InputError(f"dual: pass either alpha or multiplier, got alpha={alpha} and multiplier={multiplier}; drop one")
+        raise InputError(
+            f"dual: pass alpha or multiplier, got alpha={alpha} and multiplier={multiplier}; give exactly one"
+        )
     if alpha is not None and not 0.0 <= alpha <= 1.0:
         raise InputError(f"dual: alpha must be in [0, 1], got {alpha}; pass exp(-lambda), or multiplier=lambda")
     if multiplier is not None and not 0.0 <= multiplier < math.inf:

@@ -97,7 +97,7 @@ def certificate(problem: DeferralProblem, multiplier: float | None = None) -> Ce
     """
     price = lp_bound(problem).multiplier if multiplier is None else float(multiplier)
     if not 0.0 <= price < math.inf:
-        raise InputError(f"certificate: multiplier must be finite and at least 0, got {price}; pass lambda = -log(alpha)")
+        raise InputError(f"certificate: multiplier must be finite and at least 0, got {price}; pass -log(alpha)")
     paying = worth_more(problem, price)
     surplus = exact_sum(problem.values[paying]) - Fraction(price) * exact_sum(problem.weights[paying])
     return Certificate(multiplier=price, bound=Fraction(price) * Fraction(problem.budget) + surplus)
@@ -111,5 +111,6 @@ def worth_more(problem: DeferralProblem, multiplier: float) -> NDArray[np.bool_]
     # The product is off by half a unit in the last place, or by the least subnormal.
     doubtful = np.abs(problem.values - costs) <= costs * 2.0**-51 + 5e-324
     for item in np.flatnonzero(doubtful).tolist():
-        paying[item] = Fraction(float(problem.values[item])) > Fraction(multiplier) * Fraction(float(problem.weights[item]))
+        value, weight = Fraction(float(problem.values[item])), Fraction(float(problem.weights[item]))
+        paying[item] = value > Fraction(multiplier) * weight
     return paying

@@ -39,7 +39,7 @@ class DeferralProblem:
             )
         budget = _number("DeferralProblem", "budget", self.budget)
         if not 0.0 <= budget < np.inf:
-            raise InputError(f"DeferralProblem: budget must be finite and at least 0, got {budget}; pass the mass to spend")
+            raise InputError(f"DeferralProblem: budget must be finite and at least 0, got {budget}; pass a mass")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "budget", budget)
@@ -64,7 +64,7 @@ class DeferralProblem:
         law = _law("p", p)
         mass = _number("DeferralProblem", "budget", budget)
         if not 0.0 <= mass <= 1.0:
-            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass the probability mass to defer")
+            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass a probability mass")
         if mass == 1.0:
             mass = max(mass, round_up(exact_sum(law)))
         if value_model == "surprisal":
