@@ -13,41 +13,65 @@ from numpy.typing import NDArray
 from proxyalign.knapsack.search import STEEPEST, shortest_sums
 
 N_CELLS = 1024  # the error of a chord falls with the square, the time to build rises with it
+TINY = 1e-300
 
 
-def circle_levels(
-    positions: NDArray[np.float64], losses: NDArray[np.float64], slack: float
-) -> NDArray[np.float64]:
+def circle_levels(positions: NDArray[np.float64], losses: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
     """The bound at the grid points 0, M/1024, ..., M, as a share of a unit times 2^30, rounded down.
 
     positions: (n,) x_k / M in [0, 1); losses: (n,) the changes' losses in units; slack: lambda M in units. Shares
     above one unit are cut to one.
     """
-    grid = np.arange(N_CELLS + 1) / N_CELLS
-    place = positions * N_CELLS
-    cells = place.astype(np.int64)
-    inside = place > 0.0  # a change that leaves the position where it is constrains nothing
-    cells, offsets, losses = cells[inside], place[inside] - cells[inside], losses[inside]
+    inside = positions > 0.0  # a change that leaves the position where it is constrains nothing
+    positions, losses = positions[inside], losses[inside]
+    cells = (positions * N_CELLS).astype(np.int64)
     by_cell = np.argsort(cells, kind="stable")
-    cells, offsets, losses = cells[by_cell], offsets[by_cell], losses[by_cell]
+    cells, positions, losses = cells[by_cell], positions[by_cell], losses[by_cell]
+    offsets = positions * N_CELLS - cells
     filled, starts = np.unique(cells, return_index=True)
-    steps = np.ones(N_CELLS + 1)
+
+    def least(numbers: NDArray[np.float64], otherwise: float) -> NDArray[np.float64]:
+        column = np.full(N_CELLS, otherwise)
+        if filled.size:
+            column[filled] = np.minimum.reduceat(numbers, starts)
+        return column
+
+    def height(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        return steps[cells] * (1.0 - offsets) + steps[cells + 1] * offsets
+
+    grid = np.arange(N_CELLS + 1) / N_CELLS
+    rising = np.minimum.accumulate(least(losses / positions, np.inf))
+    falling = np.minimum.accumulate(np.append(least(losses / (1.0 - positions), slack), slack)[::-1])[::-1]
+    base = _concave_base(grid, rising, np.minimum(falling, slack))
+    heights = height(base)
+    base *= min(1.0, float(np.min(losses / np.maximum(heights, TINY), initial=1.0)))
+    # Where there are items, the base can be raised as far as they allow; where there are none, to the top.
+    empty = least(np.zeros_like(losses), 1.0) > 0.0
+    wish = np.ones(N_CELLS + 1)
+    wish[:-1][~empty] = 0.0
+    wish[1:][~empty] = 0.0
     if filled.size:
-        # Start from a curve through one change of each cell, then lower it until it is nowhere above a change.
-        ends = np.append(starts[1:], cells.size)
-        middles = (starts + ends) // 2
-        near = np.zeros(N_CELLS + 1, dtype=np.bool_)
-        near[filled] = near[filled + 1] = True
-        curve = np.interp(grid, (filled + offsets[middles]) / N_CELLS, losses[middles])
-        steps[near] = np.minimum(1.0, curve[near])
-    steps = np.minimum(steps, slack * (1.0 - grid))
-    steps[0] = 0.0
-    if filled.size:
-        height = steps[cells] * (1.0 - offsets) + steps[cells + 1] * offsets
-        ratio = np.where(height > losses, losses / np.maximum(height, 1e-300), 1.0)
-        shrink = np.ones(N_CELLS)
-        shrink[filled] = np.minimum.reduceat(ratio, starts)
-        steps[1:-1] *= np.minimum(shrink[1:], shrink[:-1])
-    levels = np.append(shortest_sums(steps[:-1]), 0.0)
-    levels = np.floor(levels * (STEEPEST * (1.0 - 2.0**-30)))
-    return levels
+        wish = np.maximum(wish, np.interp(grid, (filled + 0.5) / N_CELLS, np.minimum.reduceat(losses, starts)))
+    wish = np.minimum(wish, np.minimum(1.0, slack * (1.0 - grid)))
+    extra = np.maximum(wish - base, 0.0)
+    extra[0] = extra[-1] = 0.0
+    share = least((losses - height(base)) / np.maximum(height(extra), TINY), 1.0).clip(0.0, 1.0)
+    extra[1:-1] *= np.minimum(share[1:], share[:-1])
+    steps = base + extra
+    return np.floor(np.append(shortest_sums(steps[:-1]), 0.0) * (STEEPEST * (1.0 - 2.0**-30)))
+
+
+def _concave_base(
+    grid: NDArray[np.float64], rising: NDArray[np.float64], falling: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The highest of all triangles over [0, 1] that lie below the changes; a triangle, being concave, is subadditive.
+
+    rising: (n,) least loss / x among the changes in cells 0..m; falling: (n + 1,) least loss / (1 - x) from cell m on.
+    The triangle with its peak at a may be as high as min(a rising, (1 - a) falling) there; where the losses are a
+    concave function of x, as they are for surprisal values, the peaks reach it.
+    """
+    inner = grid[1:-1]
+    peaks = np.minimum(1.0, np.minimum(inner * rising[:-1], (1.0 - inner) * falling[1:-1]))
+    left = np.maximum.accumulate((peaks / inner)[::-1])[::-1] * inner
+    right = np.maximum.accumulate(peaks / (1.0 - inner)) * (1.0 - inner)
+    return np.concatenate([[0.0], np.maximum(left, right), [0.0]])
