@@ -132,6 +132,9 @@ class Reader:
         """Take `valid` (B, n_slots) for true, and where many slots are stale move the others to the right end."""
         self._valid = valid
         lengths = valid.sum(1)
+        if int(lengths.min()) == self._n_slots:
+            self._valid = None
+            return
         width = int(lengths.max())
         spare = 0 if len(lengths) == 1 else _SPARE_SLOTS
         if self._n_slots - width <= spare and not self._attends_by_slot:

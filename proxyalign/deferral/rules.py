@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -246,6 +247,7 @@ def _widen(p: Tensor) -> Tensor:
     return p if p.dtype in (torch.float32, torch.float64) else p.float()
 
 
+@lru_cache(maxsize=64)
 def _threshold(alpha: float, dtype: torch.dtype) -> float:
     """The smallest number of p's dtype that is not below alpha: for p of that dtype, p < it iff p < alpha as reals.
 

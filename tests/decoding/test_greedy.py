@@ -1,4 +1,4 @@
-"""At temperature 0, in float64, every way of decoding gives the same tokens: modes, windows, batches, caches, models."""
+"""At temperature 0, in float64, all ways of decoding give the same tokens: modes, windows, batches, models."""
 
 import pytest
 import torch
@@ -81,7 +81,10 @@ def test_a_tie_goes_to_the_lowest_id():
     with torch.no_grad():
         for model in (pair.base, pair.proxy):
             model.lm_head.weight[7] = model.lm_head.weight[2]
+    seen = set()
     for rule in (rules.Never(), rules.Always(), rules.Dual(0.5)):
         for mode in ("autoregressive", "speculative"):
             answer = generate(pair, PROMPTS, rule, mode=mode, temperature=0, max_new_tokens=40)
-            assert 7 not in {token for ids in answer.token_ids for token in ids}
+            seen |= {token for ids in answer.token_ids for token in ids}
+    assert 2 in seen  # so that there was a tie for the best
+    assert 7 not in seen

@@ -33,7 +33,7 @@ def test_a_cascade_is_within_its_deferral_mass_of_the_base(p, q, deferred):
 
 @given(p=laws((6, 8), "float64"))
 def test_the_bound_is_attained_where_the_proxy_writes_what_the_base_cannot(p):
-    """Fails for a bound that is true but not the best: D = TV where the proxy has no mass on the deferred tokens' laws."""
+    """Fails for a bound that is true but not the best: D = TV where the proxy writes what the base never does."""
     p = torch.cat([p, torch.zeros_like(p[:, :1])], dim=1)
     q = torch.zeros_like(p)
     q[:, -1] = 1.0

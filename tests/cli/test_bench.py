@@ -1,0 +1,106 @@
+"""`proxyalign bench decode`: every contestant in one run, predictions beside measurements, JSON for the analysis."""
+
+import json
+
+import pytest
+from tiny_models import llama, tiny_pair, word_tokenizer
+
+from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure, tokens_per_cycle
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+
+
+def test_the_field_is_measured_side_by_side():
+    """Fails when a contestant is left out, a ratio is not to the base alone, or transformers is left changed."""
+    pair = tiny_pair(llama, 10, double=False)
+    before = pair.proxy.generation_config.to_dict()
+    field = contestants(0.4, 0.5, 0.4, [2, 3])
+    seen = []
+    report = measure(
+        pair,
+        ["t1 t2", "t3"],
+        field,
+        max_new_tokens=6,
+        repeats=2,
+        n_resamples=50,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+    assert pair.proxy.generation_config.to_dict() == before
+    json.dumps(report, allow_nan=False)
+    runs = {run["name"]: run for run in report["runs"]}
+    assert len(runs) == len(field) == 11
+    assert runs["never() autoregressive"]["speedup"] == 1
+    assert {run["n_tokens"] for run in report["runs"]} == {2 * 2 * 6}
+    assert set(report["costs_ms"]) == {
+        "base, 1 positions",
+        "base, 3 positions",
+        "base, 4 positions",
+        "proxy, 1 positions",
+    }
+    fast = runs["dual(alpha=0.4) speculative, window 3"]
+    assert (fast["rule"], fast["parameter"], fast["mode"], fast["window"]) == ("dual", 0.4, "speculative", 3)
+    assert fast["predicted_tokens_per_cycle"] == tokens_per_cycle(fast["acceptance_rate"], 3)
+    for run in report["runs"]:
+        assert run["speedup_low"] <= run["speedup_high"]
+        assert (run["acceptance_rate"] is None) == (run["window"] is None or run["engine"] != "proxyalign")
+
+
+def test_tokens_per_cycle_by_hand():
+    """Statement 12. Fails when the bonus is not counted, or A = 1 divides by zero."""
+    assert tokens_per_cycle(0.0, 4) == 1
+    assert tokens_per_cycle(1.0, 4) == 5
+    assert tokens_per_cycle(0.5, 2) == pytest.approx(1 + 0.5 + 0.25)
+
+
+def test_a_comparison_needs_what_it_compares_with():
+    """Fails when a field without the base alone ends in a KeyError after an hour of measuring."""
+    with pytest.raises(InputError, match="the base alone among the contestants"):
+        measure(tiny_pair(llama, 10), ["t1"], [Contestant(rules.Dual(0.4))], max_new_tokens=2)
+    with pytest.raises(InputError, match="got 0 prompts"):
+        measure(tiny_pair(llama, 10), [], [BASE_ALONE], max_new_tokens=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--windows", "3,x", "--windows must be whole numbers of at least 1 with commas, got '3,x'"),
+        ("--windows", "0", "--windows must be whole numbers"),
+        ("--repeats", "0", "threads and repeats must be at least 1"),
+        ("--alpha", "7", "alpha must be a number in [0, 1], got 7.0"),
+        ("--task", "lab-maths", "lab-maths"),
+    ],
+)
+def test_a_mistake_ends_with_one_sentence(command, option, value, told):
+    """Fails when a mistake is found only after the models are loaded, or ends in a traceback."""
+    code, out, err = command("bench", "decode", option, value)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, monkeypatch):
+    """Fails when the table lacks a contestant, or the file differs from what was measured."""
+    from proxyalign import tasks
+    from proxyalign.tasks.base import Question
+
+    for seed, part in enumerate(("base", "proxy")):
+        llama(10, seed, layers=2 - seed).save_pretrained(tmp_path / part)
+        word_tokenizer(10).save_pretrained(tmp_path / part)
+
+    class Words:
+        name, version, splits, max_new_tokens = "words", 1, ("dev",), 4
+
+        def questions(self, split="dev", data=None, limit=None):
+            return [Question(str(i), f"t{i}", None, "t0") for i in range(limit)]
+
+    monkeypatch.setattr(tasks, "get", lambda name: Words())
+    out_file = tmp_path / "speed.json"
+    options = ["--pair", tmp_path, "--offline", "--limit", 2, "--windows", "2", "--out", out_file]
+    code, out, _ = command("bench", "decode", *options)
+    assert code == 0
+    written = json.loads(out_file.read_text())
+    assert written["task"] == "words"
+    for run in written["runs"]:
+        assert run["name"] in out
+    assert "forward passes (median): base, 1 positions" in out

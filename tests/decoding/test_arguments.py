@@ -1,0 +1,106 @@
+"""What generate refuses, in one sentence that names the argument, what is allowed, what was given, and the remedy."""
+
+import math
+
+import pytest
+import torch
+from tiny_models import gpt2, llama, tiny_pair
+
+from proxyalign.decoding import generate
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return tiny_pair(llama, 10, context=16)
+
+
+BAD = [
+    ({"mode": "speculativ"}, "mode must be autoregressive or speculative, got 'speculativ'"),
+    ({"window": 0}, "window must be a whole number of at least 1, got 0"),
+    ({"window": 2.5}, "window must be a whole number of at least 1, got 2.5"),
+    ({"max_new_tokens": 0}, "max_new_tokens must be a whole number of at least 1, got 0"),
+    ({"num_return_sequences": 0}, "num_return_sequences must be a whole number of at least 1, got 0"),
+    ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+    ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    ({"first_index": -1}, "first_index must be a whole number of at least 0, got -1"),
+    ({"temperature": -0.1}, "temperature must be a finite number of at least 0, got -0.1"),
+    ({"temperature": math.nan}, "temperature must be a finite number of at least 0, got nan"),
+    ({"temperature": math.inf}, "temperature must be a finite number of at least 0, got inf"),
+    ({"rule": "dual"}, r"rule must be a rule, got 'dual'; pass one such as rules.Dual\(alpha=0.4\)"),
+    ({"prompts": []}, "prompts must be a list of one or more prompts"),
+    ({"prompts": "t1 t2"}, "prompts must be a list of one or more prompts, got 't1 t2'; put a single text in a list"),
+    ({"prompts": ["t1", ""]}, r"prompts\[1\] must hold at least one token, got ''"),
+    ({"prompts": ["  "]}, r"prompts\[0\] must hold at least one token, got '  '"),
+    ({"prompts": [[]]}, r"prompts\[0\] must hold at least one token, got \[\]"),
+    ({"prompts": [[1, 10]]}, r"prompts\[0\] must hold token ids from 0 to 9, got 10"),
+    ({"prompts": [[-1]]}, r"prompts\[0\] must hold token ids from 0 to 9, got -1"),
+    ({"prompts": [[1] * 9]}, "must fit the models' context of 16 tokens, got 9 \\+ 8; shorten the prompt or lower"),
+    ({"proxy_prompts": [[1], [2]]}, "proxy_prompts must be as many as prompts, 1, got 2"),
+    ({"proxy_prompts": [[1] * 9]}, r"proxy_prompts\[0\] and max_new_tokens must fit"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BAD)
+def test_a_bad_argument_is_refused(pair, change, told):
+    """Fails when a wrong value is passed on to where it breaks, or passes."""
+    arguments = {"prompts": [[1, 2]], "rule": rules.Dual(0.4), "max_new_tokens": 8} | change
+    with pytest.raises(InputError, match=told):
+        generate(pair, arguments.pop("prompts"), arguments.pop("rule"), **arguments)
+
+
+def test_only_a_pair_can_decode(pair):
+    """Fails when a bare model is taken for a pair."""
+    with pytest.raises(InputError, match="pair must be a ModelPair, got LlamaForCausalLM"):
+        generate(pair.base, [[1]], rules.Never())
+
+
+def test_a_prompt_may_fill_the_context_to_the_last_token(pair):
+    """Fails when the check is off by one."""
+    assert len(generate(pair, [[1] * 8], rules.Dual(0.4), max_new_tokens=8).token_ids[0]) == 8
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+@pytest.mark.parametrize("role", ["base", "proxy"])
+def test_logits_that_are_no_numbers_are_told_with_model_and_token(role, poison, temperature, mode):
+    """Fails when NaN or infinity ends in a random token, or in an error from within torch."""
+    pair = tiny_pair(gpt2, 10)
+    with torch.no_grad():  # the position of the third new token, after which the fourth is drawn
+        getattr(pair, role).transformer.wpe.weight[4] = poison
+    with pytest.raises(InputError, match=f"the {role} must give finite logits, got NaN or infinity at new token 4;"):
+        generate(pair, [[1, 2]], rules.Dual(0.99), mode=mode, temperature=temperature, max_new_tokens=8, seed=1)
+
+
+def test_texts_and_ids_are_the_same_prompts(pair):
+    """Fails when a text is tokenised otherwise than by the tokenizer's default call, or the answer is not decoded."""
+    of_text = generate(pair, ["t1 t2"], rules.Never(), max_new_tokens=5)
+    of_ids = generate(pair, [[1, 2]], rules.Never(), max_new_tokens=5)
+    assert of_text.token_ids == of_ids.token_ids
+    assert of_text.texts == [" ".join(f"t{i}" for i in of_text.token_ids[0])]
+
+
+class ConfidenceBet(rules.Rule):
+    """Defer what is less likely than the proxy's best token: a rule that reads the proxy too."""
+
+    name, needs = "bet", "p q"
+
+    def parameters(self):
+        return {}
+
+    def defer(self, p, q=None):
+        return p < q.amax(-1, keepdim=True) - 0.2
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_rule_that_reads_the_proxy_decodes_in_both_modes(batch_size):
+    """Fails when such a rule is given no q, or a bonus that it cannot have."""
+    pair = tiny_pair(llama, 10)
+    prompts = [[1, 2, 3], [0, 1], [4]]
+    settings = {"temperature": 0, "max_new_tokens": 12, "batch_size": batch_size}
+    plain = generate(pair, prompts, ConfidenceBet(), **settings)
+    drafted = generate(pair, prompts, ConfidenceBet(), mode="speculative", window=3, **settings)
+    assert drafted.token_ids == plain.token_ids
+    assert {source for trace in drafted.traces for source in trace.source} == {"draft", "residual"}

@@ -1,0 +1,142 @@
+"""Pairs: what two models must have in common, what is cut off, and how a checkpoint that is not there is told."""
+
+import pytest
+import torch
+import transformers
+from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
+
+from proxyalign.decoding import generate
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+from proxyalign.models import ModelPair, load_pair
+
+
+def save(folder, model, tokenizer):
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A saved pair: base/ and proxy/, of two architectures over one vocabulary, the proxy in half precision."""
+    where = tmp_path_factory.mktemp("pair")
+    save(where / "base", llama(10, 0, layers=2), word_tokenizer(10, eos_token="t9"))
+    save(where / "proxy", gpt2(10, 1, layers=1, context=32).half(), word_tokenizer(10, eos_token="t9"))
+    return where
+
+
+def test_a_saved_pair_loads_from_its_folder_or_its_parts(folder):
+    """Fails when a pair's folder is not a name, half precision stays half on a CPU, or weights keep gradients."""
+    for pair in (
+        load_pair(str(folder), offline=True),
+        load_pair(base=folder / "base", proxy=folder / "proxy", offline=True),
+    ):
+        assert type(pair.base).__name__ == "LlamaForCausalLM"
+        assert type(pair.proxy).__name__ == "GPT2LMHeadModel"
+        for model in (pair.base, pair.proxy):
+            assert not model.training
+            assert {(w.dtype, w.requires_grad) for w in model.parameters()} == {(torch.float32, False)}
+        assert pair.vocab_size == 10
+        assert pair.eos_token_ids == (9,)
+        assert pair.context_length == 32
+        assert pair.device == torch.device("cpu")
+        assert len(generate(pair, ["t1 t2"], rules.Dual(0.3), max_new_tokens=4).texts) == 1
+
+
+def test_a_dtype_may_be_chosen(folder):
+    """Fails when the models ignore it."""
+    assert load_pair(str(folder), dtype="float64", offline=True).base.dtype == torch.float64
+    assert load_pair(str(folder), dtype=torch.bfloat16, offline=True).proxy.dtype == torch.bfloat16
+
+
+def test_vocabularies_that_differ_are_told_by_their_first_tokens(folder, tmp_path):
+    """Fails when equal sizes pass for equal vocabularies."""
+    other = word_tokenizer(10)
+    swapped = other.backend_tokenizer.to_str().replace('"t3":3', '"x":3').replace('"t7":7', '"t3":7')
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=type(other.backend_tokenizer).from_str(swapped), eos_token="t9"
+    )
+    save(tmp_path / "proxy", gpt2(10, 1, layers=1), tokenizer)
+    with pytest.raises(InputError) as told:
+        load_pair(base=folder / "base", proxy=tmp_path / "proxy", offline=True)
+    assert "2 ids that differ (id 3: base 't3', proxy 'x', id 7: base 't7', proxy 't3')" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"name": "labb"}, "name must be lab, or a folder with base/ and proxy/ in it, got 'labb'"),
+        ({"name": "lab", "base": "x"}, "name or base and proxy must be given, not both"),
+        ({"base": "x"}, "base and proxy must both be given, got no proxy"),
+        ({"proxy": "x"}, "base and proxy must both be given, got no base"),
+        ({}, "base and proxy must both be given, got no base"),
+        ({"base": "/no/such/folder", "proxy": "x"}, "'/no/such/folder' is not a folder"),
+        (
+            {"base": "nobody/nothing", "proxy": "x"},
+            "'nobody/nothing' holds no checkpoint that can be read on this machine",
+        ),
+        ({"name": "lab", "dtype": "int8"}, "dtype must be auto, float32"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_told_in_a_sentence(arguments, told):
+    """Fails when transformers' own pages of advice reach the user, or a hub is asked although offline."""
+    with pytest.raises(InputError, match=told) as error:
+        load_pair(**arguments, offline=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_holds_no_model_is_told(tmp_path):
+    """Fails when an empty folder ends in a traceback."""
+    for part in ("base", "proxy"):
+        (tmp_path / part).mkdir()
+    with pytest.raises(InputError, match="holds no checkpoint that can be read"):
+        load_pair(str(tmp_path), offline=True)
+
+
+def widened(model, width):
+    """The model with columns of padding, which it likes best of all."""
+    torch.manual_seed(0)
+    wide = type(model)(type(model.config)(**(model.config.to_dict() | {"vocab_size": width})))
+    weights = model.state_dict()
+    for name, value in wide.state_dict().items():
+        value[: weights[name].shape[0]] = weights[name]
+    with torch.no_grad():
+        wide.get_output_embeddings().weight[model.config.vocab_size :] = 9.0
+    return wide.double()
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_padding_columns_are_cut_off_and_the_rest_renormalised(mode):
+    """Fails when a padding id can be sampled, or its mass is missing: greedy and sampled answers do not change."""
+    narrow = tiny_pair(llama, 10)
+    padded = ModelPair(base=widened(narrow.base, 16), proxy=widened(narrow.proxy, 12), tokenizer=narrow.tokenizer)
+    assert padded.vocab_size == 10
+    for temperature in (0, 1):
+        settings = {"mode": mode, "temperature": temperature, "max_new_tokens": 10, "num_return_sequences": 4}
+        mine, theirs = (generate(pair, [[1, 2]], rules.Dual(0.3), **settings) for pair in (padded, narrow))
+        assert mine.token_ids == theirs.token_ids
+        assert mine.traces[0].p_y == pytest.approx(theirs.traces[0].p_y)
+
+
+def test_a_model_that_misses_tokens_is_refused():
+    """Fails when a proxy that cannot give the tokenizer's last tokens is cut to the rest in silence."""
+    with pytest.raises(InputError, match="share the tokenizer's 10 tokens, got vocabularies of base 10, proxy 8"):
+        ModelPair(base=llama(10, 0), proxy=llama(8, 1), tokenizer=word_tokenizer(10))
+
+
+def test_a_recurrent_model_is_refused():
+    """Fails when a state that no crop can take back would be decoded from."""
+    config = transformers.MambaConfig(vocab_size=10, hidden_size=8, num_hidden_layers=1)
+    mamba = transformers.MambaForCausalLM(config)
+    with pytest.raises(InputError, match="proxy must be a decoder of full or sliding attention"):
+        ModelPair(base=llama(10, 0), proxy=mamba, tokenizer=word_tokenizer(10))
+
+
+def test_every_end_of_text_counts():
+    """Fails when a text goes on after an end that one of the models or the tokenizer knows."""
+    pair = ModelPair(
+        base=llama(10, 0, eos_token_id=[3, 700]),
+        proxy=llama(10, 1, eos_token_id=4),
+        tokenizer=word_tokenizer(10, eos_token="t5"),
+    )
+    assert pair.eos_token_ids == (3, 4, 5)
