@@ -1,0 +1,64 @@
+"""`proxyalign lab train` as it is typed: a miniature within a minute, JSON alone, one sentence for a mistake."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def _proxyalign(*words):
+    code = "from proxyalign.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A folder with the miniature of seed 3, what the command said, and how long it took."""
+    out = tmp_path_factory.mktemp("command") / "pair"
+    began = time.monotonic()
+    said = _proxyalign("lab", "train", "--out", out, "--seed", 3, "--preset", "smoke", "--json")
+    return out, said, time.monotonic() - began
+
+
+def test_the_smoke_preset_trains_in_under_a_minute(smoke):
+    """Fails when the miniature grows too large to try out, learns nothing, or stdout holds more than JSON."""
+    out, said, seconds = smoke
+    assert said.returncode == 0, said.stderr
+    assert seconds < 60
+    record = json.loads(said.stdout)
+    assert record == json.loads((out / "lab.json").read_text())
+    assert record["losses"]["base"] < 3.5  # a uniform guess costs 6.0 nats
+    assert sorted(path.name for path in out.iterdir()) == ["base", "lab.json", "proxy"]
+    assert all(stage in said.stderr for stage in ("base", "proxy", "tuning"))
+
+
+def test_the_miniature_is_a_pair_that_loads(smoke):
+    """Fails when the folder lacks what a pair needs."""
+    from proxyalign.models import load_pair
+
+    assert load_pair(str(smoke[0])).vocab_size == 400
+
+
+def test_the_same_command_again_finds_the_pair_finished(smoke):
+    """Fails when a second call trains anew or cannot say what the folder holds."""
+    said = _proxyalign("lab", "train", "--out", smoke[0], "--seed", 3, "--preset", "smoke")
+    assert said.returncode == 0
+    assert said.stdout.startswith("lab pair of seed 3 (smoke)")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--seed", 4, "--preset", "smoke"), "holds the pair of seed 3, preset smoke"),
+        (("--seed", 3, "--preset", "full"), "choose another folder"),
+        (("--seed", 3, "--preset", "large"), "got 'large'"),
+    ],
+)
+def test_a_mistake_ends_with_code_2_and_one_sentence(smoke, words, sentence):
+    """Fails when a folder would be overwritten or a traceback shown."""
+    said = _proxyalign("lab", "train", "--out", smoke[0], *words)
+    assert said.returncode == 2
+    assert sentence in said.stderr
+    assert "Traceback" not in said.stderr
