@@ -18,16 +18,13 @@ def primal(problem: DeferralProblem) -> Solution:
     """Take the longest prefix by falling density that fits the budget (Kad's primal; Dantzig 1957; statements 1 to 3).
 
     Ties go to the lowest index, zero weights come first, and "fits" means the exact sum of the float64 weights. The
-    upper bound is that of the linear relaxation, so `is_optimal` says only whether the prefix meets it.
+    upper bound is L(lambda*) of statement 4, the linear relaxation's, so `is_optimal` says only whether the prefix meets it.
     """
     bound = lp_bound(problem)
     deferred = np.zeros(len(problem), dtype=np.bool_)
     deferred[problem.order[: bound.n_prefix]] = True
-    upper = exact_sum(problem.values[deferred])
-    if bound.critical is not None:
-        value, weight = problem.values[bound.critical], problem.weights[bound.critical]
-        room = Fraction(problem.budget) - exact_sum(problem.weights[deferred])
-        upper += room * Fraction(float(value)) / Fraction(float(weight))
+    everything_fits = bound.critical is None
+    upper = exact_sum(problem.values) if everything_fits else certificate(problem, bound.multiplier).bound
     return problem.solution(deferred, upper, GAP, "primal")
 
 

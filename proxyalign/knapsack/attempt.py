@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.knapsack import search
-from proxyalign.knapsack.core import Relaxation, build_core, found_set
+from proxyalign.knapsack.core import Relaxation, build_core, changed_items
 
 FIRST_STATES, FIRST_NODES = 1 << 13, 1 << 15
 PATIENCE = 4_000_000  # states between two looks at the clock, about 50 ms of compiled code
@@ -72,18 +72,18 @@ class Attempt:
             if self._bytes() > self.memory_limit:
                 return False
 
-    def solutions(self, prefix: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        """(cost, problem indices) of the best solution and of those that fit by less than all roundings together."""
+    def solutions(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+        """(cost, items removed, items added) of the best solution and of those that fit by less than all roundings."""
         for node in list(self.log.doubts[: self.progress.n_doubts[0]]):
-            yield self._solution(self._path(node), prefix)
+            yield self._solution(self._path(node))
         node, first, last, *others = (int(number) for number in self.progress.best)
         if node >= 0:
-            run = list(self.core.in_items[first:last])
-            yield self._solution(self._path(node) + run + [other for other in others if other >= 0], prefix)
+            run = [int(item) for item in self.core.in_items[first:last]]
+            yield self._solution(self._path(node) + run + [other for other in others if other >= 0])
 
-    def _solution(self, changes: list[int], prefix: NDArray[np.intp]) -> tuple[int, NDArray[np.intp]]:
+    def _solution(self, changes: list[int]) -> tuple[int, NDArray[np.intp], NDArray[np.intp]]:
         cost = sum(int(self.core.gains[change]) for change in changes)
-        return cost, found_set(self.relaxation, self.chunks, np.array(changes, dtype=np.int64), prefix)
+        return cost, *changed_items(self.relaxation, self.chunks, changes)
 
     def _path(self, node: int) -> list[int]:
         """The changes that lead to a node of the log."""

@@ -14,6 +14,7 @@ from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, STEEPEST, Core
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
 ROUNDING = 2.0**-50  # relative error that a handful of float64 operations stay below
+SMALLEST = 2.0**-1074  # and absolute error of a product of float64 numbers that is subnormal
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +54,53 @@ class Relaxation:
         return circle_levels(self.positions(classes), shares * (1.0 - ROUNDING), self.slack)
 
 
-def integers(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Relaxation:
-    """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The items that a solution better than the prefix may change, in classes of equal ones, by falling density."""
 
-    usable: problem indices by falling density; the first `n_prefix` are the prefix and fit, the next one does not.
+    items: NDArray[np.intp]  # problem indices
+    inside: NDArray[np.bool_]  # whether each is in the prefix
+    starts: NDArray[np.intp]  # (c,) where each class starts in `items`
+    counts: NDArray[np.int64]  # (c,) how many items it has
+    room: Fraction  # budget less the prefix's weight
+    price: float  # the critical density as a float64
+    allowance: float  # what reduced costs below 0, which are rounding alone, add up to at most
+
+
+def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Candidates:
+    """The items whose reduced cost does not forbid changing them.
+
+    usable: problem indices by falling density; the first `n_prefix` fit together, the next one does not fit as well.
+    With r_k = v_k - lambda w_k in the prefix and lambda w_k - v_k outside, a solution that makes the changes C is worth
+    at most G + lambda room - sum of r_k over C. It beats the prefix only if each r_k is below lambda room, with what
+    the negative ones add up to; those are within rounding of the critical density.
     """
-    items, inside, starts, counts, room, price = _candidates(problem, usable, n_prefix)
-    values, weights, leaves = problem.values[items[starts]], problem.weights[items[starts]], inside[starts]
+    values, weights = problem.values[usable], problem.weights[usable]
+    room = Fraction(problem.budget) - exact_sum(weights[:n_prefix])
+    critical = Fraction(float(values[n_prefix])) / Fraction(float(weights[n_prefix]))
+    price = float(min(critical, Fraction(2) ** 1000))
+    inside = np.arange(usable.size) < n_prefix
+    with np.errstate(over="ignore", under="ignore"):
+        costs = price * weights
+        reduced = np.where(inside, values - costs, costs - values) - ROUNDING * (values + costs) - SMALLEST
+    allowance = float(-np.minimum(reduced, 0.0).sum()) * (1.0 + ROUNDING)
+    near = reduced < (float(room * Fraction(price)) + allowance) * (1.0 + ROUNDING)
+    near[n_prefix] = True
+    items, inside, values, weights = usable[near], inside[near], values[near], weights[near]
+    fresh = np.ones(items.size, dtype=np.bool_)
+    fresh[1:] = (values[1:] != values[:-1]) | (weights[1:] != weights[:-1]) | (inside[1:] != inside[:-1])
+    starts = np.flatnonzero(fresh)
+    counts = np.diff(starts, append=items.size)
+    return Candidates(items, inside, starts, counts, room, price, allowance)
+
+
+def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
+    """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost."""
+    first, counts, room = near.items[near.starts], near.counts, near.room
+    values, weights, leaves = problem.values[first], problem.weights[first], near.inside[near.starts]
     weight_unit, value_unit = math.frexp(problem.budget)[1], math.frexp(float(values.max()))[1]
     small_weights, small_values = np.ldexp(weights, -weight_unit), np.ldexp(values, -value_unit)
-    small_price = math.ldexp(price, weight_unit - value_unit)
+    small_price = math.ldexp(near.price, weight_unit - value_unit)
     total = float(small_weights @ counts) + float(room / Fraction(2) ** weight_unit)
     weight_bits = BITS - 1 - math.frexp(total)[1]
     # Slopes are shares of 2^30, so one cost unit per weight unit has to be steeper than the densities that matter.
@@ -81,9 +119,7 @@ def integers(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) 
     scale = Fraction(2) ** (weight_bits - weight_unit)
     first_out = int(np.argmin(leaves))
     return _relaxation(
-        items,
-        starts,
-        counts,
+        near,
         sign * whole_weights.astype(np.int64),
         sign * whole_values.astype(np.int64),
         losses.astype(np.int64),
@@ -95,25 +131,23 @@ def integers(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) 
     )
 
 
-def rationals(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Relaxation:
+def rationals(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The same without any rounding, in Python's integers: the relaxation is the problem itself."""
-    items, inside, starts, counts, room, price = _candidates(problem, usable, n_prefix)
-    leaves = inside[starts].tolist()
-    values = [Fraction(value) for value in problem.values[items[starts]].tolist()]
-    weights = [Fraction(weight) for weight in problem.weights[items[starts]].tolist()]
+    first, room, price = near.items[near.starts], near.room, Fraction(near.price)
+    leaves = near.inside[near.starts].tolist()
+    values = [Fraction(value) for value in problem.values[first].tolist()]
+    weights = [Fraction(weight) for weight in problem.weights[first].tolist()]
     weight_bits = max(number.denominator.bit_length() for number in [room, *weights]) - 1
     value_bits = max(number.denominator.bit_length() for number in values) - 1
-    value_bits = max(value_bits, weight_bits + Fraction(price).denominator.bit_length() - 1)
+    value_bits = max(value_bits, weight_bits + price.denominator.bit_length() - 1)
     whole_weights = [int(weight * 2**weight_bits) for weight in weights]
     whole_values = [int(value * 2**value_bits) for value in values]
-    scaled_price = Fraction(price) * Fraction(2) ** (value_bits - weight_bits)
+    scaled_price = price * Fraction(2) ** (value_bits - weight_bits)
     costs = [int(scaled_price * weight) for weight in whole_weights]
     signs = [1 if leaving else -1 for leaving in leaves]
     losses = [sign * (value - cost) for sign, value, cost in zip(signs, whole_values, costs, strict=True)]
     return _relaxation(
-        items,
-        starts,
-        counts,
+        near,
         np.array([sign * weight for sign, weight in zip(signs, whole_weights, strict=True)], dtype=object),
         np.array([sign * value for sign, value in zip(signs, whole_values, strict=True)], dtype=object),
         np.array(losses, dtype=object),
@@ -126,9 +160,7 @@ def rationals(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int)
 
 
 def _relaxation(
-    items: NDArray[np.intp],
-    starts: NDArray[np.intp],
-    counts: NDArray[np.int64],
+    near: Candidates,
     moves: NDArray[np.int64],
     gains: NDArray[np.int64],
     losses: NDArray[np.int64],
@@ -140,12 +172,12 @@ def _relaxation(
 ) -> Relaxation:
     """Put together what both arithmetics computed; losses that rounding made negative count as 0, and as allowance."""
     below = losses < 0
-    allowance = int((-losses[below] * counts[below]).sum()) if below.any() else 0
+    allowance = int((-losses[below] * near.counts[below]).sum()) if below.any() else 0
     offset = max(1, math.ceil(price * room) + allowance)
     return Relaxation(
-        items=items,
-        starts=starts,
-        counts=counts,
+        items=near.items,
+        starts=near.starts,
+        counts=near.counts,
         moves=moves,
         gains=gains,
         losses=np.maximum(losses, 0),
@@ -153,35 +185,9 @@ def _relaxation(
         offset=offset,
         safe_room=safe_room,
         modulus=max(1, modulus),
-        slack=min(1e6, float(price * max(1, modulus) / offset)) * (1.0 - ROUNDING),
+        slack=float(min(price * max(1, modulus) / offset, Fraction(10**6))) * (1.0 - ROUNDING),
         value_bits=value_bits,
     )
-
-
-def _candidates(
-    problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int
-) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp], NDArray[np.int64], Fraction, float]:
-    """Items whose reduced cost does not forbid changing them, whether each is in the prefix, their classes, room, price.
-
-    A solution that changes item k is worth at most U - |v_k - lambda w_k|, where U is the bound of statement 1; it
-    beats the prefix only if that is above G, so where the reduced cost is below U - G = lambda room.
-    """
-    values, weights = problem.values[usable], problem.weights[usable]
-    room = Fraction(problem.budget) - exact_sum(weights[:n_prefix])
-    critical = Fraction(float(values[n_prefix])) / Fraction(float(weights[n_prefix]))
-    price = float(min(critical, Fraction(2) ** 1000))
-    with np.errstate(over="ignore"):
-        costs = price * weights
-        reduced = np.abs(values - costs) - ROUNDING * (values + costs)
-        near = reduced < float(room * critical) * (1.0 + ROUNDING)
-    near[n_prefix] = True
-    items, inside = usable[near], (np.arange(usable.size) < n_prefix)[near]
-    values, weights = values[near], weights[near]
-    fresh = np.ones(items.size, dtype=np.bool_)
-    fresh[1:] = (values[1:] != values[:-1]) | (weights[1:] != weights[:-1]) | (inside[1:] != inside[:-1])
-    starts = np.flatnonzero(fresh)
-    counts = np.diff(starts, append=items.size)
-    return items, inside, starts, counts, room, price
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,19 +255,20 @@ def _least_from(column: NDArray[np.int64], at_the_end: int) -> NDArray[np.int64]
     return np.append(np.minimum.accumulate(column[::-1])[::-1], at_the_end)
 
 
-def found_set(
-    relaxation: Relaxation, chunks: Chunks, changes: NDArray[np.int64], prefix: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Problem indices of the prefix after the `changes` (positions in the core)."""
-    changed = np.zeros(relaxation.counts.size, dtype=np.int64)
-    np.add.at(changed, chunks.classes[changes], chunks.copies[changes])
-    removed, added = [], []
-    for index in np.flatnonzero(changed).tolist():
-        start, n_changed = relaxation.starts[index], changed[index]
+def changed_items(
+    relaxation: Relaxation, chunks: Chunks, changes: list[int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Problem indices that the `changes` (positions in the core) remove from the prefix, and that they add to it."""
+    changed: dict[int, int] = {}
+    for change in changes:
+        index = int(chunks.classes[change])
+        changed[index] = changed.get(index, 0) + int(chunks.copies[change])
+    removed, added = [relaxation.items[:0]], [relaxation.items[:0]]
+    for index, count in changed.items():
+        start = relaxation.starts[index]
         if relaxation.moves[index] > 0:
             stop = start + relaxation.counts[index]
-            removed.append(relaxation.items[stop - n_changed : stop])
+            removed.append(relaxation.items[stop - count : stop])
         else:
-            added.append(relaxation.items[start : start + n_changed])
-    kept = prefix if not removed else np.setdiff1d(prefix, np.concatenate(removed), assume_unique=True)
-    return np.concatenate([kept, *added]) if added else kept
+            added.append(relaxation.items[start : start + count])
+    return np.concatenate(removed), np.concatenate(added)

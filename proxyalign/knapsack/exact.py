@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.attempt import Attempt, root_bound
-from proxyalign.knapsack.core import Relaxation, integers, rationals
+from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
-FIRST_TARGET = 2.0**-12  # of the proved loss; most steps end there
+FIRST_TARGET = 12  # the first target is 2^-12 of the proved loss; most steps end there
 WIDER = 8  # by which a target that holds no solution grows
 
 
@@ -57,20 +57,18 @@ def exact(
     # An item heavier than the budget is in no solution, and a worthless one in no need of being.
     usable = problem.order[((problem.weights <= problem.budget) & ~free & (problem.values > 0.0))[problem.order]]
     n_prefix = prefix_that_fits(problem.weights[usable], problem.budget)
+    search = _Search(problem, usable[:n_prefix], gap, deadline, memory_limit)
+    if n_prefix < usable.size:
+        near = candidates(problem, usable, n_prefix)
+        search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
+        if not search.is_closed():
+            search.deepen(integers(problem, near))
+        if not search.is_closed() and not search.is_stopped:
+            search.deepen(rationals(problem, near))
     chosen = free.copy()
     chosen[usable[:n_prefix]] = True
-    if n_prefix == usable.size:
-        return problem.solution(chosen, exact_sum(problem.values[chosen]), gap, "exact")
-    search = _Search(problem, usable[:n_prefix], gap, deadline, memory_limit)
-    critical = usable[n_prefix]
-    density = Fraction(float(problem.values[critical])) / Fraction(float(problem.weights[critical]))
-    search.upper = search.value + (Fraction(problem.budget) - exact_sum(problem.weights[usable[:n_prefix]])) * density
-    if not search.is_closed():
-        search.deepen(integers(problem, usable, n_prefix))
-    if not search.is_closed() and not search.is_stopped:
-        search.deepen(rationals(problem, usable, n_prefix))
-    chosen = free.copy()
-    chosen[search.items] = True
+    chosen[search.removed] = False
+    chosen[search.added] = True
     return problem.solution(chosen, exact_sum(problem.values[free]) + search.upper, gap, "exact")
 
 
@@ -81,15 +79,14 @@ class _Search:
         self, problem: DeferralProblem, prefix: NDArray[np.intp], gap: float, deadline: float, memory_limit: float
     ) -> None:
         self.problem = problem
-        self.prefix = prefix
         self.gap = Fraction(gap)
         self.deadline = deadline
         self.memory_limit = memory_limit
-        self.items = prefix  # the best set
-        self.value = exact_sum(problem.values[prefix])
-        self.prefix_value = self.value
-        self.upper = self.value  # no set is worth more; the caller sets it
         self.is_stopped = False  # by a limit
+        self.removed, self.added = prefix[:0], prefix[:0]  # the best set is the prefix without and with these
+        self.prefix_value = self.value = exact_sum(problem.values[prefix])
+        self.room = Fraction(problem.budget) - exact_sum(problem.weights[prefix])
+        self.upper = self.value  # no set is worth more; the caller adds what the relaxation allows
 
     def is_closed(self) -> bool:
         """Whether the bound is within the gap."""
@@ -102,7 +99,7 @@ class _Search:
         classes = np.arange(relaxation.counts.size)
         levels = relaxation.levels(classes)
         proved = root_bound(relaxation, levels) - relaxation.offset
-        target = max(1, int(-proved * FIRST_TARGET), int(self.gap * self.value * unit))
+        target = max(1, -proved >> FIRST_TARGET, int(self.gap * self.value * unit))
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
             if proved >= best or self.is_closed() or self.is_stopped:
@@ -122,13 +119,14 @@ class _Search:
 
     def _adopt(self, attempt: "Attempt") -> int:
         """Take over an attempt's solutions, each added up exactly; the least cost of those that fit."""
-        budget, least = Fraction(self.problem.budget), 0
-        for cost, items in attempt.solutions(self.prefix):
-            if exact_sum(self.problem.weights[items]) > budget:
+        values, weights = self.problem.values, self.problem.weights
+        least = 0
+        for cost, removed, added in attempt.solutions():
+            if exact_sum(weights[added]) - exact_sum(weights[removed]) > self.room:
                 attempt.doubtful_cost = min(attempt.doubtful_cost, cost)
                 continue
             least = min(least, cost)
-            value = exact_sum(self.problem.values[items])
+            value = self.prefix_value + exact_sum(values[added]) - exact_sum(values[removed])
             if value > self.value:
-                self.items, self.value = items, value
+                self.removed, self.added, self.value = removed, added, value
         return least

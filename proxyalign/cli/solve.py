@@ -1,0 +1,113 @@
+"""`proxyalign solve`: the knapsack of one next-token law, by the exact solver, an approximation or the oracle."""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxyalign.cli.common import notes, print_json
+from proxyalign.errors import InputError
+
+if TYPE_CHECKING:
+    from proxyalign.knapsack import DeferralProblem, Solution
+
+METHODS = ("exact", "primal", "dual", "oracle")
+
+
+def solve(
+    probs: Annotated[Path, typer.Option(help="A .npy file with one next-token law: (V,) numbers that sum to 1.")],
+    budget: Annotated[
+        float | None, typer.Option(help="Deferral mass allowed, a probability in [0, 1]; not read by dual.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="exact, primal, dual or oracle.")] = "exact",
+    alpha: Annotated[float | None, typer.Option(help="dual's threshold, a probability in [0, 1].")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object alone.")] = False,
+) -> None:
+    """Which tokens to defer: maximise the deferred surprisal, sum of -p log p, within the budget of mass.
+
+    Example: proxyalign solve --probs p.npy --budget 0.3 --method exact --json
+    """
+    if method not in METHODS:
+        raise InputError(f"solve: --method must be one of {', '.join(METHODS)}, got {method!r}; choose one of those")
+    if method == "dual" and alpha is None:
+        raise InputError("solve: --method dual needs --alpha in [0, 1], got none; add for example --alpha 0.2")
+    if method != "dual" and alpha is not None:
+        raise InputError(f"solve: --alpha is for --method dual alone, got {alpha} with {method}; drop it, or ask for dual")
+    if alpha is not None and not 0.0 <= alpha <= 1.0:
+        raise InputError(f"solve: --alpha must be in [0, 1], got {alpha}; pass exp(-lambda)")
+    if budget is None and method != "dual":
+        raise InputError(f"solve: --method {method} needs --budget in [0, 1], got none; add for example --budget 0.3")
+    if budget is not None and not 0.0 <= budget <= 1.0:
+        raise InputError(f"solve: --budget must be in [0, 1], got {budget}; pass the probability mass to defer")
+    law = _read(probs)
+
+    from proxyalign.knapsack import DeferralProblem
+
+    problem = DeferralProblem.from_probs(law, budget=1.0 if budget is None else budget)
+    if method == "oracle":
+        with contextlib.suppress(ImportError):  # the oracle itself says what is missing
+            import cvxpy  # noqa: F401  (its loading is not the solver's time)
+    start = time.perf_counter()
+    solution = _run(problem, method, alpha)
+    seconds = time.perf_counter() - start
+    if "over the budget" in solution.method:
+        notes.print(f"{solution.method}: the set weighs more than {budget}; no solution was found", markup=False)
+    if json:
+        print_json(
+            {
+                "method": method,
+                "value": solution.value,
+                "mass": solution.mass,
+                "upper_bound": solution.upper_bound,
+                "is_optimal": solution.is_optimal,
+                "n_deferred": solution.n_deferred,
+                "seconds": seconds,
+            }
+        )
+        return
+    print(_in_words(solution, len(problem), method, seconds))
+
+
+def _run(problem: "DeferralProblem", method: str, alpha: float | None) -> "Solution":
+    """Solve by the method of this name."""
+    from proxyalign import knapsack
+
+    if method == "dual":
+        return knapsack.dual(problem, alpha=alpha)
+    if method == "primal":
+        return knapsack.primal(problem)
+    return knapsack.exact(problem) if method == "exact" else knapsack.oracle(problem)
+
+
+def _in_words(solution: "Solution", n_tokens: int, method: str, seconds: float) -> str:
+    """The answer for a reader: what is deferred, what is proved, and how long it took."""
+    at = "at the mass that it spends" if method == "dual" else "within the budget"
+    proof = (
+        f"optimal {at}: proved"
+        if solution.is_optimal
+        else f"not proved optimal: the optimum is at most {solution.upper_bound:.12g} nats"
+    )
+    return (
+        f"{solution.method}: defer {solution.n_deferred} of {n_tokens} tokens, worth {solution.value:.12g} nats, "
+        f"of probability mass {solution.mass:.12g}\n{proof}\nsolved in {seconds:.3g} s; add --json for a program's reading"
+    )
+
+
+def _read(path: Path) -> Any:
+    """The array in a .npy file; never unpickles. Raises InputError where there is none."""
+    import numpy as np
+
+    remedy = "write one with numpy.save('p.npy', p)"
+    if not path.is_file():
+        raise InputError(f"solve: --probs must be an existing .npy file, got {str(path)!r}, which is none; {remedy}")
+    try:
+        law = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as damage:
+        raise InputError(
+            f"solve: --probs must be a .npy file of plain numbers, got {str(path)!r}, which is none or is cut off; {remedy}"
+        ) from damage
+    if not isinstance(law, np.ndarray):
+        raise InputError(f"solve: --probs must hold one array, got the archive {str(path)!r}; {remedy}")
+    return law

@@ -1,0 +1,146 @@
+"""Two solvers that share nothing with `exact`: an integer programme through cvxpy, and every subset of a tiny problem."""
+
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.errors import InputError
+from proxyalign.knapsack.approximations import GAP
+from proxyalign.knapsack.bounds import certificate
+from proxyalign.knapsack.problem import DeferralProblem, Solution
+from proxyalign.knapsack.rational import exact_sum
+
+MOST_ITEMS = 20  # 2^20 subsets take about two seconds
+
+# What each solver needs. Zero gaps, since the default relative one of 1e-4 stops below the primal's own value; no
+# presolve, since that of HiGHS 1.14 and 1.15 lost optima (ERGO-Code/HiGHS #3073, #3094, #3271); the tightest
+# tolerances that HiGHS accepts, and its least threshold below which it takes a weight for zero.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "HIGHS": {
+        "presolve": "off",
+        "mip_rel_gap": 0.0,
+        "mip_abs_gap": 0.0,
+        "mip_feasibility_tolerance": 1e-10,
+        "primal_feasibility_tolerance": 1e-10,
+        "dual_feasibility_tolerance": 1e-10,
+        "small_matrix_value": 1e-12,
+    },
+    "SCIPY": {"presolve": False, "mip_rel_gap": 0.0},
+}
+
+
+def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float | None = None) -> Solution:
+    """The set that a general integer programming solver finds, judged by our own arithmetic.
+
+    The programme: maximise values @ d subject to weights @ d <= budget, d boolean, with weights as shares of the
+    budget, values as shares of the largest, and a zero gap. Items heavier than the budget are left out; weightless
+    ones are deferred.
+
+    The solver's word "optimal" is quoted in `method` and believed nowhere. Its answer is rounded to a set that is added
+    up exactly; where the set is over the budget, as can happen within a feasibility tolerance, its least dense items
+    are dropped until it fits, and `method` says "repaired". `upper_bound` is L(lambda*) of statement 4 over the
+    items that fit, in exact rationals, and `is_optimal` means that the value meets it within 1e-12: seldom, where the
+    integer optimum is below the relaxation's. Compare the value with that of `exact` for more.
+
+    solver: "HIGHS", or "SCIPY", whose feasibility tolerance is 1e-6; time_limit: seconds, None for no limit. Where
+    the solver stops without an answer, the set is that of the weightless items. Raises InputError for a solver that
+    is unknown or not installed, a limit that is not positive, and where cvxpy is missing.
+    """
+    if time_limit is not None and not time_limit > 0.0:
+        raise InputError(f"oracle: time_limit must be above 0 seconds, got {time_limit}; pass None for no limit")
+    cvxpy = _modelling(solver)
+    deferred = problem.weights == 0.0
+    usable = np.flatnonzero((problem.weights <= problem.budget) & ~deferred)
+    claim = "nothing to choose"
+    if usable.size:
+        chosen, claim = _ask(cvxpy, problem, usable, solver, time_limit)
+        fitting = _repaired(problem, chosen)
+        claim += "" if fitting.size == chosen.size else ", over the budget, repaired"
+        deferred[fitting] = True
+    fits = problem.weights <= problem.budget
+    bound = Fraction(0)
+    if fits.any():
+        bound = certificate(DeferralProblem(problem.values[fits], problem.weights[fits], problem.budget)).bound
+    return problem.solution(deferred, bound, GAP, f"oracle ({solver}: {claim})")
+
+
+def _modelling(solver: str) -> ModuleType:
+    """The cvxpy module, or InputError where it or the solver is missing."""
+    try:
+        import cvxpy
+    except ImportError as missing:
+        raise InputError(
+            "oracle: cvxpy must be installed, got none; run pip install 'proxyalign[oracle]' or use exact"
+        ) from missing
+    installed = [name for name in OPTIONS if name in cvxpy.installed_solvers()]
+    if solver not in installed:
+        raise InputError(
+            f"oracle: solver must be one of those installed, {', '.join(installed)}, got {solver!r}; "
+            "choose one of them, or run pip install 'proxyalign[oracle]'"
+        )
+    return cvxpy  # type: ignore[no-any-return]
+
+
+def _ask(
+    cvxpy: ModuleType, problem: DeferralProblem, usable: NDArray[np.intp], solver: str, time_limit: float | None
+) -> tuple[NDArray[np.intp], str]:
+    """The indices that the solver chooses among `usable`, and the status that it claims."""
+    choice = cvxpy.Variable(usable.size, boolean=True)
+    share = problem.weights[usable] / problem.budget
+    worth = problem.values[usable]
+    if worth.max() > 0.0:
+        worth = worth / worth.max()
+    programme = cvxpy.Problem(cvxpy.Maximize(worth @ choice), [share @ choice <= 1.0])
+    options = OPTIONS[solver] | ({} if time_limit is None else {"time_limit": float(time_limit)})
+    try:
+        programme.solve(solver=solver, **({"scipy_options": options} if solver == "SCIPY" else options))
+    except cvxpy.SolverError:
+        return usable[:0], "failed"
+    if choice.value is None:
+        return usable[:0], f"{programme.status}, no answer"
+    return usable[choice.value > 0.5], str(programme.status)
+
+
+def _repaired(problem: DeferralProblem, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """`chosen` without its least dense items, as many as it takes to fit the budget exactly."""
+    budget, weight = Fraction(problem.budget), exact_sum(problem.weights[chosen])
+    if weight <= budget:
+        return chosen
+    kept = chosen[np.argsort(-problem.densities[chosen], kind="stable")].tolist()
+    while weight > budget:
+        weight -= Fraction(float(problem.weights[kept.pop()]))
+    return np.array(kept, dtype=np.intp)
+
+
+def brute_force(problem: DeferralProblem) -> Solution:
+    """The optimum of a problem of at most 20 items, by adding up every subset that fits, in exact integers.
+
+    Of several optima the one that comes first when the subsets are counted in binary, item 0 the lowest bit.
+    Raises InputError for more items.
+    """
+    n = len(problem)
+    if n > MOST_ITEMS:
+        raise InputError(f"brute_force: problem must have at most {MOST_ITEMS} items, got {n}; use exact")
+    numbers = [Fraction(x) for x in [problem.budget, *problem.weights.tolist(), *problem.values.tolist()]]
+    scale = max(number.denominator for number in numbers)  # powers of two, so the largest is a common one
+    budget, *rest = (int(number * scale) for number in numbers)
+    weights, values = rest[:n], rest[n:]
+    best, best_members = 0, 0
+
+    def extend(item: int, room: int, value: int, members: int) -> None:
+        """Decide items `item`, ..., 0, leaving before taking, so that subsets come in the order of their bits."""
+        nonlocal best, best_members
+        if item < 0:
+            if value > best:
+                best, best_members = value, members
+            return
+        extend(item - 1, room, value, members)
+        if weights[item] <= room:
+            extend(item - 1, room - weights[item], value + values[item], members | 1 << item)
+
+    extend(n - 1, budget, 0, 0)
+    deferred = np.array([bool(best_members >> item & 1) for item in range(n)])
+    return problem.solution(deferred, Fraction(best, scale), 0.0, "brute force")
