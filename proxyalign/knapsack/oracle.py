@@ -1,4 +1,4 @@
-"""Two solvers that share nothing with `exact`: an integer programme through cvxpy, and every subset of a tiny problem."""
+"""Two solvers that share nothing with `exact`: a general integer programme through cvxpy, and every subset."""
 
 from fractions import Fraction
 from types import ModuleType
@@ -27,8 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "primal_feasibility_tolerance": 1e-10,
         "dual_feasibility_tolerance": 1e-10,
         "small_matrix_value": 1e-12,
-    },
-    "SCIPY": {"presolve": False, "mip_rel_gap": 0.0},
+        "output_flag": False,
+    }
 }
 
 
@@ -45,9 +45,9 @@ def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float
     items that fit, in exact rationals, and `is_optimal` means that the value meets it within 1e-12: seldom, where the
     integer optimum is below the relaxation's. Compare the value with that of `exact` for more.
 
-    solver: "HIGHS", or "SCIPY", whose feasibility tolerance is 1e-6; time_limit: seconds, None for no limit. Where
-    the solver stops without an answer, the set is that of the weightless items. Raises InputError for a solver that
-    is unknown or not installed, a limit that is not positive, and where cvxpy is missing.
+    solver: "HIGHS"; time_limit: seconds, None for no limit. Where the solver stops without an answer, the set is that
+    of the weightless items. Raises InputError for a solver that is unknown or not installed, a limit that is not
+    positive, and where cvxpy is missing.
     """
     if time_limit is not None and not time_limit > 0.0:
         raise InputError(f"oracle: time_limit must be above 0 seconds, got {time_limit}; pass None for no limit")
@@ -78,8 +78,8 @@ def _modelling(solver: str) -> ModuleType:
     installed = [name for name in OPTIONS if name in cvxpy.installed_solvers()]
     if solver not in installed:
         raise InputError(
-            f"oracle: solver must be one of those installed, {', '.join(installed)}, got {solver!r}; "
-            "choose one of them, or run pip install 'proxyalign[oracle]'"
+            f"oracle: solver must be an installed one of {', '.join(OPTIONS)}, got {solver!r} and the installed "
+            f"{', '.join(installed) or 'none'}; choose one of them, or run pip install 'proxyalign[oracle]'"
         )
     return cvxpy  # type: ignore[no-any-return]
 
@@ -96,7 +96,7 @@ def _ask(
     programme = cvxpy.Problem(cvxpy.Maximize(worth @ choice), [share @ choice <= 1.0])
     options = OPTIONS[solver] | ({} if time_limit is None else {"time_limit": float(time_limit)})
     try:
-        programme.solve(solver=solver, **({"scipy_options": options} if solver == "SCIPY" else options))
+        programme.solve(solver=solver, **options)
     except cvxpy.SolverError:
         return usable[:0], "failed"
     if choice.value is None:
