@@ -1,4 +1,4 @@
-"""Knapsack problems drawn so as to break things: flat, peaked, tied, zero, subnormal, one-hot, uniform; nasty budgets."""
+"""Knapsack problems drawn so as to break things: flat, peaked, tied, zero, subnormal, one-hot, uniform; all budgets."""
 
 import math
 from fractions import Fraction

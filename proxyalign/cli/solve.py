@@ -34,7 +34,7 @@ def solve(
     if method == "dual" and alpha is None:
         raise InputError("solve: --method dual needs --alpha in [0, 1], got none; add for example --alpha 0.2")
     if method != "dual" and alpha is not None:
-        raise InputError(f"solve: --alpha is for --method dual alone, got {alpha} with {method}; drop it, or ask for dual")
+        raise InputError(f"solve: --alpha is for --method dual alone, got {alpha} with {method}; drop it")
     if alpha is not None and not 0.0 <= alpha <= 1.0:
         raise InputError(f"solve: --alpha must be in [0, 1], got {alpha}; pass exp(-lambda)")
     if budget is None and method != "dual":
@@ -91,7 +91,7 @@ def _in_words(solution: "Solution", n_tokens: int, method: str, seconds: float) 
     )
     return (
         f"{solution.method}: defer {solution.n_deferred} of {n_tokens} tokens, worth {solution.value:.12g} nats, "
-        f"of probability mass {solution.mass:.12g}\n{proof}\nsolved in {seconds:.3g} s; add --json for a program's reading"
+        f"of probability mass {solution.mass:.12g}\n{proof}\nsolved in {seconds:.3g} s; add --json for programs"
     )
 
 
@@ -106,7 +106,7 @@ def _read(path: Path) -> Any:
         law = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as damage:
         raise InputError(
-            f"solve: --probs must be a .npy file of plain numbers, got {str(path)!r}, which is none or is cut off; {remedy}"
+            f"solve: --probs must be a .npy file of numbers, got {str(path)!r}, which is not or is cut off; {remedy}"
         ) from damage
     if not isinstance(law, np.ndarray):
         raise InputError(f"solve: --probs must hold one array, got the archive {str(path)!r}; {remedy}")

@@ -24,4 +24,3 @@ __all__ = [
     "prefix_that_fits",
     "primal",
 ]
-

@@ -18,7 +18,7 @@ def primal(problem: DeferralProblem) -> Solution:
     """Take the longest prefix by falling density that fits the budget (Kad's primal; Dantzig 1957; statements 1 to 3).
 
     Ties go to the lowest index, zero weights come first, and "fits" means the exact sum of the float64 weights. The
-    upper bound is L(lambda*) of statement 4, the linear relaxation's, so `is_optimal` says only whether the prefix meets it.
+    upper bound is L(lambda*) of statement 4, so `is_optimal` says only whether the prefix meets that.
     """
     bound = lp_bound(problem)
     deferred = np.zeros(len(problem), dtype=np.bool_)

@@ -44,7 +44,8 @@ class Attempt:
             classes, levels = kept, relaxation.levels(kept)
         self.levels = levels
         self.chunks, self.core = build_core(relaxation, classes, limit + relaxation.offset)
-        self.progress = search.Progress(*(self._column([number]) for number in (0, 1, 0, 0, 0, limit)), self._column([-1, 0, 0, -1, -1]), self._column([0]))
+        start = ([0], [1], [0], [0], [0], [limit], [-1, 0, 0, -1, -1], [0])
+        self.progress = search.Progress(*(self._column(numbers) for numbers in start))
         self.states = [self._states(FIRST_STATES), self._states(FIRST_STATES)]
         self.log = search.Log(*(self._column([0] * FIRST_NODES) for _ in range(3)))
         first = self.states[0]
@@ -58,8 +59,16 @@ class Attempt:
         levels = self.levels.tolist() if exact else self.levels
         while True:
             ending = advance(
-                self.progress, *self.states, self.log, self.core, self.relaxation.modulus, self.relaxation.offset,
-                levels, self.relaxation.offset, self.relaxation.safe_room, patience,
+                self.progress,
+                *self.states,
+                self.log,
+                self.core,
+                self.relaxation.modulus,
+                self.relaxation.offset,
+                levels,
+                self.relaxation.offset,
+                self.relaxation.safe_room,
+                patience,
             )
             if ending == search.DONE:
                 return True
@@ -100,7 +109,8 @@ class Attempt:
         screen: Any = search.screen
         if relaxation.is_exact:
             screen, columns, levels = search.interpreted(screen), tuple(c.tolist() for c in columns), levels.tolist()
-        screen(self.limit + relaxation.offset, relaxation.room, *columns, relaxation.modulus, relaxation.offset, levels, keep)
+        limit = self.limit + relaxation.offset
+        screen(limit, relaxation.room, *columns, relaxation.modulus, relaxation.offset, levels, keep)
         return keep
 
     def _column(self, numbers: list[int]) -> Any:

@@ -1,4 +1,4 @@
-"""A lower bound from the group relaxation: weights matter modulo the critical item's, and may be used any number of times.
+"""A lower bound from the group relaxation: weights matter modulo the critical item's, and may be used many times.
 
 Let M be a modulus and x_k in [0, M) what change k adds to the position -room modulo M. A function B on the circle of
 length M with B(0) = 0, B(x + y) <= B(x) + B(y), B(x_k) <= loss of change k, and B(-s) <= lambda s for unused room s
@@ -40,7 +40,8 @@ def circle_levels(positions: NDArray[np.float64], losses: NDArray[np.float64], s
         return steps[cells] * (1.0 - offsets) + steps[cells + 1] * offsets
 
     grid = np.arange(N_CELLS + 1) / N_CELLS
-    rising = np.minimum.accumulate(least(losses / positions, np.inf))
+    with np.errstate(over="ignore"):
+        rising = np.minimum.accumulate(least(losses / positions, np.inf))
     falling = np.minimum.accumulate(np.append(least(losses / (1.0 - positions), slack), slack)[::-1])[::-1]
     base = _concave_base(grid, rising, np.minimum(falling, slack))
     heights = height(base)

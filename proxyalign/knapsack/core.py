@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from proxyalign.knapsack.circle import circle_levels
 from proxyalign.knapsack.problem import DeferralProblem
 from proxyalign.knapsack.rational import exact_sum
-from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, STEEPEST, Core
+from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SLOPE_BITS, STEEPEST, Core
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
 ROUNDING = 2.0**-50  # relative error that a handful of float64 operations stay below
@@ -237,15 +237,17 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
         by_weight,
         moves[by_weight],
     ]
+    chunks = Chunks(chosen[order], times[order])
     if relaxation.is_exact:
-        return Chunks(chosen[order], times[order]), Core(*(column.tolist() for column in columns))
-    return Chunks(chosen[order], times[order]), Core(*(np.ascontiguousarray(column, dtype=np.int64) for column in columns))
+        return chunks, Core(*(column.tolist() for column in columns))
+    return chunks, Core(*(np.ascontiguousarray(column, dtype=np.int64) for column in columns))
 
 
 def _slopes(losses: NDArray[np.int64], weights: NDArray[np.int64], is_exact: bool) -> NDArray[np.int64]:
     """Loss per weight in units of 2^-30, rounded down; the steepest where there is no weight."""
     if is_exact:
-        return np.array([(loss << 30) // max(1, weight) for loss, weight in zip(losses, weights, strict=True)], dtype=object)
+        pairs = zip(losses.tolist(), weights.tolist(), strict=True)
+        return np.array([(loss << SLOPE_BITS) // max(1, weight) for loss, weight in pairs], dtype=object)
     quotients = losses / np.maximum(weights, 1) * ((STEEPEST + 1) * (1.0 - ROUNDING))
     return np.where(weights > 0, np.minimum(np.floor(quotients), STEEPEST), STEEPEST).astype(np.int64)
 

@@ -21,6 +21,7 @@ MOST_ITEMS = 20  # 2^20 subsets take about two seconds
 OPTIONS: dict[str, dict[str, Any]] = {
     "HIGHS": {
         "presolve": "off",
+        "output_flag": False,
         "mip_rel_gap": 0.0,
         "mip_abs_gap": 0.0,
         "mip_feasibility_tolerance": 1e-10,

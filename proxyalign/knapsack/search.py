@@ -107,9 +107,7 @@ def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]
     return product(unit, max(0, int(level) - 1))
 
 
-@njit(
-    types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]), cache=True, nogil=True
-)
+@njit(types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]), cache=True, nogil=True)
 def screen(
     limit: int,
     room: int,
@@ -125,11 +123,17 @@ def screen(
         keep[k] = losses[k] + circle_bound(room + moves[k], modulus, unit, levels) < limit
 
 
-@njit(
-    _int(_int, _int, _int, _int, _int, _int, _int, _core, _column), cache=True, nogil=True
-)
+@njit(_int(_int, _int, _int, _int, _int, _int, _int, _core, _column), cache=True, nogil=True)
 def complete(
-    item: int, room: int, cost: int, first: int, last: int, limit: int, safe_room: int, core: Core, best: NDArray[np.int64]
+    item: int,
+    room: int,
+    cost: int,
+    first: int,
+    last: int,
+    limit: int,
+    safe_room: int,
+    core: Core,
+    best: NDArray[np.int64],
 ) -> int:
     """Make a state over the budget fit, greedily, by removals after `item`; the cost where it is under `limit`.
 
@@ -247,9 +251,10 @@ def advance(
                 more = NEVER
                 if -room <= all_in:
                     # The cheapest removals, whole, and the last in part: the linear relaxation.
-                    last = first_at_least(
-                        core.in_weight, first + 1, len(core.in_weight) - 1, core.in_weight[first] - room
-                    ) - 1
+                    last = (
+                        first_at_least(core.in_weight, first + 1, len(core.in_weight) - 1, core.in_weight[first] - room)
+                        - 1
+                    )
                     rest = core.in_weight[first] - room - core.in_weight[last]
                     more = core.in_loss[last] - core.in_loss[first]
                     more = max(more + product(rest, core.slope_in[core.in_items[last]]), least_in)

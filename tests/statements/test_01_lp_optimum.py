@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from scipy.optimize import linprog
+from strategies import general_problems, law_problems, mass, problems, value
 
 from proxyalign.knapsack import lp_bound
-from tests.strategies import general_problems, law_problems, mass, problems, value
 
 
 @given(problem=problems())

@@ -4,9 +4,9 @@ import math
 from fractions import Fraction
 
 from hypothesis import given
+from strategies import law_problems, problems, value
 
 from proxyalign.knapsack import brute_force, exact, lp_bound, primal
-from tests.strategies import law_problems, problems, value
 
 ROUNDING = 1 + 1e-12  # densities are compared as float64 numbers
 
@@ -40,7 +40,7 @@ def test_with_surprisal_values_the_prefix_lacks_less_than_one_over_e(problem):
 
 
 def test_the_gap_comes_near_one_over_e_in_the_limit():
-    """Shows that 1/e cannot be lowered: a critical token of probability just above 1/e, next to an almost empty prefix."""
+    """Shows that 1/e cannot be lowered: a critical token of probability 1/e next to an almost empty prefix."""
     import numpy as np
 
     from proxyalign.knapsack import DeferralProblem

@@ -1,9 +1,9 @@
 """Statement 3: the better of the prefix and the critical item is worth at least half the optimum."""
 
 from hypothesis import given
+from strategies import mass, problems, value
 
 from proxyalign.knapsack import DeferralProblem, brute_force, exact, half, lp_bound, primal
-from tests.strategies import mass, problems, value
 
 
 @given(problem=problems())

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import dual_set_problem, general_problems, law_problems
 
 from proxyalign.knapsack import DeferralProblem, brute_force, dual, exact, primal
-from tests.strategies import dual_set_problem, general_problems, law_problems
 
 ROUNDING = 1 - 1e-12  # values are rounded products, whose densities may change places within rounding
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import dual_set_problem, law_problems
 
 from proxyalign.knapsack import DeferralProblem, dual, lp_bound, primal
-from tests.strategies import dual_set_problem, law_problems
 
 
 @given(problem=law_problems())

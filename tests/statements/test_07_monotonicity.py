@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import laws, mass, value
 
 from proxyalign.knapsack import DeferralProblem, certificate, dual, exact, primal
-from tests.strategies import laws, mass, value
 
 UNIT = st.floats(0.0, 1.0)
 
