@@ -56,7 +56,7 @@ def generate(
     prompt = _as_asked(question) if name == "lab" else question
     if max_new_tokens is None:
         room = models.context_length
-        n_prompt = len(models.tokenizer(prompt)["input_ids"])
+        n_prompt = len(models.tokenizer(prompt, verbose=False)["input_ids"])
         max_new_tokens = _MOST_TOKENS if room is None else max(1, min(_MOST_TOKENS, room - n_prompt))
     answer = decode(
         models,

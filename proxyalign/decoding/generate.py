@@ -145,7 +145,10 @@ def _token_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
     all_ids = []
     for i, prompt in enumerate(prompts):
         is_text = isinstance(prompt, str)
-        ids = list(prompt) if not is_text else pair.tokenizer(prompt)["input_ids"] if prompt.strip() else []
+        if is_text:  # quietly: the sentence below says more about a long one than the tokenizer's warning
+            ids = pair.tokenizer(prompt, verbose=False)["input_ids"] if prompt.strip() else []
+        else:
+            ids = list(prompt)
         if not ids:
             raise InputError(f"generate: {argument}[{i}] must hold at least one token, got {prompt!r}; write a prompt")
         unknown = [token for token in ids if not isinstance(token, int) or not 0 <= token < pair.vocab_size]

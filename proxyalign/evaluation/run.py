@@ -177,7 +177,7 @@ def _check_lengths(pair: "ModelPair", questions: Sequence[Question], max_new_tok
         return
     for question in questions:
         for text in {question.prompt, question.proxy_prompt or question.prompt}:
-            n_tokens = len(pair.tokenizer(text)["input_ids"])
+            n_tokens = len(pair.tokenizer(text, verbose=False)["input_ids"])
             if n_tokens + max_new_tokens > pair.context_length:
                 raise InputError(
                     f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "

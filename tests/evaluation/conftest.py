@@ -54,7 +54,7 @@ def pair():
     return SimpleNamespace(
         base=torch.nn.Linear(3, 2),
         proxy=torch.nn.Linear(2, 2),
-        tokenizer=lambda text: {"input_ids": list(text.encode())},
+        tokenizer=lambda text, **_: {"input_ids": list(text.encode())},
         context_length=None,
     )
 
