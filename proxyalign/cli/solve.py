@@ -1,7 +1,10 @@
 """`proxyalign solve`: the knapsack of one next-token law, by the exact solver, an approximation or the oracle."""
 
 import contextlib
+import os
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,14 +49,20 @@ def solve(
     from proxyalign.knapsack import DeferralProblem
 
     problem = DeferralProblem.from_probs(law, budget=1.0 if budget is None else budget)
-    if method == "oracle":
-        with contextlib.suppress(ImportError):  # the oracle itself says what is missing
-            import cvxpy  # noqa: F401  (its loading is not the solver's time)
+    # A problem of three tokens, whose prefix is not optimal, loads and compiles what the solver needs.
+    with _stdout_on_stderr():
+        _run(DeferralProblem.from_probs([0.4, 0.35, 0.25], budget=0.65), method, alpha)
     start = time.perf_counter()
     solution = _run(problem, method, alpha)
     seconds = time.perf_counter() - start
-    if "over the budget" in solution.method:
-        notes.print(f"{solution.method}: the set weighs more than {budget}; no solution was found", markup=False)
+    if method == "oracle":
+        notes.print(f"{solution.method}: the solver's claim; the bound and is_optimal are our own", markup=False)
+    if method == "dual" and budget is not None and solution.mass > problem.budget:
+        notes.print(
+            f"dual: its set spends {solution.mass:.6g} of probability mass, more than the budget of {budget:g}, which "
+            "it does not read; try a lower --alpha, or --method primal",
+            markup=False,
+        )
     if json:
         print_json(
             {
@@ -79,6 +88,19 @@ def _run(problem: "DeferralProblem", method: str, alpha: float | None) -> "Solut
     if method == "primal":
         return knapsack.primal(problem)
     return knapsack.exact(problem) if method == "exact" else knapsack.oracle(problem)
+
+
+@contextlib.contextmanager
+def _stdout_on_stderr() -> Iterator[None]:
+    """Send what compiled code prints to stderr: HiGHS greets on stdout when it is first used, which is the answer's."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def _in_words(solution: "Solution", n_tokens: int, method: str, seconds: float) -> str:
