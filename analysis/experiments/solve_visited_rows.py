@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from proxyalign.knapsack import DeferralProblem, exact
 
 from analysis.experiments.gap_and_price import (
     Step,
@@ -22,6 +21,7 @@ from analysis.experiments.gap_and_price import (
 )
 from analysis.provenance import sha256, write_json
 from proxyalign.deferral.rules import make
+from proxyalign.knapsack import DeferralProblem, exact
 
 
 def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: Any) -> dict[str, Any]:
