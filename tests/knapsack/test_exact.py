@@ -1,0 +1,105 @@
+"""The exact solver against every subset, at the last bit, under limits, and on rows of a full vocabulary."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import general_problems, law_problems, mass, problems, value
+
+from proxyalign.errors import InputError
+from proxyalign.knapsack import DeferralProblem, brute_force, exact, lp_bound
+
+V = 49_152
+
+
+@settings(max_examples=200)
+@given(problem=law_problems())
+def test_it_finds_what_enumeration_finds_for_laws(problem):
+    """Fails when a state that leads to the optimum is dropped, on ties, zeros and subnormals too."""
+    solution, best = exact(problem), value(problem, brute_force(problem).deferred)
+    assert mass(problem, solution.deferred) <= Fraction(problem.budget)
+    assert best * (1 - Fraction(1, 10**12)) <= value(problem, solution.deferred) <= best
+    assert solution.is_optimal
+
+
+@settings(max_examples=200)
+@given(problem=general_problems())
+def test_it_finds_what_enumeration_finds_for_values_of_any_kind(problem):
+    """Fails when the density order or the scaling to integers assumes surprisals."""
+    solution, best = exact(problem), value(problem, brute_force(problem).deferred)
+    assert mass(problem, solution.deferred) <= Fraction(problem.budget)
+    assert best * (1 - Fraction(1, 10**12)) <= value(problem, solution.deferred) <= best
+    assert solution.is_optimal
+
+
+@settings(max_examples=50)
+@given(problem=problems(max_size=8))
+def test_with_a_gap_of_nothing_it_is_right_to_the_last_bit(problem):
+    """Fails when 64-bit scaling is believed where only unbounded integers can tell."""
+    solution = exact(problem, gap=0.0)
+    assert solution.is_optimal
+    assert value(problem, solution.deferred) == value(problem, brute_force(problem).deferred)
+
+
+def zipf(seed):
+    law = 1 / np.arange(1, V + 1)
+    return np.random.default_rng(seed).permutation(law / law.sum())
+
+
+def peaked(seed, top):
+    rest = np.random.default_rng(seed).dirichlet(np.full(V - 1, 0.02))
+    return np.concatenate([[top], (1 - top) * rest])
+
+
+def single_precision(seed):
+    logits = (3 * np.random.default_rng(seed).normal(size=V)).astype(np.float32)
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum(dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("law", "budget"),
+    [
+        (zipf(0), 0.4),
+        (peaked(0, 0.99), 0.1),
+        (single_precision(0), 0.1),
+        (single_precision(0), 0.5),
+    ],
+    ids=["Zipf", "peaked", "float32", "float32, half"],
+)
+def test_a_full_vocabulary_is_certified(law, budget):
+    """Fails when the search explodes, when the set overspends by one rounding, or when the bound is not met."""
+    problem = DeferralProblem.from_probs(law, budget)
+    solution = exact(problem, time_limit=60.0)
+    assert solution.is_optimal
+    assert sum(map(Fraction, problem.weights[solution.deferred].tolist())) <= Fraction(budget)
+    assert solution.value <= solution.upper_bound <= lp_bound(problem).value * (1 + 1e-14)
+    assert solution.upper_bound <= solution.value * (1 + 2e-12)
+
+
+@pytest.mark.parametrize("limits", [{"time_limit": 1e-9}, {"memory_limit": 1.0}])
+def test_a_limit_ends_the_search_honestly(limits):
+    """Fails when a search cut short still says optimal, overspends, or forgets the bound proved so far."""
+    problem = DeferralProblem.from_probs(zipf(0), 0.1)
+    solution = exact(problem, gap=0.0, **limits)
+    assert not solution.is_optimal
+    assert mass(problem, solution.deferred) <= Fraction(problem.budget)
+    assert solution.value < solution.upper_bound <= lp_bound(problem).value * (1 + 1e-14)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gap": -1.0}, "gap must be finite"),
+        ({"gap": math.nan}, "gap must be finite"),
+        ({"time_limit": 0.0}, "time_limit must be above 0"),
+        ({"time_limit": math.nan}, "time_limit must be above 0"),
+        ({"memory_limit": 0.0}, "memory_limit must be above 0"),
+    ],
+)
+def test_limits_out_of_range_are_refused(arguments, message):
+    """Fails when NaN passes a range check."""
+    with pytest.raises(InputError, match=message):
+        exact(DeferralProblem([1.0], [1.0], 1.0), **arguments)
