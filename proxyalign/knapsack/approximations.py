@@ -79,6 +79,10 @@ def _threshold_set(problem: DeferralProblem, alpha: float | None, multiplier: fl
     """(n,) bool: p < alpha for surprisal values, else density > lambda; weight 0 is always worth its price."""
     if problem.value_model == "surprisal" and alpha is not None:
         return problem.weights < alpha
-    if alpha is not None:
-        multiplier = -math.log(alpha) if alpha > 0.0 else math.inf
-    return (problem.densities > multiplier) | (problem.weights == 0.0)
+    price = math.inf
+    if multiplier is not None:
+        price = multiplier
+    elif alpha:
+        price = -math.log(alpha)
+    dear: NDArray[np.bool_] = problem.densities > price
+    return np.logical_or(dear, problem.weights == 0.0)

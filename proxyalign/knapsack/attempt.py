@@ -82,17 +82,21 @@ class Attempt:
                 return False
 
     def solutions(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """(cost, items removed, items added) of the best solution and of those that fit by less than all roundings."""
+        """(cost, items removed, items added) of the best solution and of better ones that fit by a rounding."""
         for node in list(self.log.doubts[: self.progress.n_doubts[0]]):
-            yield self._solution(self._path(node))
+            changes = self._path(node)
+            if self._cost(changes) < self.progress.limit[0]:
+                yield self._solution(changes)
         node, first, last, *others = (int(number) for number in self.progress.best)
         if node >= 0:
             run = [int(item) for item in self.core.in_items[first:last]]
             yield self._solution(self._path(node) + run + [other for other in others if other >= 0])
 
     def _solution(self, changes: list[int]) -> tuple[int, NDArray[np.intp], NDArray[np.intp]]:
-        cost = sum(int(self.core.gains[change]) for change in changes)
-        return cost, *changed_items(self.relaxation, self.chunks, changes)
+        return self._cost(changes), *changed_items(self.relaxation, self.chunks, changes)
+
+    def _cost(self, changes: list[int]) -> int:
+        return sum(int(self.core.gains[change]) for change in changes)
 
     def _path(self, node: int) -> list[int]:
         """The changes that lead to a node of the log."""

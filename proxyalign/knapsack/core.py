@@ -13,6 +13,7 @@ from proxyalign.knapsack.rational import exact_sum
 from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SLOPE_BITS, STEEPEST, Core
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
+MOST_ROUNDINGS = 64  # changes that a set is expected to take; where it takes more, its exact sum tells
 ROUNDING = 2.0**-50  # relative error that a handful of float64 operations stay below
 SMALLEST = 2.0**-1074  # and absolute error of a product of float64 numbers that is subnormal
 
@@ -33,7 +34,7 @@ class Relaxation:
     losses: NDArray[np.int64]  # (c,) its reduced cost
     room: int  # of the prefix
     offset: int  # the loss that a solution of cost 0 has, so the loss of interest
-    safe_room: int  # room that makes up for all roundings
+    safe_room: int  # room that makes up for the roundings
     modulus: int  # the critical item's weight
     slack: float  # loss of `modulus` units of unused room, as a share of `offset`
     value_bits: int
@@ -125,7 +126,7 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
         losses.astype(np.int64),
         math.ceil(room * scale),
         Fraction(scaled_price),
-        1 + int(counts[whole_weights != scaled_weights].sum()),
+        min(MOST_ROUNDINGS, 1 + int(counts[whole_weights != scaled_weights].sum())),
         int(whole_weights[first_out]),
         value_bits - value_unit,
     )

@@ -7,7 +7,7 @@ it (`cost`, against the prefix) and the sum of the changes' reduced costs (`loss
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit, types
@@ -71,6 +71,15 @@ class Progress(NamedTuple):
     visited: NDArray[np.int64]  # states looked at, in all
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(signature: Any, **options: Any) -> Callable[[Function], Function]:
+    """Compile a function for this signature when the module is first loaded, and keep the code for the next time."""
+    decorate: Callable[[Function], Function] = njit(signature, cache=True, nogil=True, **options)
+    return decorate
+
+
 _int = types.int64
 _column = types.int64[::1]
 _levels = types.float64[::1]
@@ -80,13 +89,13 @@ _log = types.NamedUniTuple(_column, 3, Log)
 _progress = types.NamedUniTuple(_column, 8, Progress)
 
 
-@njit(_int(_int, _int), cache=True, nogil=True, inline="always")
+@compiled(_int(_int, _int), inline="always")
 def product(amount: int, slope: int) -> int:
     """floor(amount * slope / 2^30) for amount in [0, 2^60] and slope in [0, 2^30), without overflow."""
     return (amount >> 30) * slope + (((amount & 1073741823) * slope) >> 30)
 
 
-@njit(_int(_column, _int, _int, _int), cache=True, nogil=True, inline="always")
+@compiled(_int(_column, _int, _int, _int), inline="always")
 def first_at_least(column: NDArray[np.int64], start: int, stop: int, target: int) -> int:
     """The first index in [start, stop) whose entry is at least `target`, or `stop`; the entries rise."""
     while start < stop:
@@ -98,16 +107,17 @@ def first_at_least(column: NDArray[np.int64], start: int, stop: int, target: int
     return start
 
 
-@njit(_int(_int, _int, _int, _levels), cache=True, nogil=True, inline="always")
+@compiled(_int(_int, _int, _int, _levels), inline="always")
 def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]) -> int:
     """Least loss that any changes need to use up `room`, by the group relaxation (`circle.circle_levels`)."""
     place = ((-room) % modulus) / modulus * (len(levels) - 1)
     cell = min(int(place), len(levels) - 2)
     level = levels[cell] + (place - cell) * (levels[cell + 1] - levels[cell])
-    return product(unit, max(0, int(level) - 1))
+    bound: int = product(unit, max(0, int(level) - 1))
+    return bound
 
 
-@njit(types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]), cache=True, nogil=True)
+@compiled(types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]))
 def screen(
     limit: int,
     room: int,
@@ -123,7 +133,7 @@ def screen(
         keep[k] = losses[k] + circle_bound(room + moves[k], modulus, unit, levels) < limit
 
 
-@njit(_int(_int, _int, _int, _int, _int, _int, _int, _core, _column), cache=True, nogil=True)
+@compiled(_int(_int, _int, _int, _int, _int, _int, _int, _core, _column))
 def complete(
     item: int,
     room: int,
@@ -171,11 +181,7 @@ def complete(
     return limit
 
 
-@njit(
-    _int(_progress, _states, _states, _log, _core, _int, _int, _levels, _int, _int, _int),
-    cache=True,
-    nogil=True,
-)
+@compiled(_int(_progress, _states, _states, _log, _core, _int, _int, _levels, _int, _int, _int))
 def advance(
     progress: Progress,
     list_a: States,
@@ -285,7 +291,7 @@ def advance(
     return ending
 
 
-@njit(types.float64[::1](types.float64[::1]), cache=True, nogil=True)
+@compiled(types.float64[::1](types.float64[::1]))
 def shortest_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense)."""
     n = len(steps)

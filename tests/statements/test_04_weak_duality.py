@@ -1,4 +1,4 @@
-"""Statement 4: L(lambda) bounds the optimum for every lambda >= 0, is convex, and is U at lambda* = e_c, its minimum."""
+"""Statement 4: L(lambda) bounds the optimum for every lambda >= 0, is convex, and is U at lambda* = e_c, its least."""
 
 import math
 from dataclasses import replace
