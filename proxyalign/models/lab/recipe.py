@@ -52,8 +52,8 @@ class Tuning:
     """How the proxy is aligned: examples of each task, and the passes over them."""
 
     facts: int = 480
-    problems: int = 480
-    epochs: int = 6
+    problems: int = 2400
+    epochs: int = 4
     rows: int = 32
     rate: float = 1e-3
 
