@@ -85,4 +85,5 @@ def _threshold_set(problem: DeferralProblem, alpha: float | None, multiplier: fl
     elif alpha:
         price = -math.log(alpha)
     dear: NDArray[np.bool_] = problem.densities > price
-    return np.logical_or(dear, problem.weights == 0.0)
+    dear[problem.weights == 0.0] = True
+    return dear

@@ -1,7 +1,7 @@
 """One search for solutions below a given cost: memory, limits, and the sets that it finds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,20 +41,20 @@ class Attempt:
             kept = classes[self._screened(classes, levels)]
             if kept.size == classes.size:
                 break
-            classes, levels = kept, relaxation.levels(kept)
+            classes, levels = kept, relaxation.levels(kept) if kept.size else levels
         self.levels = levels
         self.chunks, self.core = build_core(relaxation, classes, limit + relaxation.offset)
         start = ([0], [1], [0], [0], [0], [limit], [-1, 0, 0, -1, -1], [0])
         self.progress = search.Progress(*(self._column(numbers) for numbers in start))
         self.states = [self._states(FIRST_STATES), self._states(FIRST_STATES)]
-        self.log = search.Log(*(self._column([0] * FIRST_NODES) for _ in range(3)))
+        self.log = search.Log(*(self._zeros(FIRST_NODES) for _ in range(3)))
         first = self.states[0]
         first.rooms[0], first.costs[0], first.losses[0], first.nodes[0] = relaxation.room, 0, 0, -1
 
     def run(self, deadline: float) -> bool:
         """Search to the end; False where the deadline (of time.perf_counter) or the memory limit came first."""
         exact = self.relaxation.is_exact
-        advance = search.interpreted(search.advance) if exact else search.advance
+        advance: Callable[..., int] = search.interpreted(search.advance) if exact else search.advance
         patience = PATIENCE_INTERPRETED if exact else PATIENCE
         levels = self.levels.tolist() if exact else self.levels
         while True:
@@ -120,8 +120,11 @@ class Attempt:
     def _column(self, numbers: list[int]) -> Any:
         return numbers if self.relaxation.is_exact else np.array(numbers, dtype=np.int64)
 
+    def _zeros(self, size: int) -> Any:
+        return [0] * size if self.relaxation.is_exact else np.zeros(size, dtype=np.int64)
+
     def _states(self, size: int) -> search.States:
-        return search.States(*(self._column([0] * size) for _ in range(4)))
+        return search.States(*(self._zeros(size) for _ in range(4)))
 
     def _doubled(self, column: Any) -> Any:
         return column + [0] * len(column) if isinstance(column, list) else np.append(column, np.zeros_like(column))
