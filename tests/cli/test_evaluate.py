@@ -3,8 +3,9 @@
 import json
 import signal
 import subprocess
-import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_another_lab_pair_is_asked_about_its_own_world(command, tmp_path, monkey
 def test_ctrl_c_keeps_the_finished_records_and_the_same_command_goes_on(command, tmp_path):
     """Fails when an interruption loses records, prints a traceback, or does not say how to go on."""
     options = ["evaluate", "--task", "lab-math", "--rule", "never", "--limit", "200", "--batch-size", "1", "--out"]
-    start = [sys.executable, "-c", "from proxyalign.cli import main; main()", *options, str(tmp_path / "out"), "--json"]
+    start = [Path(sysconfig.get_path("scripts")) / "proxyalign", *options, str(tmp_path / "out"), "--json"]
     process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     waited = time.monotonic()
     while not list(tmp_path.glob("out/*/records.jsonl")) or not next(tmp_path.glob("out/*/records.jsonl")).read_bytes():
