@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proxyalign import knapsack, tasks
-    from proxyalign.decoding import Generation, generate
+    from proxyalign.decoding.generate import Generation, generate
     from proxyalign.deferral import policy, rules
     from proxyalign.models import ModelPair, load_pair
 
