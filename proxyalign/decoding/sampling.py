@@ -69,10 +69,10 @@ def probabilities(own: Tensor, tokens: Tensor, model: str, n_before: IntArray) -
     """
     found: npt.NDArray[np.floating] = own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).cpu().numpy()
     if np.isnan(found).any():
-        row, place = np.argwhere(np.isnan(found))[0]
+        row = np.argwhere(np.isnan(found))[0, 0]  # which of a window's tokens it was, attention has blurred
         raise InputError(
-            f"generate: the {model} must give finite logits, got NaN or infinity at new token "
-            f"{n_before[row] + place + 1}; check its weights, or load it in a wider dtype"
+            f"generate: the {model} must give finite logits, got NaN or infinity in the step from new token "
+            f"{n_before[row] + 1} on; check its weights, or load it in a wider dtype"
         )
     return found
 
