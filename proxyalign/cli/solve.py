@@ -49,9 +49,9 @@ def solve(
     from proxyalign.knapsack import DeferralProblem
 
     problem = DeferralProblem.from_probs(law, budget=1.0 if budget is None else budget)
-    # A problem of three tokens, whose prefix is not optimal, loads and compiles what the solver needs.
+    # A problem of five tokens, whose prefix is not optimal, loads and compiles what the solver needs.
     with _stdout_on_stderr():
-        _run(DeferralProblem.from_probs([0.4, 0.35, 0.25], budget=0.65), method, alpha)
+        _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha)
     start = time.perf_counter()
     solution = _run(problem, method, alpha)
     seconds = time.perf_counter() - start

@@ -1,5 +1,8 @@
 """Two solvers that share nothing with `exact`: a general integer programme through cvxpy, and every subset."""
 
+import math
+import time
+import warnings
 from fractions import Fraction
 from types import ModuleType
 from typing import Any
@@ -35,20 +38,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
 # answers of 500 and 1,000 items were now and then over the budget by 1e-10, or short of the optimum by 1e-10.
 BUDGET_SCALE = 2.0**20
 VALUE_SCALE = 2.0**10
+MOST_CUTS = 20  # far more than rounding has been seen to need
 
 
 def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float | None = None) -> Solution:
     """The set that a general integer programming solver finds, judged by our own arithmetic.
 
-    The programme: maximise values @ d subject to weights @ d <= budget, d boolean, with the budget scaled to 2^20
-    and the largest value to 2^10, and a zero gap. Items heavier than the budget are left out; weightless
-    ones are deferred.
+    The programme: maximise values @ d subject to weights @ d <= budget, d boolean, with the budget scaled to 2^20, the
+    largest value to 2^10, and a zero gap. Items heavier than the budget are left out; weightless ones are deferred.
 
     The solver's word "optimal" is quoted in `method` and believed nowhere. Its answer is rounded to a set that is added
-    up exactly; where the set is over the budget, as can happen within a feasibility tolerance, its least dense items
-    are dropped until it fits, and `method` says "repaired". `upper_bound` is L(lambda*) of statement 4 over the
-    items that fit, in exact rationals, and `is_optimal` means that the value meets it within 1e-12: seldom, where the
-    integer optimum is below the relaxation's. Compare the value with that of `exact` for more.
+    up exactly; where the set is over the budget, as can happen within a feasibility tolerance, an inequality rules it
+    out and the solver is asked again. If that does not end, the least dense items are dropped until the set fits, and
+    `method` says "repaired". `upper_bound` is L(lambda*) of statement 4 over the items that fit, in exact rationals,
+    and `is_optimal` means that the value meets it within 1e-12: seldom, since the integer optimum is mostly below the
+    relaxation's. Compare the value with that of `exact` for more.
 
     solver: "HIGHS"; time_limit: seconds, None for no limit. Where the solver stops without an answer, the set is that
     of the weightless items. Raises InputError for a solver that is unknown or not installed, a limit that is not
@@ -92,21 +96,51 @@ def _modelling(solver: str) -> ModuleType:
 def _ask(
     cvxpy: ModuleType, problem: DeferralProblem, usable: NDArray[np.intp], solver: str, time_limit: float | None
 ) -> tuple[NDArray[np.intp], str]:
-    """The indices that the solver chooses among `usable`, and the status that it claims."""
+    """The indices that the solver chooses among `usable`, and the status that it claims.
+
+    An answer that is over the budget is ruled out by its extended cover inequality, which every set within the budget
+    satisfies (Balas 1975), and the solver is asked again, at most `MOST_CUTS` times.
+    """
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     choice = cvxpy.Variable(usable.size, boolean=True)
     share = problem.weights[usable] / problem.budget * BUDGET_SCALE
     worth = problem.values[usable]
     if worth.max() > 0.0:
         worth = worth / worth.max() * VALUE_SCALE
-    programme = cvxpy.Problem(cvxpy.Maximize(worth @ choice), [share @ choice <= BUDGET_SCALE])
-    options = OPTIONS[solver] | ({} if time_limit is None else {"time_limit": float(time_limit)})
-    try:
-        programme.solve(solver=solver, **options)
-    except cvxpy.SolverError:
-        return usable[:0], "failed"
-    if choice.value is None:
-        return usable[:0], f"{programme.status}, no answer"
-    return usable[choice.value > 0.5], str(programme.status)
+    constraints = [share @ choice <= BUDGET_SCALE]
+    chosen, claim = usable[:0], "stopped before an answer"
+    for _ in range(1 + MOST_CUTS):
+        left = deadline - time.perf_counter()
+        if left <= 0.0:
+            break
+        programme = cvxpy.Problem(cvxpy.Maximize(worth @ choice), constraints)
+        options = OPTIONS[solver] | ({} if left == math.inf else {"time_limit": left})
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the status says that an answer may be inaccurate
+                programme.solve(solver=solver, **options)
+        except cvxpy.SolverError:
+            return chosen, "failed"
+        if choice.value is None:
+            return chosen, f"{programme.status}, no answer"
+        chosen, claim = usable[choice.value > 0.5], str(programme.status)
+        cover = _minimal_cover(problem, chosen)
+        if cover.size == 0:
+            break
+        extended = np.isin(usable, cover) | (problem.weights[usable] >= problem.weights[cover].max())
+        constraints.append(cvxpy.sum(choice[np.flatnonzero(extended)]) <= cover.size - 1)
+    return chosen, claim
+
+
+def _minimal_cover(problem: DeferralProblem, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The heaviest of `chosen`, as few as are over the budget together; none where all of them fit."""
+    room, cover = Fraction(problem.budget), []
+    for item in chosen[np.argsort(-problem.weights[chosen], kind="stable")].tolist():
+        room -= Fraction(float(problem.weights[item]))
+        cover.append(item)
+        if room < 0:
+            return np.array(cover, dtype=np.intp)
+    return chosen[:0]
 
 
 def _repaired(problem: DeferralProblem, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
