@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_laws import laws
 
@@ -29,6 +29,7 @@ def problem(row: torch.Tensor, budget: float) -> "knapsack.DeferralProblem":
 
 
 @pytest.mark.parametrize("rule", ALL, ids=str)
+@settings(max_examples=15)  # each one solves two dozen knapsacks
 @given(p=laws((2, 3, 8)), q=laws((2, 3, 8)))
 def test_a_rule_decides_each_row_alone(rule, p, q):
     """Fails for a rule that shares one budget, or one maximum, among the positions of a window."""
@@ -40,6 +41,7 @@ def test_a_rule_decides_each_row_alone(rule, p, q):
 
 
 @pytest.mark.parametrize("rule", ALL, ids=str)
+@settings(max_examples=25)
 @given(p=laws((5, 7), "float64"), q=laws((5, 7), "float64"))
 def test_the_target_is_a_law(rule, p, q):
     """Fails when the deferred mass is not handed on whole, or a truncation is not normalised."""
@@ -102,6 +104,7 @@ def test_a_whole_budget_defers_everything(rule, p):
     assert rule.defer(p).all()
 
 
+@settings(max_examples=25)
 @given(p=laws((3, 8)), budget=st.floats(0, 0.999))
 def test_exact_defers_an_optimal_set_within_the_budget(p, budget):
     """Fails when rows are mixed up on the way to the solver and back."""

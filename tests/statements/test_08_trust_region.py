@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch_laws import laws
@@ -43,6 +43,7 @@ def test_the_bound_is_attained_where_the_proxy_writes_what_the_base_cannot(p):
 
 
 @pytest.mark.parametrize("make", [rules.Primal, rules.Exact])
+@settings(max_examples=25)
 @given(p=laws((4, 8), "float64"), budget=st.floats(0, 0.999))
 def test_a_budgeted_rule_stays_within_its_budget(make, p, budget):
     """Fails when a step may overspend, if by one rounding only: the sum is exact."""
