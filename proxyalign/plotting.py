@@ -166,7 +166,7 @@ def _curve(axis: "Axes", runs: list[Row], label: str, colour: str, style: str, f
     runs = sorted(runs, key=lambda run: float(run["parameter"]))
     y = np.array([[run["accuracy"], run["low"], run["high"]] for run in runs], dtype=float) * 100
     axis.errorbar(
-        [run["parameter"] for run in runs], y[:, 0], yerr=[y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]], label=label,
+        [run["parameter"] for run in runs], y[:, 0], yerr=_arms(y), label=label,
         color=colour, linestyle=style, marker=marker, markersize=3.6, markerfacecolor=face, markeredgewidth=0.9,
         elinewidth=0.7,
     )  # fmt: skip
@@ -202,6 +202,16 @@ def _size(accuracy: float) -> float:
     return 6 + 90 * accuracy
 
 
+def _arms(
+    y: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    """Lengths below and above each of the points y (n, 3), given as point, low and high: (2, n), none negative.
+
+    Bootstrap quantiles of a quantity that is zero in every resample miss the point by rounding, on either side.
+    """
+    return np.maximum(0.0, np.stack([y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]]))
+
+
 def _scatter(axis: "Axes", points: list[Row], measure: str) -> None:
     for rule, colour in COLOURS.items():
         mine = sorted((point for point in points if point["rule"] == rule), key=lambda point: float(point["parameter"]))
@@ -210,8 +220,7 @@ def _scatter(axis: "Axes", points: list[Row], measure: str) -> None:
         x = np.array([[point[f"speedup{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
         y = 100 * np.array([[point[f"{measure}{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
         axis.errorbar(
-            x[:, 0], y[:, 0], xerr=[x[:, 0] - x[:, 1], x[:, 2] - x[:, 0]], yerr=[y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]],
-            fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.8,
+            x[:, 0], y[:, 0], xerr=_arms(x), yerr=_arms(y), fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.8,
         )  # fmt: skip
         axis.plot(x[:, 0], y[:, 0], color=colour, linewidth=0.5, alpha=0.6)
         area = [_size(float(point["accuracy"])) for point in mine]
