@@ -31,7 +31,6 @@ def test_the_smoke_preset_trains_in_under_a_minute(smoke):
     assert record == json.loads((out / "lab.json").read_text())
     assert record["losses"]["base"] < 3.5  # a uniform guess costs 6.0 nats
     assert sorted(path.name for path in out.iterdir()) == ["base", "lab.json", "proxy"]
-    assert all(stage in said.stderr for stage in ("base", "proxy", "tuning"))
 
 
 def test_the_miniature_is_a_pair_that_loads(smoke):
