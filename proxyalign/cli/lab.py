@@ -35,9 +35,12 @@ def train(
         bars: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int, loss: float) -> None:
-            if stage not in bars:
+            starts = stage not in bars
+            if starts:
                 bars[stage] = progress.add_task(stage, total=total, loss="")
             progress.update(bars[stage], completed=done, loss=f"loss {loss:.3f}")
+            if progress.disable and (starts or done == total):  # a log file gets lines in place of bars
+                notes.print(f"{stage}: step {done} of {total}, loss {loss:.3f}")
 
         waiting = progress.add_task("corpus", total=None, loss="")
         record = train_pair(out, seed, find_preset(preset), report=report)
