@@ -66,15 +66,13 @@ class Counts:
             setattr(self, name, getattr(self, name) + value)
 
 
-@dataclass(frozen=True)
-class Stats:
-    """A run in numbers.
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """How fast tokens came and who had a part in them, each a ratio of sums over a run.
 
-    n_tokens: tokens emitted. seconds: wall-clock time of decoding, with `tokens_per_second`. deferral_rate: mean
-    deferral mass D of an emitted token (at temperature 1). n_base_passes, n_proxy_passes: forward passes.
-    n_cycles: windows drafted and verified, summed over sequences; n_tested: drafts that were tested; acceptance_rate:
-    the share of these that passed; mean_accepted_length: drafts accepted per cycle. Where nothing was drafted the
-    counts are 0 and the two rates None.
+    n_tokens: tokens emitted. seconds: wall-clock time of decoding them, with `tokens_per_second`. deferral_rate: mean
+    deferral mass D of an emitted token (at temperature 1). acceptance_rate: accepted drafts per tested draft;
+    mean_accepted_length: accepted drafts per cycle; both None where nothing was drafted.
     """
 
     n_tokens: int
@@ -83,6 +81,28 @@ class Stats:
     deferral_rate: float
     acceptance_rate: float | None
     mean_accepted_length: float | None
+
+
+def rates(n_tokens: int, seconds: float, mass: float, counts: Counts) -> Rates:
+    """The rates of a run that emitted `n_tokens` with deferral mass `mass` in all; 0 without tokens or time."""
+    return Rates(
+        n_tokens=n_tokens,
+        seconds=seconds,
+        tokens_per_second=n_tokens / seconds if seconds else 0.0,
+        deferral_rate=mass / n_tokens if n_tokens else 0.0,
+        acceptance_rate=counts.n_accepted / counts.n_tested if counts.n_tested else None,
+        mean_accepted_length=counts.n_accepted / counts.n_cycles if counts.n_cycles else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats(Rates):
+    """The rates of a decoding and its counts (0 where nothing was drafted).
+
+    n_cycles: windows drafted and verified, summed over sequences; n_tested, n_accepted: drafts that were tested and
+    that passed; n_base_passes, n_proxy_passes: forward passes.
+    """
+
     n_cycles: int
     n_tested: int
     n_accepted: int
@@ -91,18 +111,10 @@ class Stats:
 
 
 def stats(traces: list[Trace], counts: Counts, seconds: float) -> Stats:
-    """Sum up the traces of all sequences; a run has at least one token."""
+    """Sum up the traces of all sequences."""
     n_tokens = sum(len(trace) for trace in traces)
     mass = sum(float(trace.deferral_mass.sum()) for trace in traces)
-    return Stats(
-        n_tokens=n_tokens,
-        seconds=seconds,
-        tokens_per_second=n_tokens / seconds,
-        deferral_rate=mass / n_tokens,
-        acceptance_rate=counts.n_accepted / counts.n_tested if counts.n_tested else None,
-        mean_accepted_length=counts.n_accepted / counts.n_cycles if counts.n_cycles else None,
-        **vars(counts),
-    )
+    return Stats(**vars(rates(n_tokens, seconds, mass, counts)), **vars(counts))
 
 
 class Record:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from proxyalign.decoding.trace import Counts, Rates, rates
 from proxyalign.errors import InputError
 
 Z_95 = 1.959963984540054  # the 0.975 quantile of the standard normal law
@@ -25,17 +26,13 @@ def wilson(n_right: int, n: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, middle - half) if n_right else 0.0, min(1.0, middle + half) if n_right < n else 1.0
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One run in numbers.
+@dataclass(frozen=True, kw_only=True)
+class Summary(Rates):
+    """One run in numbers: the rates of its decoding, and its answers.
 
     n, n_correct, accuracy, standard_error, interval: questions answered and right, their share, sqrt(share (1 -
     share) / n), and Wilson's 95 percent interval; strict_accuracy and strict_interval: right and in the asked form;
     n_unparsed: replies without any answer (they count as wrong).
-    n_tokens, seconds, tokens_per_second: emitted tokens, the wall time of decoding them, and their ratio.
-    deferral_rate: the mean over tokens of the mass D that was handed to the proxy.
-    acceptance_rate: accepted drafts per tested draft; mean_accepted_length: accepted drafts per cycle; both None
-    where nothing was drafted.
     """
 
     n: int
@@ -46,12 +43,6 @@ class Summary:
     strict_accuracy: float
     strict_interval: tuple[float, float]
     n_unparsed: int
-    n_tokens: int
-    seconds: float
-    tokens_per_second: float
-    deferral_rate: float
-    acceptance_rate: float | None
-    mean_accepted_length: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers as JSON values."""
@@ -72,10 +63,10 @@ def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
         return math.fsum(row[name] for row in rows)
 
     n, n_correct, n_strict = len(rows), int(total("correct")), int(total("strict"))
-    n_tokens, seconds = int(total("n_tokens")), float(total("seconds"))
-    n_tested, n_cycles = total("n_tested"), total("n_cycles")
+    counts = Counts(**{name: int(total(name)) for name in ("n_cycles", "n_tested", "n_accepted")})
     accuracy = n_correct / n
     return Summary(
+        **vars(rates(int(total("n_tokens")), total("seconds"), total("deferral_mass"), counts)),
         n=n,
         n_correct=n_correct,
         accuracy=accuracy,
@@ -84,10 +75,4 @@ def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
         strict_accuracy=n_strict / n,
         strict_interval=wilson(n_strict, n),
         n_unparsed=sum(row["extracted"] is None for row in rows),
-        n_tokens=n_tokens,
-        seconds=seconds,
-        tokens_per_second=n_tokens / seconds if seconds else 0.0,
-        deferral_rate=total("deferral_mass") / n_tokens if n_tokens else 0.0,
-        acceptance_rate=total("n_accepted") / n_tested if n_tested else None,
-        mean_accepted_length=total("n_accepted") / n_cycles if n_cycles else None,
     )
