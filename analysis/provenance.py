@@ -1,13 +1,15 @@
 """Where a figure or a number comes from: result files with their hashes, the commit, the profile, package versions."""
 
+import argparse
 import hashlib
 import json
 import platform
-import subprocess
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from proxyalign.evaluation import provenance
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("proxyalign", "matplotlib", "numba", "numpy", "polars", "snakemake", "torch", "transformers")
@@ -23,16 +25,11 @@ def commit() -> dict[str, Any]:
 
     Both are None where this is no git checkout (an unpacked archive).
     """
-    try:
-        head = _git("rev-parse", "HEAD").strip()
-        changed = bool(_git("status", "--porcelain", "--", "proxyalign", "analysis").strip())
-    except (OSError, subprocess.CalledProcessError):
+    found = provenance.commit(ROOT / "analysis")
+    if found is None:
         return {"commit": None, "changed_since": None}
-    return {"commit": head, "changed_since": changed}
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    head = found.removesuffix("-dirty")
+    return {"commit": head, "changed_since": found != head}
 
 
 def versions() -> dict[str, str]:
@@ -54,7 +51,15 @@ def describe(script: str, sources: Iterable[Path], profile: Mapping[str, Any]) -
     }
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON, folder included; NaN and infinity are refused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+def started(script: str, purpose: str | None) -> tuple[list[Path], Path, dict[str, Any]]:
+    """What a script that turns result files into a product was asked for: sources, product, and the record to keep.
+
+    script, purpose: its `__file__` and `__doc__`. Raises FileNotFoundError where a source is missing.
+    """
+    parser = argparse.ArgumentParser(description=purpose)
+    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="result files, in the script's order")
+    parser.add_argument("--profile", required=True, help="the profile, as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="the product; what belongs to it goes beside it")
+    arguments = parser.parse_args()
+    name = Path(script).resolve().relative_to(ROOT.resolve()).as_posix()
+    return arguments.sources, arguments.out, describe(name, arguments.sources, json.loads(arguments.profile))

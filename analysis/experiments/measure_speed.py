@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.experiments.decode_grid import expand
-from analysis.provenance import commit, versions, write_json
+from analysis.provenance import commit, versions
+from proxyalign.files import write_json
 
 
 def contestants(rules: Mapping[str, list[float]], window: int) -> list[Any]:

@@ -1,16 +1,15 @@
 """Write every number and table that the paper \\inputs, from the tables of results and the recorded second seed."""
 
-import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from analysis.experiments.latex_tables import accuracy_table, gap_table, percent, speed_table
-from analysis.provenance import describe, sha256, write_json
+from analysis.provenance import sha256, started
+from proxyalign.files import write_json
 
 Row = Mapping[str, Any]
 TASKS = {"lab-facts": "Facts", "lab-math": "Math"}
@@ -98,16 +97,13 @@ def macros(numbers: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Read the tables and write numbers.tex, the three tables and provenance.json; stop where a result is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", type=Path, required=True, help="the folder of the Parquet tables")
-    parser.add_argument("--replicate", type=Path, required=True, help="the recorded runs of the second seed")
-    parser.add_argument("--profile", required=True, help="the profile, as JSON")
-    parser.add_argument("--out", type=Path, required=True, help="the folder that the paper reads")
-    arguments = parser.parse_args()
-    sources = [arguments.tables / f"{name}.parquet" for name in ("runs", "knapsack", "points", "speed")]
-    runs, knapsack, points, speed = (pl.read_parquet(source).to_dicts() for source in sources)
-    replicate = json.loads(arguments.replicate.read_text())["runs"]
+    """Read the tables runs, knapsack, points and speed and the second seed's runs, and write what the paper reads.
+
+    That is numbers.tex, three tables and provenance.json, the product that is asked for; a missing result stops it.
+    """
+    (*tables, recorded), out, record = started(__file__, __doc__)
+    runs, knapsack, points, speed = (pl.read_parquet(table).to_dicts() for table in tables)
+    replicate = json.loads(recorded.read_text())["runs"]
     texts = {
         "numbers.tex": macros(
             accuracy_numbers(runs) | optimality_numbers(knapsack, points) | speed_numbers(runs, speed)
@@ -116,14 +112,11 @@ def main() -> None:
         "gap_table.tex": gap_table(knapsack),
         "speed_table.tex": speed_table(speed),
     }
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (arguments.out / name).write_text(text)
-    files = [{"file": name, "sha256": sha256(arguments.out / name)} for name in texts]
-    record = describe(
-        "analysis/experiments/paper_numbers.py", [*sources, arguments.replicate], json.loads(arguments.profile)
-    )
-    write_json(arguments.out / "provenance.json", {"generated": files, **record})
+        out.with_name(name).write_text(text)
+    files = [{"file": name, "sha256": sha256(out.with_name(name))} for name in texts]
+    write_json(out, {"generated": files, **record})
 
 
 if __name__ == "__main__":

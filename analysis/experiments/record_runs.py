@@ -1,12 +1,9 @@
 """Keep a profile's table of runs in the repository, as small JSON with where it comes from."""
 
-import argparse
-import json
-from pathlib import Path
-
 import polars as pl
 
-from analysis.provenance import describe, write_json
+from analysis.provenance import started
+from proxyalign.files import write_json
 
 COLUMNS = (
     "task", "split", "mode", "temperature", "rule", "parameter", "chosen", "seed", "n", "n_correct", "accuracy",
@@ -16,14 +13,8 @@ COLUMNS = (
 
 def main() -> None:
     """Write the runs, one object a run, and their provenance."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="runs.parquet")
-    parser.add_argument("--profile", required=True, help="the profile, as JSON")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
-    arguments = parser.parse_args()
-    provenance = describe("analysis/experiments/record_runs.py", [arguments.runs], json.loads(arguments.profile))
-    runs = pl.read_parquet(arguments.runs).select(COLUMNS).to_dicts()
-    write_json(arguments.out, {**provenance, "runs": runs})
+    (table,), out, record = started(__file__, __doc__)
+    write_json(out, {**record, "runs": pl.read_parquet(table).select(COLUMNS).to_dicts()})
 
 
 if __name__ == "__main__":

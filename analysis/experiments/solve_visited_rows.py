@@ -19,8 +19,9 @@ from analysis.experiments.gap_and_price import (
     solve_step,
     spent_budget,
 )
-from analysis.provenance import sha256, write_json
+from analysis.provenance import sha256
 from proxyalign.deferral.rules import make
+from proxyalign.files import write_json
 from proxyalign.knapsack import DeferralProblem, exact
 
 
@@ -78,6 +79,7 @@ def main() -> None:
         runs = [
             measure(run, n_resamples=arguments.n_resamples, seed=arguments.seed, steps_file=steps_file)
             for run in decoded["runs"]
+            if run["rows"]
         ]
     write_json(
         arguments.summary,

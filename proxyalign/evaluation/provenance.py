@@ -15,16 +15,22 @@ _PROBES = 64  # leading values read from each weight tensor; any training step c
 
 
 @cache
-def commit() -> str | None:
-    """The git commit of the running code, with "-dirty" where files differ from it; None outside a checkout."""
-    folder = Path(proxyalign.__file__).parent
-    tracked = ["git", "ls-files", "--error-unmatch", "__init__.py"]  # else the commit would be of a project around us
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def commit(*others: Path) -> str | None:
+    """The git commit of the running package, with "-dirty" where it differs from that; None outside a checkout.
+
+    others: folders of the checkout that count as the package does. What a run itself may write there does not.
+    """
     try:
-        subprocess.run(tracked, cwd=folder, capture_output=True, check=True)
-        return subprocess.run(describe, cwd=folder, capture_output=True, check=True, text=True).stdout.strip()
+        _git("ls-files", "--error-unmatch", "__init__.py")  # else the commit would be of a project around the package
+        changes = _git("status", "--porcelain", "--", ".", *map(str, others))
+        return _git("rev-parse", "HEAD").strip() + ("-dirty" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(*words: str) -> str:
+    folder = Path(proxyalign.__file__).parent
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True, text=True).stdout
 
 
 def models_digest(pair: "ModelPair") -> str:

@@ -10,19 +10,9 @@ from typing import Any, BinaryIO, Self
 
 from proxyalign.errors import InputError
 from proxyalign.evaluation.settings import differences
+from proxyalign.files import write_json
 
 SETTINGS, RECORDS = "settings.json", "records.jsonl"
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` to `path` whole or not at all: a reader never sees half a file, whenever the writer is killed."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:
@@ -73,7 +63,6 @@ def claim_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     """Make `folder` the results folder of `settings`, after `check_folder`; InputError where it cannot be written."""
     check_folder(folder, settings)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, settings)
     except OSError as reason:

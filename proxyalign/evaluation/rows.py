@@ -1,7 +1,6 @@
 """A uniform sample of the base distributions that a run visited, the same one however the run was interrupted."""
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.files import replacing
 
 ROWS = "rows.npz"
 
@@ -55,15 +55,11 @@ class RowSample:
         if not self._changed:
             return
         places = sorted(self._kept)
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        with partial.open("wb") as file:
+        with replacing(self._path) as file:
             np.savez(
                 file,
                 p=np.stack([self._kept[place] for place in places]).astype(np.float32),
                 question=np.array([index for index, _ in places], dtype=np.int64),
                 position=np.array([position for _, position in places], dtype=np.int64),
             )
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
         self._changed = False

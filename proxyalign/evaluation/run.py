@@ -10,9 +10,10 @@ from proxyalign import tasks
 from proxyalign.errors import InputError
 from proxyalign.evaluation.metrics import Summary, summarise
 from proxyalign.evaluation.provenance import commit, models_digest
-from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder, write_json
+from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder
 from proxyalign.evaluation.rows import ROWS, RowSample
 from proxyalign.evaluation.settings import Settings, questions_digest
+from proxyalign.files import write_json
 from proxyalign.tasks import Question, Task
 
 if TYPE_CHECKING:

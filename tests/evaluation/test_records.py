@@ -8,7 +8,7 @@ import pytest
 
 from proxyalign.errors import InputError
 from proxyalign.evaluation import read_records
-from proxyalign.evaluation.records import RecordFile, check_folder, claim_folder, read_settings, write_json
+from proxyalign.evaluation.records import RecordFile, check_folder, claim_folder, read_settings
 
 LINES = [json.dumps({"index": n, "reply": "é\n" * n}).encode() + b"\n" for n in range(3)]
 
@@ -103,13 +103,3 @@ def test_a_folder_of_something_else_is_refused_untouched(tmp_path):
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(InputError, match="must hold the settings of a run"):
         check_folder(tmp_path, {"seed": 0})
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    """Fails when a value that cannot be written destroys the file that was there."""
-    path = tmp_path / "summary.json"
-    write_json(path, {"accuracy": 1.0})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"accuracy": float("nan")})
-    assert json.loads(path.read_text()) == {"accuracy": 1.0}
-    assert [found.name for found in tmp_path.iterdir()] == ["summary.json"]

@@ -1,7 +1,6 @@
 """One pass of training on one thread: optimizers, learning rates, and checkpoints from which a killed pass goes on."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch.nn import Parameter
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
+from proxyalign.files import replacing
 from proxyalign.models.lab.recipe import Schedule
 
 Report = Callable[[str, int, int, float], None]  # stage, steps done, steps in all, last loss
@@ -131,7 +131,5 @@ def _step(
 
 
 def _save(path: Path, **state: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as file:
+        torch.save(state, file)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import random
 import shutil
@@ -18,6 +17,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from proxyalign.errors import InputError
+from proxyalign.files import write_json
 from proxyalign.models.lab.documents import corpus
 from proxyalign.models.lab.fitting import Report, fit
 from proxyalign.models.lab.recipe import Recipe, Schedule, Shape, differences
@@ -77,7 +77,7 @@ def _open(out: Path, seed: int, recipe: Recipe) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "finished": False,
     }
-    _write(path, record)
+    write_json(path, record)
     return record
 
 
@@ -126,7 +126,7 @@ def _train(
         "seconds": {stage: round(result.seconds, 1) for stage, result in fits.items()},
         "finished": True,
     }
-    _write(out / "lab.json", record)
+    write_json(out / "lab.json", record)
     shutil.rmtree(out / "state")
     return record
 
@@ -199,10 +199,3 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON would give it back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return plain
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(partial, path)

@@ -1,0 +1,46 @@
+"""A result's commit is the code's, and is called dirty where the code differs from it and nowhere else."""
+
+import subprocess
+
+import pytest
+
+import proxyalign
+from proxyalign.evaluation import provenance
+
+
+def _git(folder, *words):
+    names = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *names, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A repository with a package, which takes the place of ours, another folder of code, and one of results."""
+    for name in ("package", "analysis", "figures"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    _git(tmp_path, "init")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-m", "first")
+    monkeypatch.setattr(proxyalign, "__file__", str(tmp_path / "package" / "__init__.py"))
+    return tmp_path
+
+
+def test_a_commit_is_dirty_where_code_changed_and_not_where_results_did(checkout):
+    """Fails when a run's own figures make its code look changed, or a changed or new module passes for the commit."""
+    commit, head = provenance.commit.__wrapped__, _git(checkout, "rev-parse", "HEAD").strip()
+    (checkout / "figures" / "__init__.py").write_text("drawn")
+    assert commit(checkout / "analysis") == head
+    (checkout / "analysis" / "new.py").write_text("")
+    assert commit() == head
+    assert commit(checkout / "analysis") == f"{head}-dirty"
+    (checkout / "package" / "__init__.py").write_text("changed")
+    assert commit() == f"{head}-dirty"
+
+
+def test_a_package_installed_inside_another_project_has_no_commit(checkout, monkeypatch):
+    """Fails when results would name the commit of the project whose virtual environment holds the package."""
+    (checkout / "installed").mkdir()
+    (checkout / "installed" / "__init__.py").write_text("")
+    monkeypatch.setattr(proxyalign, "__file__", str(checkout / "installed" / "__init__.py"))
+    assert provenance.commit.__wrapped__() is None
