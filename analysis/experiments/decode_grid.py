@@ -2,32 +2,26 @@
 
 import argparse
 import hashlib
+import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.provenance import commit, sha256, versions, write_json
+from analysis.provenance import commit, sha256, versions
 from proxyalign import tasks
+from proxyalign.deferral.rules import REGISTRY
 from proxyalign.evaluation import Settings, run_grid
-
-PARAMETER = {
-    "dual": "alpha",
-    "truncated-dual": "alpha",
-    "nudging": "alpha",
-    "primal": "budget",
-    "truncated-primal": "budget",
-    "exact": "budget",
-}
+from proxyalign.files import write_json
 
 
 def expand(rules: Mapping[str, list[float]]) -> Iterator[tuple[str, dict[str, float]]]:
     """Each rule with each value of its parameter; a rule without one comes once."""
     for rule, values in rules.items():
-        if rule in PARAMETER:
-            yield from ((rule, {PARAMETER[rule]: value}) for value in values)
-        else:
+        names = list(inspect.signature(REGISTRY[rule]).parameters)
+        yield from ((rule, {name: value}) for name in names for value in values)
+        if not names:
             yield rule, {}
 
 
@@ -96,7 +90,7 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
                 "strict_high": strict_high,
                 "records": records.as_posix(),
                 "records_sha256": sha256(records),
-                "rows": rows.as_posix() if wanted["n_rows"] else None,
+                "rows": rows.as_posix() if rows.exists() else None,  # a rule that always defers visits none
             }
         )
     return runs

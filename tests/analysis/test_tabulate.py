@@ -1,6 +1,5 @@
 """Tables join what belongs together: the parameter chosen on dev, and the points of the key figure."""
 
-from analysis.experiments.decode_grid import expand, records_folder
 from analysis.experiments.tabulate import choose, points_table, runs_table
 
 RUN = {
@@ -43,21 +42,3 @@ def test_a_point_needs_all_three_measurements_of_one_rule():
     assert points_table(runs, [solved], [{**speed, "parameter": 0.2}]).is_empty()
     assert points_table(runs, [solved], [{**speed, "mode": "autoregressive"}]).is_empty()
     assert points_table(runs, [solved], [{**speed, "engine": "transformers"}]).is_empty()
-
-
-def test_a_grid_expands_to_each_value_of_each_rule():
-    """Fails where a rule without a parameter is lost, or a budget is passed as alpha."""
-    rules = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9]}
-    expected = [
-        ("never", {}),
-        ("dual", {"alpha": 0.2}),
-        ("dual", {"alpha": 0.4}),
-        ("truncated-primal", {"budget": 0.9}),
-    ]
-    assert list(expand(rules)) == expected
-
-
-def test_other_settings_or_other_code_get_another_folder(tmp_path):
-    """Fails where records of two different computations would be mixed."""
-    folders = {records_folder(tmp_path, "g", "t", settings, code) for settings in ("{}", "[]") for code in ("a", "b")}
-    assert len(folders) == 4
