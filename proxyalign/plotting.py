@@ -1,7 +1,8 @@
 """The figures of the package: one step's knapsack, accuracy against each rule's parameter, optimality against speed."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from proxyalign.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
     from proxyalign.knapsack import DeferralProblem, Solution
 
@@ -18,9 +20,10 @@ Row = Mapping[str, Any]
 # Okabe and Ito's palette, which readers with any colour vision can tell apart; a control has the colour of its rule.
 COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "exact": "#009E73", "nudging": "#CC79A7"}
 MARKERS = {"dual": "o", "primal": "s", "exact": "D", "nudging": "^"}
-LABEL_AT = {"dual": (0, 8), "primal": (0, 9), "exact": (0, -9), "nudging": (9, -1)}  # points, so that labels differ
 GREY = "#555555"
 PARAMETER = {"dual": "α", "primal": "b", "exact": "b", "nudging": "α"}
+PARENTS = (("never", "base alone", ":", "black"), ("always", "proxy alone", "-.", "#777777"))
+LANE = 9  # points between the lines on which rules lie that are zero throughout a panel
 
 
 def use_style() -> None:
@@ -134,30 +137,35 @@ def accuracy_vs_parameter(runs: Sequence[Row]) -> "Figure":
     """
     tasks = _panels(runs)
     figure, axes = _subplots(1, len(tasks), figsize=(3.4 * len(tasks), 2.9), sharey=True, squeeze=False)
+    figure.set_layout_engine("constrained", wspace=0.06)  # else the numbers of two axes meet
     for panel, (axis, task) in enumerate(zip(axes[0], tasks, strict=True)):
         here = [run for run in runs if run["task"] == task and run["temperature"] == 1]
-        for rule, label, style in (("never", "base alone", ":"), ("always", "proxy alone", "-.")):
+        for rule, label, style, shade in PARENTS:
             for run in (run for run in here if run["rule"] == rule):
-                axis.axhspan(100 * run["low"], 100 * run["high"], color=GREY, alpha=0.12, linewidth=0)
-                axis.axhline(100 * run["accuracy"], color=GREY, linestyle=style, linewidth=1, label=label)
+                axis.axhspan(100 * run["low"], 100 * run["high"], color=shade, alpha=0.12, linewidth=0)
+                axis.axhline(100 * run["accuracy"], color=shade, linestyle=style, linewidth=1.1, label=label)
         for rule, colour in COLOURS.items():
             for name, label, style, face in (
                 (rule, f"{rule} ({PARAMETER[rule]})", "-", colour),
                 (f"truncated-{rule}", f"{rule}, no proxy (control)", "--", "white"),
             ):
                 _curve(axis, [run for run in here if run["rule"] == name], label, colour, style, face, MARKERS[rule])
-        n = sorted({int(run["n"]) for run in here})
-        counts = f"{n[0]}" if len(n) == 1 else f"{n[0]} to {n[-1]}"
         axis.set(
-            title=f"{task}  (n = {counts} a point)", xlim=(0, 1), ylim=(0, 102),
-            xlabel="threshold α, or budget b a step",
-        )  # fmt: skip
+            title=f"{task}  ({_counts(here)})", xlim=(0, 1), ylim=(-3, 103), xlabel="threshold α, or budget b a step"
+        )
         axis.set_ylabel("questions answered right (%)" if panel == 0 else "")
     handles = {
         label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(list(handles.values()), list(handles), loc="outside right center", handlelength=2.6)
     return figure
+
+
+def _counts(runs: Sequence[Row]) -> str:
+    """How many questions stand behind a point, and behind those of the rules that answered fewer."""
+    usual = max((int(run["n"]) for run in runs), default=0)
+    fewer = {str(run["rule"]): int(run["n"]) for run in runs if int(run["n"]) < usual}
+    return "; ".join([f"n = {usual}", *(f"{rule}: {n}" for rule, n in fewer.items())])
 
 
 def _curve(axis: "Axes", runs: list[Row], label: str, colour: str, style: str, face: str, marker: str) -> None:
@@ -177,29 +185,37 @@ def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
 
     points: one row a run with task, rule, parameter, accuracy, and speedup, gap and price each with _low and _high.
     speedup is over the base alone decoding autoregressively; gap is the share of the optimum at the same budget that
-    the rule misses, step by step; price is the share of the best total at the same total mass (statement 14).
+    the rule misses, step by step; price is the share of the best total at the same total mass (statement 14). A rule
+    that is zero throughout a panel lies below the panel's scale, on a line of its own.
     """
     tasks = _panels(points)
     figure, axes = _subplots(
-        len(tasks), 2, figsize=(6.8, 2.55 * len(tasks) + 0.35), sharex=True, sharey="col", squeeze=False
+        len(tasks), 2, figsize=(6.8, 2.6 * len(tasks) + 0.35), sharex=True, sharey="col", squeeze=False
     )
+    _keys(figure, {str(point["rule"]) for point in points})
+    figure.supxlabel("measured speedup over the base alone decoding token by token (×)", fontsize=8)
+    fastest = max(float(point["speedup_high"]) for point in points)
+    labels = []
     for row, task in enumerate(tasks):
         here = [point for point in points if point["task"] == task]
-        for column, measure in enumerate(("gap", "price")):
-            _scatter(axes[row, column], here, measure)
-        for axis, measure in zip(axes[row], ("gap", "price"), strict=True):
-            top = max(100 * float(point[f"{measure}_high"]) for point in points)
-            axis.set_ylim(-0.14 * top - 0.01, 1.12 * top + 0.01)
         axes[row, 0].set(title=f"{task}: step by step", ylabel="optimality gap, same budget (%)")
         axes[row, 1].set(title=f"{task}: all steps together", ylabel="price of the step budget (%)")
-    figure.supxlabel("measured speedup over the base alone decoding token by token (×)", fontsize=8)
-    _keys(figure, {str(point["rule"]) for point in points})
+        for axis, measure in zip(axes[row], ("gap", "price"), strict=True):
+            top = max(1e-3, *(105 * float(point[f"{measure}_high"]) for point in points))
+            axis.set(xlim=(-0.04 * fastest, 1.42 * fastest), ylim=(-0.25 * top, top))
+            axis.set_yticks([tick for tick in axis.get_yticks() if 0 <= tick <= top])
+            axis.spines["left"].set_bounds(0, top)
+            axis.axvline(1, color=GREY, linewidth=0.7, linestyle=":")
+            labels.append((axis, _scatter(axis, here, measure)))
+    figure.draw_without_rendering()  # so that every panel has its place and its scale before labels look for room
+    for axis, wanted in labels:
+        _label(axis, wanted, unit=figure.dpi / 72)
     return figure
 
 
 def _size(accuracy: float) -> float:
     """Marker area in points squared: proportional to accuracy, with a floor so that a zero can be seen."""
-    return 6 + 90 * accuracy
+    return 8 + 42 * accuracy
 
 
 def _arms(
@@ -212,34 +228,97 @@ def _arms(
     return np.maximum(0.0, np.stack([y[:, 0] - y[:, 1], y[:, 2] - y[:, 0]]))
 
 
-def _scatter(axis: "Axes", points: list[Row], measure: str) -> None:
+class _Label(NamedTuple):
+    """A text for the point at `at`, in the coordinates of `place`; radius: of the point's marker, in points."""
+
+    text: str
+    place: "Transform"
+    at: tuple[float, float]
+    radius: float
+    colour: str
+
+
+def _scatter(axis: "Axes", points: list[Row], measure: str) -> list[_Label]:
+    """Draw one panel; returns the labels that its points want."""
+    from matplotlib.transforms import ScaledTranslation
+
+    labels, n_lanes = list[_Label](), 0
     for rule, colour in COLOURS.items():
         mine = sorted((point for point in points if point["rule"] == rule), key=lambda point: float(point["parameter"]))
         if not mine:
             continue
         x = np.array([[point[f"speedup{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
         y = 100 * np.array([[point[f"{measure}{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
-        axis.errorbar(
-            x[:, 0], y[:, 0], xerr=_arms(x), yerr=_arms(y), fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.8,
-        )  # fmt: skip
-        axis.plot(x[:, 0], y[:, 0], color=colour, linewidth=0.5, alpha=0.6)
         area = [_size(float(point["accuracy"])) for point in mine]
-        axis.scatter(x[:, 0], y[:, 0], s=area, color=colour, marker=MARKERS[rule], alpha=0.75, linewidth=0, zorder=3)
-        for point, right, up in zip(mine, x[:, 0], y[:, 0], strict=True):
-            if measure == "gap" and up < 0.01:
-                continue  # the points of the zero line lie side by side; they are labelled in the other panel
-            axis.annotate(
-                f"{point['parameter']:g}", (right, up), xytext=LABEL_AT[rule], textcoords="offset points", ha="center",
-                va="center", fontsize=5.8, color=colour,
-            )  # fmt: skip
-    zero = [rule for rule in COLOURS if all(point[measure] < 1e-6 for point in points if point["rule"] == rule)]
-    zero = [rule for rule in zero if rule in {point["rule"] for point in points}]
-    if zero:
-        axis.annotate(
-            f"zero: {', '.join(zero)}", (0.99, 0), xycoords=("axes fraction", "data"), xytext=(0, -7),
-            textcoords="offset points", ha="right", va="top", fontsize=6.3, color=GREY,
+        place: Transform = axis.transData
+        if in_lane := bool((y[:, 0] < 1e-4).all()):
+            n_lanes += 1
+            place = place + ScaledTranslation(0, -LANE * n_lanes / 72, axis.figure.dpi_scale_trans)
+            axis.annotate(f"{rule}: 0", (1, 0), xycoords=("axes fraction", "data"), xytext=(0, -LANE * n_lanes),
+                          textcoords="offset points", ha="right", va="center", fontsize=6.5, color=colour)  # fmt: skip
+        axis.errorbar(
+            x[:, 0], y[:, 0], xerr=_arms(x), yerr=None if in_lane else _arms(y), fmt="none", ecolor=colour,
+            elinewidth=0.7, alpha=0.8, transform=place,
         )  # fmt: skip
-    axis.axvline(1, color=GREY, linewidth=0.7, linestyle=":")
+        axis.plot(x[:, 0], y[:, 0], color=colour, linewidth=0.5, alpha=0.6, transform=place)
+        axis.scatter(
+            x[:, 0], y[:, 0], s=area, color=colour, marker=MARKERS[rule], alpha=0.8, edgecolor="white", linewidth=0.4,
+            zorder=3, transform=place,
+        )  # fmt: skip
+        if in_lane and measure == "gap":
+            continue  # lanes have no room between them, and the other panel labels the same points
+        for point, right, up, size in zip(mine, x[:, 0], y[:, 0], area, strict=True):
+            labels.append(_Label(f"{point['parameter']:g}", place, (right, up), size**0.5 / 2, colour))
+    return labels
+
+
+def _label(axis: "Axes", labels: Sequence[_Label], unit: float, size: float = 6.5) -> None:
+    """Write each label where it covers least: close to its point if there is room, else further off with a leader.
+
+    unit: pixels in a point; size: of the type, in points.
+    """
+    taken = _drawn(axis, unit)
+    frame = np.array(axis.get_window_extent().extents) / unit
+    turn = np.tile(np.deg2rad(np.arange(90, 450, 30)), 5)
+    ways = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    for label in labels:
+        half = np.array([0.3 * len(label.text), 0.45]) * size
+        distance = label.radius + np.repeat([2.0, 5.0, 9.0, 14.0, 20.0], 12)  # of the text's box, about
+        offset = ways * (distance[:, None] + half)
+        middle = label.place.transform(label.at) / unit + offset
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+        outside = (boxes[:, :2] < frame[:2]).any(1) | (boxes[:, 2:] > frame[2:]).any(1)
+        sides = np.minimum(boxes[:, None, 2:], taken[:, 2:4]) - np.maximum(boxes[:, None, :2], taken[:, :2])
+        cost = np.maximum(0, sides).prod(-1) @ taken[:, 4] + distance + 1e6 * outside
+        best = int(cost.argmin())
+        leader = {"arrowstyle": "-", "linewidth": 0.4, "color": label.colour, "shrinkA": 0, "shrinkB": label.radius}
+        axis.annotate(
+            label.text, label.at, xycoords=label.place, xytext=tuple(offset[best]), textcoords="offset points",
+            ha="center", va="center", fontsize=size, color=label.colour,
+            arrowprops=leader if distance[best] > label.radius + 4 else None,
+        ).set_in_layout(False)  # fmt: skip
+        taken = np.vstack([taken, [*boxes[best], 20.0]])
+
+
+def _drawn(axis: "Axes", unit: float) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    """What labels should not cover, as (m, 5): left, bottom, right, top in points, and the cost of a square point."""
+    from matplotlib.collections import LineCollection, PathCollection
+
+    boxes = [[*(np.array(text.get_window_extent().extents) / unit), 20.0] for text in axis.texts]
+    lines = [line.get_transform().transform(line.get_xydata()) for line in axis.lines]
+    for drawn in axis.collections:
+        if isinstance(drawn, LineCollection):
+            lines += [drawn.get_transform().transform(segment) for segment in drawn.get_segments()]
+        elif isinstance(drawn, PathCollection):
+            centres = drawn.get_offset_transform().transform(drawn.get_offsets()) / unit
+            radii = np.sqrt(drawn.get_sizes())[:, None] / 2
+            boxes += [[*box, 4.0] for box in np.concatenate([centres - radii, centres + radii], axis=1)]
+    for line in lines:
+        for start, end in itertools.pairwise(line / unit):
+            n_steps = 1 + int(np.hypot(*(end - start)) / 2)
+            for place in start + (end - start) * np.linspace(0, 1, n_steps)[:, None]:
+                boxes.append([*(place - 0.7), *(place + 0.7), 2.0])
+    return np.array(boxes).reshape(-1, 5)
 
 
 def _keys(figure: "Figure", rules: set[str]) -> None:

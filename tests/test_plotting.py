@@ -1,7 +1,10 @@
 """The figures draw what they are given: one step's items where they belong, a curve a rule, a point a run."""
 
+import itertools
+
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from proxyalign import plotting
 from proxyalign.errors import InputError
@@ -84,12 +87,24 @@ def test_each_task_has_a_panel_for_the_gap_and_one_for_the_price():
     assert drawn == [[], [20.0], [10.0], [30.0]]
 
 
-def test_rules_that_leave_nothing_are_named_on_the_zero_line():
+def test_rules_that_leave_nothing_are_named_below_the_scale():
     """Fails where a rule with a gap would be called exact."""
     figure = plotting.gap_vs_speedup([_point("primal", 0.5, 0.1, 0.3), _point("dual", 0.4, 0.0, 0.0)])
     notes = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert notes.count("zero: dual") == 2
-    assert not any("zero: primal" in note for note in notes)
+    assert notes.count("dual: 0") == 2
+    assert "primal: 0" not in notes
+
+
+def test_each_point_has_its_label_and_no_two_texts_overlap():
+    """Fails where points that lie close together hide each other's parameters."""
+    rules = [("dual", 0.0), ("primal", 0.2), ("nudging", 0.21)]
+    crowd = [_point(rule, parameter, 0.1, price) for rule, price in rules for parameter in (0.1, 0.2, 0.3)]
+    figure = plotting.gap_vs_speedup(crowd)
+    figure.canvas.draw()
+    price = figure.axes[1]
+    boxes = [Text.get_window_extent(text) for text in price.texts]  # without leader lines
+    assert [text.get_text() for text in price.texts] == ["dual: 0"] + ["0.1", "0.2", "0.3"] * 3
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("draw", [plotting.accuracy_vs_parameter, plotting.gap_vs_speedup])
