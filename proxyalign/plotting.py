@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "exact": "#009E73", "nudging": "#CC79A7"}
 MARKERS = {"dual": "o", "primal": "s", "exact": "D", "nudging": "^"}
 GREY = "#555555"
+CRITICAL = "#F0B58A"
 PARAMETER = {"dual": "α", "primal": "b", "exact": "b", "nudging": "α"}
 PARENTS = (("never", "base alone", ":", "black"), ("always", "proxy alone", "-.", "#777777"))
 LANE = 9  # points between the lines on which rules lie that are zero throughout a panel
@@ -75,6 +76,8 @@ def knapsack_step(
     """
     if not solutions:
         raise InputError("knapsack_step: solutions must name at least one solution, got none; pass {'primal': ...}")
+    from matplotlib.patches import Patch
+
     from proxyalign.knapsack import lp_bound
 
     values, weights = problem.values, problem.weights
@@ -85,38 +88,38 @@ def knapsack_step(
     height = values[order] / width
     critical = lp_bound(problem).critical
     figure, (above, below) = _subplots(
-        2, 1, figsize=(6.3, 3.4), sharex=True, height_ratios=[2.2, 0.35 + 0.35 * len(solutions)]
+        2, 1, figsize=(6.3, 2.4 + 0.34 * len(solutions)), sharex=True, height_ratios=[1.9, 0.34 * len(solutions)]
     )
-    colours = ["#F0B58A" if token_id == critical else "#BBD5E8" for token_id in order]
+    colours = [CRITICAL if token_id == critical else "#BBD5E8" for token_id in order]
     edge = np.where(width > 0.004, 0.3, 0.0)  # thinner boxes would be all edge
     above.bar(left, height, width, align="edge", color=colours, edgecolor="white", linewidth=edge)
     above.axvline(problem.budget, color=GREY, linewidth=0.9)
     above.set_ylabel("density −log p (nats)")
-    above.set_ylim(0, float(height[right > 0.002].max(initial=0.1)) * 1.15)
+    # The rarest tokens are far denser than the rest, and too thin to be seen: they leave through the top.
+    above.set_ylim(0, float(height[right > 0.02].max(initial=0.1)) * 1.45)
     above.annotate(
-        f"budget {problem.budget:g}", (problem.budget, 0.97), xycoords=("data", "axes fraction"), xytext=(3, 0),
+        f"budget {problem.budget:g}", (problem.budget, 1), xycoords=("data", "axes fraction"), xytext=(3, 0),
         textcoords="offset points", va="top", color=GREY,
     )  # fmt: skip
+    if critical is not None:
+        above.legend(handles=[Patch(color=CRITICAL, label="critical item")], loc="upper right", borderpad=0)
     for item in np.flatnonzero((width > 0.05) | (order == critical)):
         name = repr(token(int(order[item])))[1:-1] if token else str(order[item])
-        note = f"{name}\ncritical" if order[item] == critical else name
         above.annotate(
-            note, (left[item] + width[item] / 2, height[item]), xytext=(0, 2), textcoords="offset points",
-            ha="center", va="bottom", fontsize=6.5, bbox={"facecolor": "white", "alpha": 0.8, "pad": 0.5, "lw": 0},
+            name, (left[item] + width[item] / 2, height[item]), xytext=(0, 3), textcoords="offset points",
+            rotation=45, rotation_mode="anchor", fontsize=6.5, bbox={"facecolor": "white", "pad": 0.3, "lw": 0},
         )  # fmt: skip
     for row, (name, solution) in enumerate(solutions.items()):
         taken = solution.deferred[order]
-        below.barh(row, 1.0, 0.62, color="#EEEEEE")
+        below.barh(row, 1.0, 0.4, color="#EEEEEE")
         below.barh(
-            np.full(int(taken.sum()), row), width[taken], 0.62, left[taken],
+            np.full(int(taken.sum()), row), width[taken], 0.4, left[taken],
             color=COLOURS.get(name.split("(")[0].strip(), GREY), edgecolor="white", linewidth=edge[taken],
         )  # fmt: skip
         summary = f"{name}: {solution.value:.4f} nats at mass {solution.mass:.4f}"
-        below.annotate(
-            summary, (1.0, row), xytext=(4, 0), textcoords="offset points", va="center", annotation_clip=False
-        )
+        below.annotate(summary, (0, row - 0.25), va="bottom", fontsize=7)
     below.set(yticks=[], xlim=(0, 1), xlabel="probability mass, least likely token first (one box is one token)")
-    below.invert_yaxis()
+    below.set_ylim(len(solutions) - 0.7, -0.75)
     below.spines["left"].set_visible(False)
     return figure
 
