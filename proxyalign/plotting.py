@@ -284,15 +284,18 @@ def _label(axis: "Axes", labels: Sequence[_Label], unit: float, size: float = 6.
     frame = np.array(axis.get_window_extent().extents) / unit
     turn = np.tile(np.deg2rad(np.arange(90, 450, 30)), 5)
     ways = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    for label in labels:
-        half = np.array([0.3 * len(label.text), 0.45]) * size
+    centres = np.array([label.place.transform(label.at) for label in labels]) / unit
+    for label, centre in zip(labels, centres, strict=True):
+        half = np.array([0.32 * len(label.text), 0.5]) * size
         distance = label.radius + np.repeat([2.0, 5.0, 9.0, 14.0, 20.0], 12)  # of the text's box, about
         offset = ways * (distance[:, None] + half)
-        middle = label.place.transform(label.at) / unit + offset
+        middle = centre + offset
         boxes = np.concatenate([middle - half, middle + half], axis=1)
         outside = (boxes[:, :2] < frame[:2]).any(1) | (boxes[:, 2:] > frame[2:]).any(1)
         sides = np.minimum(boxes[:, None, 2:], taken[:, 2:4]) - np.maximum(boxes[:, None, :2], taken[:, :2])
-        cost = np.maximum(0, sides).prod(-1) @ taken[:, 4] + distance + 1e6 * outside
+        away = np.linalg.norm(middle[:, None] - centres, axis=2)
+        astray = np.linalg.norm(offset, axis=1) > away.min(1) + 1e-6  # it would seem to be another point's
+        cost = np.maximum(0, sides).prod(-1) @ taken[:, 4] + distance + 5 * astray + 1e6 * outside
         best = int(cost.argmin())
         leader = {"arrowstyle": "-", "linewidth": 0.4, "color": label.colour, "shrinkA": 0, "shrinkB": label.radius}
         axis.annotate(
@@ -300,7 +303,7 @@ def _label(axis: "Axes", labels: Sequence[_Label], unit: float, size: float = 6.
             ha="center", va="center", fontsize=size, color=label.colour,
             arrowprops=leader if distance[best] > label.radius + 4 else None,
         ).set_in_layout(False)  # fmt: skip
-        taken = np.vstack([taken, [*boxes[best], 20.0]])
+        taken = np.vstack([taken, [*boxes[best], 100.0]])
 
 
 def _drawn(axis: "Axes", unit: float) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
