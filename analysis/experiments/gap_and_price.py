@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from proxyalign.knapsack import DeferralProblem, Solution, exact
+from proxyalign.knapsack import DeferralProblem, Solution, exact, surprisal
 from proxyalign.knapsack.rational import exact_sum, round_up
 
 Floats = NDArray[np.float64]
@@ -37,11 +37,6 @@ class Step:
     upper_bound: float
     is_optimal: bool
     method: str
-
-
-def surprisal(p: Floats) -> Floats:
-    """-p log p, elementwise, 0 at p = 0: the value of deferring a token, in nats; p float64, any shape."""
-    return np.where(p > 0, -p * np.log(np.where(p > 0, p, 1.0)), 0.0)
 
 
 def spent_budget(weights: Floats) -> float:

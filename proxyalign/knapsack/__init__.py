@@ -4,7 +4,7 @@ from proxyalign.knapsack.approximations import dual, half, primal
 from proxyalign.knapsack.bounds import Certificate, LPBound, certificate, dual_function, lp_bound
 from proxyalign.knapsack.exact import exact
 from proxyalign.knapsack.oracle import brute_force, oracle
-from proxyalign.knapsack.problem import DeferralProblem, Solution
+from proxyalign.knapsack.problem import DeferralProblem, Solution, surprisal
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "oracle",
     "prefix_that_fits",
     "primal",
+    "surprisal",
 ]

@@ -7,25 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack.bounds import certificate, lp_bound
+from proxyalign.knapsack.bounds import certificate, lp_bound, quotient
 from proxyalign.knapsack.problem import DeferralProblem, Solution
-from proxyalign.knapsack.rational import exact_sum
+from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
 GAP = 1e-12  # relative gap below which an approximation is called optimal, as in `exact`
+HIGHEST_PRICE = Fraction(2) ** 2098  # no value of float64 is worth it for any weight but 0
 
 
 def primal(problem: DeferralProblem) -> Solution:
     """Take the longest prefix by falling density that fits the budget (Kad's primal; Dantzig 1957; statements 1 to 3).
 
     Ties go to the lowest index, zero weights come first, and "fits" means the exact sum of the float64 weights. The
-    upper bound is L(lambda*) of statement 4, so `is_optimal` says only whether the prefix meets that.
+    upper bound is the linear relaxation's, so `is_optimal` says only whether the prefix meets that.
     """
-    bound = lp_bound(problem)
     deferred = np.zeros(len(problem), dtype=np.bool_)
-    deferred[problem.order[: bound.n_prefix]] = True
-    everything_fits = bound.critical is None
-    upper = exact_sum(problem.values) if everything_fits else certificate(problem, bound.multiplier).bound
-    return problem.solution(deferred, upper, GAP, "primal")
+    deferred[problem.order[: prefix_that_fits(problem.weights[problem.order], problem.budget)]] = True
+    return problem.solution(deferred, lp_bound(problem).bound, GAP, "primal")
 
 
 def half(problem: DeferralProblem) -> Solution:
@@ -39,12 +37,11 @@ def half(problem: DeferralProblem) -> Solution:
     deferred = np.zeros(len(problem), dtype=np.bool_)
     if inner is None:
         return problem.solution(deferred, Fraction(0), GAP, "half")
-    prefix = primal(inner)
-    chosen, critical = prefix.deferred, lp_bound(inner).critical
-    if critical is not None and inner.values[critical] > prefix.value:
-        chosen = np.arange(len(inner)) == critical
+    chosen, relaxed = primal(inner).deferred, lp_bound(inner)
+    if relaxed.critical is not None and Fraction(inner.values[relaxed.critical]) > exact_sum(inner.values[chosen]):
+        chosen = np.arange(len(inner)) == relaxed.critical
     deferred[np.flatnonzero(usable)[chosen]] = True
-    return problem.solution(deferred, certificate(inner).bound, GAP, "half")
+    return problem.solution(deferred, relaxed.bound, GAP, "half")
 
 
 def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None) -> Solution:
@@ -69,9 +66,12 @@ def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: fl
     spent = exact_sum(problem.weights[deferred])
     # L(lambda) for the budget that the set spends is its value and what the kept items could still add; any lambda
     # proves a bound, and the density of the cheapest deferred item proves the best one.
-    price = float(problem.densities[deferred].min(initial=np.finfo(np.float64).max))
-    shifted = certificate(problem, price)
-    upper = shifted.bound + Fraction(price) * (spent - Fraction(problem.budget))
+    paid = np.flatnonzero(deferred & (problem.weights > 0.0))
+    price = HIGHEST_PRICE
+    if paid.size:
+        with np.errstate(over="ignore"):
+            price = quotient(problem, int(paid[np.argmin(problem.values[paid] / problem.weights[paid])]))
+    upper = certificate(problem, price).bound + price * (spent - Fraction(problem.budget))
     return problem.solution(deferred, upper, GAP, "dual")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack.rational import exact_sum, round_up
+from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, round_up
 
 ValueModel = Literal["surprisal", "advantage"]
 PROBABILITY_TOLERANCE = 1e-3  # float32 and half precision softmax outputs sum to 1 only roughly
@@ -68,7 +68,7 @@ class DeferralProblem:
         if mass == 1.0:
             mass = max(mass, round_up(exact_sum(law)))
         if value_model == "surprisal":
-            values = law * _surprisal(law)
+            values = surprisal(law)
         else:
             if q is None:
                 raise InputError("DeferralProblem: value_model 'advantage' needs the proxy's law, got q=None; pass q")
@@ -96,7 +96,7 @@ class DeferralProblem:
         For surprisal values it is -log p itself, which orders tokens as `p` does; else the float64 quotient.
         """
         if self.value_model == "surprisal":
-            densities = _surprisal(self.weights)
+            densities = _minus_log(self.weights)
         else:
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 densities = np.minimum(self.values / self.weights, np.finfo(np.float64).max)
@@ -106,10 +106,20 @@ class DeferralProblem:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """(n,) token indices by falling density, ties by the lowest index."""
-        # By p itself where the density is -log p: the logarithm can make ties of neighbours.
-        key = self.weights if self.value_model == "surprisal" else -self.densities
-        order = np.argsort(key, kind="stable")
+        """(n,) token indices by falling density, compared without rounding, ties by the lowest index.
+
+        For surprisal values that is -log p, so the order is by rising `p`; else it is v / w.
+        """
+        if self.value_model == "surprisal":
+            order = np.argsort(self.weights, kind="stable")
+        else:
+            order = np.argsort(-self.densities, kind="stable")
+            # Division rounds correctly: only densities with the same quotient can have another order.
+            falling = self.densities[order]
+            same = (falling[1:] == falling[:-1]) & (falling[1:] < np.inf)
+            tied = np.append(same, False) | np.append(False, same)
+            items = np.sort(order[tied])
+            order[tied] = items[by_falling_ratio(self.values[items], self.weights[items])]
         order.setflags(write=False)
         return order
 
@@ -125,7 +135,7 @@ class DeferralProblem:
             deferred=chosen,
             value=float(value),
             mass=float(mass),
-            upper_bound=float(value) if upper_bound <= value else round_up(upper_bound),
+            upper_bound=round_up(upper_bound),
             is_optimal=upper_bound - value <= Fraction(gap) * value,
             method=method,
         )
@@ -136,7 +146,8 @@ class Solution:
     """A deferral set and what is proved about it.
 
     deferred: (n,) bool, read-only. value: total value (nats for `from_probs`), mass: total weight, both the exact
-    sums rounded once to float64. upper_bound: no set within the budget is worth more than this, rounded up.
+    sums rounded once to the nearest float64. upper_bound: no set within the budget is worth more than this, rounded
+    up; never below `value`, and above it in an optimum too where the exact value is no float64.
     is_optimal: the proved bound is within the solver's relative gap of the value, compared before any rounding.
     method: the solver's name.
     """
@@ -154,11 +165,19 @@ class Solution:
         return int(self.deferred.sum())
 
 
-def _surprisal(law: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-log p in nats, 0 where `p` is 0 (for the product with p) or, by rounding, above 1."""
-    surprisal = np.zeros_like(law)
-    np.log(law, out=surprisal, where=(law > 0.0) & (law < 1.0))
-    return np.negative(surprisal, out=surprisal) + 0.0  # + 0.0 turns -0.0 into 0.0
+def surprisal(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-p log p in nats, elementwise: the value of deferring a token; 0 where `p` is 0 or, by rounding, above 1.
+
+    p: float64, non-negative, any shape.
+    """
+    return p * _minus_log(p)
+
+
+def _minus_log(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-log p, 0 where `p` is 0 (for the product with p) or above 1."""
+    logarithms = np.zeros_like(p)
+    np.log(p, out=logarithms, where=(p > 0.0) & (p < 1.0))
+    return np.negative(logarithms, out=logarithms) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def _number(owner: str, name: str, given: float) -> float:

@@ -1,4 +1,4 @@
-"""Exact arithmetic on float64 numbers, which are rationals: sums, roundings, and the prefix that fits a budget."""
+"""Exact arithmetic on float64 numbers, which are rationals: sums, ratios, roundings, the prefix that fits a budget."""
 
 import math
 from fractions import Fraction
@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_LEAST_EXPONENT = -(1 << 14)  # of a ratio that is 0, below that of any two float64 numbers
 _LOW_BITS = 27  # a 53-bit mantissa in two halves, so that float64 adds up to 2^26 halves without rounding
 
 
@@ -14,16 +15,36 @@ def exact_sum(numbers: NDArray[np.float64]) -> Fraction:
     mantissas, exponents = np.frexp(numbers)
     if numbers.size == 0:
         return Fraction(0)
-    integers = np.ldexp(mantissas, 53).astype(np.int64)
     lowest = int(exponents.min())
-    shifts = exponents - lowest
-    low = np.bincount(shifts, weights=integers & ((1 << _LOW_BITS) - 1))
-    high = np.bincount(shifts, weights=integers >> _LOW_BITS)
+    shifts = (exponents - lowest).astype(np.intp)
+    halves = np.floor(mantissas * 2.0 ** (53 - _LOW_BITS))
+    high = np.bincount(shifts, weights=halves)
+    low = np.bincount(shifts, weights=mantissas * 2.0**53 - halves * 2.0**_LOW_BITS)
     total = 0
     for shift in np.flatnonzero((low != 0) | (high != 0)).tolist():
         total += ((int(high[shift]) << _LOW_BITS) + int(low[shift])) << shift
     exponent = lowest - 53
     return Fraction(total << exponent) if exponent >= 0 else Fraction(total, 1 << -exponent)
+
+
+def by_falling_ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(n,) positions by falling numerator / denominator, compared without rounding, equal ones as they come.
+
+    numerators: (n,) finite float64, at least 0; denominators: (n,) finite, above 0.
+    """
+    tops, top_exponents = np.frexp(numerators)
+    bottoms, bottom_exponents = np.frexp(denominators)
+    smaller = tops < bottoms
+    rests = (tops * (1 + smaller) * 2.0**53).astype(np.int64)  # ratios of the mantissas are in [1, 2) now
+    divisors = (bottoms * 2.0**53).astype(np.int64)
+    keys = [np.where(tops > 0.0, top_exponents - bottom_exponents - smaller, _LEAST_EXPONENT)]
+    # Long division in base 2^52. A digit is the rounded quotient, which rises with the true one and is the same for
+    # equal ones; unequal ratios of 53-bit numbers differ by more than 2^-106, so by the third digit.
+    for _ in range(3):
+        digits = np.rint(rests / divisors * 2.0**52).astype(np.int64)
+        rests = rests * (1 << 52) - digits * divisors  # both wrap around; their difference has less than 54 bits
+        keys.append(digits)
+    return np.lexsort([-key for key in reversed(keys)])
 
 
 def round_up(number: Fraction) -> float:

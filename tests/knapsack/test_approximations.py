@@ -49,6 +49,19 @@ def test_ties_go_to_the_lowest_index():
     assert tokens(primal(DeferralProblem([2.0, 1.0, 2.0, 1.0], [2.0, 1.0, 2.0, 1.0], 3.0))) == [0, 1]
 
 
+@pytest.mark.parametrize("as_values", [False, True], ids=["surprisal", "values"])
+def test_ties_go_to_the_lowest_index_among_a_thousand_too(as_values):
+    """Fails for an unstable sort that is stable on short rows, as NumPy's default is."""
+    counts = np.random.default_rng(0).permutation(np.repeat([1.0, 2.0, 3.0, 8.0], 250))
+    law = counts / counts.sum()
+    cut = law[counts <= 2.0].sum() + 100.5 * law[counts == 3.0][0]
+    problem = DeferralProblem.from_probs(law, cut)
+    if as_values:
+        problem = DeferralProblem(problem.values, problem.weights, problem.budget)
+    expected = [*np.flatnonzero(counts <= 2.0), *np.flatnonzero(counts == 3.0)[:100]]
+    assert tokens(primal(problem)) == sorted(expected)
+
+
 @given(law=laws())
 def test_free_tokens_are_deferred_at_a_budget_of_nothing(law):
     """Fails when a token of probability 0 counts as the worst instead of the cheapest."""
@@ -102,6 +115,13 @@ def test_a_threshold_that_is_none_is_refused(arguments, message):
     """Fails when NaN passes a range check, or when one of two thresholds wins silently."""
     with pytest.raises(InputError, match=message):
         dual(DeferralProblem.from_probs([0.5, 0.5], 0.0), **arguments)
+
+
+def test_the_dual_that_defers_nothing_of_weight_is_proved_optimal():
+    """Fails when the price that proves it is a float64, and so below the density of a tiny weight."""
+    solution = dual(DeferralProblem([1.0, 1.0], [5e-324, 0.0], 1.0), alpha=0.0)
+    assert tokens(solution) == [1]
+    assert (solution.value, solution.upper_bound, solution.is_optimal) == (1.0, 1.0, True)
 
 
 def test_half_leaves_out_what_never_fits_and_swaps_a_poor_prefix_for_the_critical_item():

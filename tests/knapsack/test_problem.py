@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
-from strategies import laws
+from strategies import laws, problems, value
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import DeferralProblem, primal
+from proxyalign.knapsack import DeferralProblem, brute_force, dual, exact, primal, surprisal
 
 HALVES = np.array([0.5, 0.5])
 
@@ -89,6 +89,13 @@ def test_surprisal_values_are_minus_p_log_p_and_nothing_at_zero(law):
     assert np.all(problem.densities[law == 0] == np.inf)
 
 
+def test_surprisal_takes_arrays_of_any_shape_and_is_never_negative():
+    """Fails when 0 log 0 is NaN, when a float32 law that exceeds 1 by a rounding costs nats, or for -0.0."""
+    given_law = np.array([[0.0, 0.5], [1.0, 1.0000001]])
+    assert surprisal(given_law).tolist() == [[0.0, 0.5 * math.log(2)], [0.0, 0.0]]
+    assert not np.signbit(surprisal(given_law)).any()
+
+
 def test_advantage_values_reward_what_the_proxy_likes_better():
     """Fails when a token that the proxy likes less gets a negative value, or when a zero of either law gives NaN."""
     problem = DeferralProblem.from_probs([0.5, 0.25, 0.25, 0.0], 0.5, "advantage", q=[0.25, 0.5, 0.0, 0.25])
@@ -110,6 +117,21 @@ def test_the_problem_keeps_a_read_only_copy():
     assert np.array_equal(problem.weights, HALVES)
     with pytest.raises(ValueError, match="read-only"):
         problem.weights[0] = 1.0
+
+
+@given(problem=problems())
+def test_an_upper_bound_is_above_the_exact_value_and_its_rounding(problem):
+    """Fails when the bound of an optimum is its value rounded to nearest, which half of the time is rounded down."""
+    for solution in (primal(problem), dual(problem, alpha=0.3), brute_force(problem), exact(problem, gap=0.0)):
+        assert Fraction(solution.upper_bound) >= value(problem, solution.deferred)
+        assert solution.upper_bound >= solution.value
+
+
+def test_the_bound_of_an_optimum_is_rounded_up():
+    """Fails when 0.1 + 0.7, of which the nearest float64 is below the sum, is its own upper bound."""
+    solution = brute_force(DeferralProblem([0.1, 0.7], [1.0, 1.0], 2.0))
+    assert Fraction(solution.value) < Fraction(0.1) + Fraction(0.7) <= Fraction(solution.upper_bound)
+    assert solution.is_optimal
 
 
 def test_a_solution_counts_its_tokens_and_cannot_be_changed():
