@@ -1,9 +1,12 @@
 """Two solvers that share nothing with `exact`: a general integer programme through cvxpy, and every subset."""
 
 import math
+import os
 import time
 import warnings
 from fractions import Fraction
+from functools import lru_cache
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.approximations import GAP
-from proxyalign.knapsack.bounds import certificate
+from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum
 
@@ -39,6 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 BUDGET_SCALE = 2.0**20
 VALUE_SCALE = 2.0**10
 MOST_CUTS = 20  # far more than rounding has been seen to need
+
+_GREETING = Lock()  # two threads that redirect stdout at once could put each other's redirection back
 
 
 def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float | None = None) -> Solution:
@@ -72,7 +77,7 @@ def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float
     fits = problem.weights <= problem.budget
     bound = Fraction(0)
     if fits.any():
-        bound = certificate(DeferralProblem(problem.values[fits], problem.weights[fits], problem.budget)).bound
+        bound = lp_bound(DeferralProblem(problem.values[fits], problem.weights[fits], problem.budget)).bound
     return problem.solution(deferred, bound, GAP, f"oracle ({solver}: {claim})")
 
 
@@ -90,7 +95,25 @@ def _modelling(solver: str) -> ModuleType:
             f"oracle: solver must be an installed one of {', '.join(OPTIONS)}, got {solver!r} and the installed "
             f"{', '.join(installed) or 'none'}; choose one of them, or run pip install 'proxyalign[oracle]'"
         )
+    _silence_greeting()
     return cvxpy  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _silence_greeting() -> None:
+    """Have HiGHS greet where nobody reads it: 1.16 prints to C's stdout, once, before any option can be set."""
+    import highspy
+
+    with _GREETING:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # first, so that descriptor 1 exists even where stdout is closed
+        stdout = os.dup(1)
+        try:
+            os.dup2(nowhere, 1)
+            highspy.Highs()  # type: ignore[no-untyped-call]
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+            os.close(nowhere)
 
 
 def _ask(

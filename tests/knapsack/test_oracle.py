@@ -1,6 +1,7 @@
 """The oracle against every subset and against `exact`, and what it says where the solver's answer cannot be used."""
 
 import importlib
+import subprocess
 import sys
 from fractions import Fraction
 
@@ -94,6 +95,19 @@ def test_the_claim_of_the_solver_is_not_passed_on():
     assert answer.value == brute_force(SMALL).value < answer.upper_bound
     assert not answer.is_optimal
     assert oracle(DeferralProblem.from_probs([0.4, 0.35, 0.25], budget=1.0)).is_optimal
+
+
+def test_a_library_caller_finds_nothing_of_the_solver_on_stdout():
+    """Fails when HiGHS greets: compiled code writes to the descriptor, which Python's own redirection does not see."""
+    code = """
+import os
+from proxyalign.knapsack import DeferralProblem, oracle
+print("before", flush=True)
+print(oracle(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56)).n_deferred, flush=True)
+os.write(1, b"after")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("before\n3\nafter", "")
 
 
 def test_mistakes_name_what_is_installed(monkeypatch):
