@@ -1,8 +1,10 @@
 """One search for solutions below a given cost: memory, limits, and the sets that it finds."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,10 @@ from proxyalign.knapsack import search
 from proxyalign.knapsack.core import Relaxation, build_core, changed_items
 
 FIRST_STATES, FIRST_NODES = 1 << 13, 1 << 15
-PATIENCE = 4_000_000  # states between two looks at the clock, about 50 ms of compiled code
+PATIENCE = 500_000  # states between two looks at the clock, about 6 ms of compiled code
 PATIENCE_INTERPRETED = 20_000
 COLUMN_BYTES = 8
+Ending = Literal["done", "late", "full", "tired"]
 OBJECT_BYTES = 64  # a pointer and a Python integer of some 200 bits
 
 
@@ -41,7 +44,9 @@ class Attempt:
             kept = classes[self._screened(classes, levels)]
             if kept.size == classes.size:
                 break
-            classes, levels = kept, relaxation.levels(kept) if kept.size else levels
+            classes = kept
+            if kept.size:
+                levels = max(levels, relaxation.levels(kept), key=partial(root_bound, relaxation))
         self.levels = levels
         self.chunks, self.core = build_core(relaxation, classes, limit + relaxation.offset)
         start = ([0], [1], [0], [0], [0], [limit], [-1, 0, 0, -1, -1], [0])
@@ -51,8 +56,8 @@ class Attempt:
         first = self.states[0]
         first.rooms[0], first.costs[0], first.losses[0], first.nodes[0] = relaxation.room, 0, 0, -1
 
-    def run(self, deadline: float) -> bool:
-        """Search to the end; False where the deadline (of time.perf_counter) or the memory limit came first."""
+    def run(self, deadline: float, effort: float = math.inf) -> Ending:
+        """Search to the end, or to the deadline (of time.perf_counter), the memory limit or `effort` states."""
         exact = self.relaxation.is_exact
         advance: Callable[..., int] = search.interpreted(search.advance) if exact else search.advance
         patience = PATIENCE_INTERPRETED if exact else PATIENCE
@@ -71,15 +76,22 @@ class Attempt:
                 patience,
             )
             if ending == search.DONE:
-                return True
+                return "done"
             if time.perf_counter() > deadline:
-                return False
+                return "late"
             if ending == search.NEEDS_STATES:
                 self.states = [search.States(*(self._doubled(column) for column in states)) for states in self.states]
             elif ending == search.NEEDS_NODES:
                 self.log = search.Log(*(self._doubled(column) for column in self.log))
             if self._bytes() > self.memory_limit:
-                return False
+                return "full"
+            if self.visited > effort:
+                return "tired"
+
+    @property
+    def visited(self) -> int:
+        """States looked at so far."""
+        return int(self.progress.visited[0])
 
     def solutions(self) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
         """(cost, items removed, items added) of the best solution and of better ones that fit by a rounding."""

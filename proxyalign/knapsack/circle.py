@@ -12,26 +12,29 @@ from numpy.typing import NDArray
 
 from proxyalign.knapsack.search import STEEPEST, shortest_sums
 
-N_CELLS = 1024  # the error of a chord falls with the square, the time to build rises with it
+N_CELLS = 1024
 TINY = 1e-300
 
 
-def circle_levels(positions: NDArray[np.float64], losses: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
-    """The bound at the grid points 0, M/1024, ..., M, as a share of a unit times 2^30, rounded down.
+def circle_levels(
+    positions: NDArray[np.float64], losses: NDArray[np.float64], slack: float, corner: float
+) -> NDArray[np.float64]:
+    """The bound at the points of a regular grid from 0 to M, as a share of a unit times 2^30, rounded down.
 
     positions: (n,) x_k / M in [0, 1); losses: (n,) the changes' losses in units; slack: lambda M in units. Shares
-    above one unit are cut to one.
+    above one unit are cut to one. corner: in [0, 1), the lightest removal's x / M, where the losses jump.
     """
     inside = positions > 0.0  # a change that leaves the position where it is constrains nothing
     positions, losses = positions[inside], losses[inside]
-    cells = (positions * N_CELLS).astype(np.int64)
+    n_cells = _n_cells(corner)
+    cells = (positions * n_cells).astype(np.int64)
     by_cell = np.argsort(cells, kind="stable")
     cells, positions, losses = cells[by_cell], positions[by_cell], losses[by_cell]
-    offsets = positions * N_CELLS - cells
+    offsets = positions * n_cells - cells
     filled, starts = np.unique(cells, return_index=True)
 
     def least(numbers: NDArray[np.float64], otherwise: float) -> NDArray[np.float64]:
-        column = np.full(N_CELLS, otherwise)
+        column = np.full(n_cells, otherwise)
         if filled.size:
             column[filled] = np.minimum.reduceat(numbers, starts)
         return column
@@ -39,20 +42,20 @@ def circle_levels(positions: NDArray[np.float64], losses: NDArray[np.float64], s
     def height(steps: NDArray[np.float64]) -> NDArray[np.float64]:
         return steps[cells] * (1.0 - offsets) + steps[cells + 1] * offsets
 
-    grid = np.arange(N_CELLS + 1) / N_CELLS
+    grid = np.arange(n_cells + 1) / n_cells
     with np.errstate(over="ignore"):
         rising = np.minimum.accumulate(least(losses / positions, np.inf))
     falling = np.minimum.accumulate(np.append(least(losses / (1.0 - positions), slack), slack)[::-1])[::-1]
     base = _concave_base(grid, rising, np.minimum(falling, slack))
-    heights = height(base)
-    base *= min(1.0, float(np.min(losses / np.maximum(heights, TINY), initial=1.0)))
+    share = least(losses / np.maximum(height(base), TINY), 1.0).clip(0.0, 1.0)
+    base[1:-1] *= np.minimum(share[1:], share[:-1])
     # Where there are items, the base can be raised as far as they allow; where there are none, to the top.
     empty = least(np.zeros_like(losses), 1.0) > 0.0
-    wish = np.ones(N_CELLS + 1)
+    wish = np.ones(n_cells + 1)
     wish[:-1][~empty] = 0.0
     wish[1:][~empty] = 0.0
     if filled.size:
-        wish = np.maximum(wish, np.interp(grid, (filled + 0.5) / N_CELLS, np.minimum.reduceat(losses, starts)))
+        wish = np.maximum(wish, np.interp(grid, (filled + 0.5) / n_cells, np.minimum.reduceat(losses, starts)))
     wish = np.minimum(wish, np.minimum(1.0, slack * (1.0 - grid)))
     extra = np.maximum(wish - base, 0.0)
     extra[0] = extra[-1] = 0.0
@@ -76,3 +79,13 @@ def _concave_base(
     left = np.maximum.accumulate((peaks / inner)[::-1])[::-1] * inner
     right = np.maximum.accumulate(peaks / (1.0 - inner)) * (1.0 - inner)
     return np.concatenate([[0.0], np.maximum(left, right), [0.0]])
+
+
+def _n_cells(corner: float) -> int:
+    """How many cells the grid gets: of some numbers the one that puts a grid point closest below the corner.
+
+    The bound takes grid points for places where items are. Below the lightest removal there are none, and where it is
+    a good part of the modulus, as on flat laws, a grid point a fraction of a cell too low makes many times the states.
+    """
+    choices = np.arange(N_CELLS, N_CELLS * 5 // 4)
+    return int(choices[np.argmin(corner * choices % 1.0)])

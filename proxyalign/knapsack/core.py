@@ -52,7 +52,9 @@ class Relaxation:
     def levels(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         """The group relaxation of these classes (see `circle`)."""
         shares = (np.minimum(self.losses[classes], self.offset) / self.offset).astype(np.float64)
-        return circle_levels(self.positions(classes), shares * (1.0 - ROUNDING), self.slack)
+        lightest = int(np.min(self.moves, where=self.moves > 0, initial=self.modulus))
+        corner = lightest / self.modulus % 1.0
+        return circle_levels(self.positions(classes), shares * (1.0 - ROUNDING), self.slack, corner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +66,18 @@ class Candidates:
     starts: NDArray[np.intp]  # (c,) where each class starts in `items`
     counts: NDArray[np.int64]  # (c,) how many items it has
     room: Fraction  # budget less the prefix's weight
+    dust: NDArray[np.intp]  # the lightest items of the prefix, which are left out
+    spare: NDArray[np.intp]  # the next lightest, whose removal makes up for roundings
     price: float  # the critical density as a float64
     allowance: float  # what reduced costs below 0, which are rounding alone, add up to at most
 
 
-def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int) -> Candidates:
+def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int, ignored: float = 0.0) -> Candidates:
     """The items whose reduced cost does not forbid changing them.
 
     usable: problem indices by falling density; the first `n_prefix` fit together, the next one does not fit as well.
+    ignored: value that the dust, and the spare items, may have together. A model gives thousands of tokens less than
+    the unit to which 64 bits round: removals that would seem to cost nothing, and spoil the bounds.
     With r_k = v_k - lambda w_k in the prefix and lambda w_k - v_k outside, a solution that makes the changes C is worth
     at most G + lambda room - sum of r_k over C. It beats the prefix only if each r_k is below lambda room, with what
     the negative ones add up to; those are within rounding of the critical density.
@@ -87,17 +93,24 @@ def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int
     allowance = float(-np.minimum(reduced, 0.0).sum()) * (1.0 + ROUNDING)
     near = reduced < (float(room * Fraction(price)) + allowance) * (1.0 + ROUNDING)
     near[n_prefix] = True
+    removable = np.flatnonzero(near & inside)
+    removable = removable[np.argsort(weights[removable], kind="stable")]
+    with np.errstate(over="ignore"):
+        n_dust, n_light = np.searchsorted(np.cumsum(values[removable]), [ignored, 2.0 * ignored], side="right")
+    dust, spare = usable[removable[:n_dust]], usable[removable[n_dust:n_light]]
+    near[removable[:n_dust]] = False
     items, inside, values, weights = usable[near], inside[near], values[near], weights[near]
     fresh = np.ones(items.size, dtype=np.bool_)
     fresh[1:] = (values[1:] != values[:-1]) | (weights[1:] != weights[:-1]) | (inside[1:] != inside[:-1])
     starts = np.flatnonzero(fresh)
     counts = np.diff(starts, append=items.size)
-    return Candidates(items, inside, starts, counts, room, price, allowance)
+    return Candidates(items, inside, starts, counts, room, dust, spare, price, allowance)
 
 
 def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost."""
-    first, counts, room = near.items[near.starts], near.counts, near.room
+    first, counts = near.items[near.starts], near.counts
+    room = near.room + exact_sum(problem.weights[near.dust])
     values, weights, leaves = problem.values[first], problem.weights[first], near.inside[near.starts]
     weight_unit, value_unit = math.frexp(problem.budget)[1], math.frexp(float(values.max()))[1]
     small_weights, small_values = np.ldexp(weights, -weight_unit), np.ldexp(values, -value_unit)
@@ -118,6 +131,7 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
     losses = np.floor(np.where(leaves, 1.0, -1.0) * (whole_values - costs) - ROUNDING * (whole_values + costs))
     sign = np.where(leaves, 1, -1)
     scale = Fraction(2) ** (weight_bits - weight_unit)
+    n_roundings = min(MOST_ROUNDINGS, 1 + int(counts[whole_weights != scaled_weights].sum()))
     first_out = int(np.argmin(leaves))
     return _relaxation(
         near,
@@ -126,7 +140,7 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
         losses.astype(np.int64),
         math.ceil(room * scale),
         Fraction(scaled_price),
-        min(MOST_ROUNDINGS, 1 + int(counts[whole_weights != scaled_weights].sum())),
+        0 if exact_sum(problem.weights[near.spare]) * scale > 2 * n_roundings else n_roundings,
         int(whole_weights[first_out]),
         value_bits - value_unit,
     )

@@ -1,12 +1,13 @@
 """The integer optimum of one step's knapsack, certified: a core algorithm on scaled integers, judged in rationals.
 
 In the manner of Pisinger's MINKNAP (Oper. Res. 1997): start from the greedy prefix, keep a list of undominated states,
-offer them the items nearest the critical density first, bound and prune. Three things make full vocabularies easy:
+offer them the items nearest the critical density first, bound and prune. Four things make full vocabularies easy:
 
 * bounds that see integrality: beside the linear relaxation, a group relaxation (`circle`) that knows that unused room
   has to be filled by items of the weights that exist;
-* a target instead of an incumbent: search for a solution within `target` of the proved bound, which prunes nearly all
-  states; if there is none the target is a new proved bound, and the search starts again with a wider one;
+* a width instead of an incumbent: search for a solution within `width` of the proved bound, which prunes nearly all
+  states; if there is none, the bound is that much better, and the search starts again, wider where that was easy;
+* dust: tokens that together are worth less than the gap, and would blur the bounds, are left alone;
 * items that occur several times, as they do where a model computes in 32 or 16 bits, enter once with a multiplicity.
 
 Weights and values are rounded to integers in the direction that favours deferring, so that the integer problem is a
@@ -26,8 +27,11 @@ from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
-FIRST_TARGET = 12  # the first target is 2^-12 of the proved loss; most steps end there
-WIDER = 8  # by which a target that holds no solution grows
+IGNORED = 2.0**-42  # share of the value, a quarter of the default gap, that 64 bits need not tell apart
+FIRST_WIDTH = 15  # the first search looks for solutions within 2^-15 of the proved loss
+WIDER = 4  # by which the width grows where that was easy, and shrinks where it was too much
+FIRST_EFFORT = 2**19  # states after which a width is too much at first
+MOST_FULL = 4  # searches that may fill the memory before it counts as the limit
 
 
 def exact(
@@ -59,12 +63,13 @@ def exact(
     n_prefix = prefix_that_fits(problem.weights[usable], problem.budget)
     search = _Search(problem, usable[:n_prefix], gap, deadline, memory_limit)
     if n_prefix < usable.size:
-        near = candidates(problem, usable, n_prefix)
+        near = candidates(problem, usable, n_prefix, IGNORED * float(search.value))
+        search.light = [near.dust, near.spare]
         search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
         if not search.is_closed():
             search.deepen(integers(problem, near))
         if not search.is_closed() and not search.is_stopped:
-            search.deepen(rationals(problem, near))
+            search.deepen(rationals(problem, candidates(problem, usable, n_prefix)))
     chosen = free.copy()
     chosen[usable[:n_prefix]] = True
     chosen[search.removed] = False
@@ -83,6 +88,7 @@ class _Search:
         self.deadline = deadline
         self.memory_limit = memory_limit
         self.is_stopped = False  # by a limit
+        self.light: list[NDArray[np.intp]] = []  # removed where a set would not fit otherwise
         self.removed, self.added = prefix[:0], prefix[:0]  # the best set is the prefix without and with these
         self.prefix_value = self.value = exact_sum(problem.values[prefix])
         self.room = Fraction(problem.budget) - exact_sum(problem.weights[prefix])
@@ -99,30 +105,44 @@ class _Search:
         classes = np.arange(relaxation.counts.size)
         levels = relaxation.levels(classes)
         proved = root_bound(relaxation, levels) - relaxation.offset
-        target = max(1, -proved >> FIRST_TARGET, int(self.gap * self.value * unit))
+        width, effort = max(1, -proved >> FIRST_WIDTH, int(self.gap * self.value * unit)), FIRST_EFFORT
+        n_full = 0
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
             if proved >= best or self.is_closed() or self.is_stopped:
                 return
             # With the best set known to the last bit, unbounded integers have only to prove it.
-            limit = best if relaxation.is_exact else min(proved + target, best)
+            limit = best if relaxation.is_exact else min(proved + width, best)
             attempt = Attempt(relaxation, levels, limit, self.memory_limit)
-            self.is_stopped = not attempt.run(self.deadline)
+            ending = attempt.run(self.deadline, math.inf if relaxation.is_exact else effort)
             best = min(best, self._adopt(attempt))
+            n_full += ending == "full"
+            self.is_stopped = ending == "late" or n_full > MOST_FULL
             if self.is_stopped:
                 return
+            if ending != "done":
+                width, effort = max(1, width // WIDER), (2 if ending == "tired" else 1) * effort
+                continue
             if attempt.doubtful_cost < best:
-                # Rounding hides whether a set of this cost fits: no wider target can tell, only unbounded integers.
+                # Rounding hides whether a set of this cost fits: no wider search can tell, only unbounded integers.
                 self.upper = min(self.upper, self.prefix_value - attempt.doubtful_cost / unit)
                 return
-            proved, target = min(limit, best), WIDER * target
+            proved = min(limit, best)
+            if attempt.visited < effort / WIDER**2:
+                width *= WIDER
 
     def _adopt(self, attempt: "Attempt") -> int:
         """Take over an attempt's solutions, each added up exactly; the least cost of those that fit."""
         values, weights = self.problem.values, self.problem.weights
         least = 0
         for cost, removed, added in attempt.solutions():
-            if exact_sum(weights[added]) - exact_sum(weights[removed]) > self.room:
+            excess = exact_sum(weights[added]) - exact_sum(weights[removed]) - self.room
+            for light in self.light:
+                if excess > 0:
+                    fresh = np.setdiff1d(light, removed)
+                    removed = np.append(removed, fresh)
+                    excess -= exact_sum(weights[fresh])
+            if excess > 0:
                 attempt.doubtful_cost = min(attempt.doubtful_cost, cost)
                 continue
             least = min(least, cost)

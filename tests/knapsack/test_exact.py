@@ -43,14 +43,19 @@ def test_with_a_gap_of_nothing_it_is_right_to_the_last_bit(problem):
     assert value(problem, solution.deferred) == value(problem, brute_force(problem).deferred)
 
 
-def zipf(seed):
-    law = 1 / np.arange(1, V + 1)
+def zipf(seed, exponent=1.0):
+    law = np.arange(1.0, V + 1.0) ** -exponent
     return np.random.default_rng(seed).permutation(law / law.sum())
 
 
 def peaked(seed, top):
     rest = np.random.default_rng(seed).dirichlet(np.full(V - 1, 0.02))
     return np.concatenate([[top], (1 - top) * rest])
+
+
+def dusty(seed):
+    """Half of the tokens have less mass than the unit to which 64-bit integers round."""
+    return np.random.default_rng(seed).dirichlet(np.full(V, 0.01))
 
 
 def single_precision(seed):
@@ -63,11 +68,15 @@ def single_precision(seed):
     ("law", "budget"),
     [
         (zipf(0), 0.4),
+        (zipf(0), 0.05),
+        (zipf(0, 0.9), 0.05),
+        (dusty(0), 0.1),
+        (dusty(0), 0.3),
         (peaked(0, 0.99), 0.1),
         (single_precision(0), 0.1),
         (single_precision(0), 0.5),
     ],
-    ids=["Zipf", "peaked", "float32", "float32, half"],
+    ids=["Zipf", "Zipf, .05", "Zipf 0.9, .05", "dusty, .1", "dusty, .3", "peaked", "float32", "float32, half"],
 )
 def test_a_full_vocabulary_is_certified(law, budget):
     """Fails when the search explodes, when the set overspends by one rounding, or when the bound is not met."""
@@ -82,7 +91,7 @@ def test_a_full_vocabulary_is_certified(law, budget):
 @pytest.mark.parametrize("limits", [{"time_limit": 1e-9}, {"memory_limit": 1.0}])
 def test_a_limit_ends_the_search_honestly(limits):
     """Fails when a search cut short still says optimal, overspends, or forgets the bound proved so far."""
-    problem = DeferralProblem.from_probs(zipf(0), 0.1)
+    problem = DeferralProblem.from_probs(zipf(0, 0.7), 0.1)
     solution = exact(problem, gap=0.0, **limits)
     assert not solution.is_optimal
     assert mass(problem, solution.deferred) <= Fraction(problem.budget)
