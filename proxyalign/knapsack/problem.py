@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, round_up
+from proxyalign.knapsack.values import ValueModel, advantage, minus_log, probability_gap, surprisal
 
-ValueModel = Literal["surprisal", "advantage"]
 PROBABILITY_TOLERANCE = 1e-3  # float32 and half precision softmax outputs sum to 1 only roughly
 
 
@@ -51,8 +51,10 @@ class DeferralProblem:
         """The problem of deferring tokens of the next-token law `p`, with the plug-in estimate as the true law.
 
         p: (V,) real, non-negative, summing to 1 within 1e-3 (the base's law); budget: deferral mass in [0, 1].
-        value_model: "surprisal", v = -p log p (0 at p = 0), so that the density is -log p; or "advantage",
-        v = p max(0, log q - log p), which needs the proxy's law `q` (V,). Weights are `p`, values are in nats.
+        value_model: "surprisal", v = -p log p (0 at p = 0), so that the density is -log p; "advantage",
+        v = p max(0, log q - log p); or "probability-gap", v = max(0, q - p). The latter two need the proxy's law
+        `q` (V,). Weights are `p`; values are in nats, or in probability for the gap. float32 laws are converted as
+        they are, rounding included: the optimum is that of the float64 numbers which equal them.
         A budget of 1 buys every token, also where rounding makes `p` sum to a little more than 1: the problem's
         budget is then that sum. Raises InputError for any other input.
         """
@@ -71,17 +73,16 @@ class DeferralProblem:
             values = surprisal(law)
         else:
             if q is None:
-                raise InputError("DeferralProblem: value_model 'advantage' needs the proxy's law, got q=None; pass q")
+                raise InputError(
+                    f"DeferralProblem: value_model {value_model!r} needs the proxy's law, got q=None; pass q"
+                )
             proxy = _law("q", q)
             if proxy.shape != law.shape:
                 raise InputError(
                     f"DeferralProblem: p and q must have one shape, got {law.shape} and {proxy.shape}; "
                     "pass two laws over one vocabulary"
                 )
-            gain = np.zeros_like(law)
-            both = (law > 0.0) & (proxy > 0.0)
-            gain[both] = np.maximum(0.0, np.log(proxy[both]) - np.log(law[both]))
-            values = law * gain
+            values = (advantage if value_model == "advantage" else probability_gap)(law, proxy)
         problem = cls(values=values, weights=law, budget=mass)
         object.__setattr__(problem, "value_model", value_model)
         return problem
@@ -96,7 +97,7 @@ class DeferralProblem:
         For surprisal values it is -log p itself, which orders tokens as `p` does; else the float64 quotient.
         """
         if self.value_model == "surprisal":
-            densities = _minus_log(self.weights)
+            densities = minus_log(self.weights)
         else:
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 densities = np.minimum(self.values / self.weights, np.finfo(np.float64).max)
@@ -163,21 +164,6 @@ class Solution:
     def n_deferred(self) -> int:
         """How many tokens are deferred."""
         return int(self.deferred.sum())
-
-
-def surprisal(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-p log p in nats, elementwise: the value of deferring a token; 0 where `p` is 0 or, by rounding, above 1.
-
-    p: float64, non-negative, any shape.
-    """
-    return p * _minus_log(p)
-
-
-def _minus_log(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-log p, 0 where `p` is 0 (for the product with p) or above 1."""
-    logarithms = np.zeros_like(p)
-    np.log(p, out=logarithms, where=(p > 0.0) & (p < 1.0))
-    return np.negative(logarithms, out=logarithms) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def _number(owner: str, name: str, given: float) -> float:

@@ -96,6 +96,19 @@ def test_surprisal_takes_arrays_of_any_shape_and_is_never_negative():
     assert not np.signbit(surprisal(given_law)).any()
 
 
+def test_the_probability_gap_is_what_the_base_lacks():
+    """Fails when the gap is taken the wrong way round, or a token that the base never draws is forgotten."""
+    problem = DeferralProblem.from_probs([0.5, 0.25, 0.25, 0.0], 0.5, "probability-gap", q=[0.25, 0.5, 0.0, 0.25])
+    assert problem.values.tolist() == [0.0, 0.25, 0.0, 0.25]
+
+
+def test_single_precision_laws_are_taken_as_they_are():
+    """Fails when float32 input is renormalised or rounded again, so that another optimum than that of p comes out."""
+    p = np.array([0.7, 0.2, 0.1], dtype=np.float32)
+    problem = DeferralProblem.from_probs(p, 0.3)
+    assert problem.weights.tolist() == [float(x) for x in p]
+
+
 def test_advantage_values_reward_what_the_proxy_likes_better():
     """Fails when a token that the proxy likes less gets a negative value, or when a zero of either law gives NaN."""
     problem = DeferralProblem.from_probs([0.5, 0.25, 0.25, 0.0], 0.5, "advantage", q=[0.25, 0.5, 0.0, 0.25])
