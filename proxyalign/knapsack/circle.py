@@ -10,7 +10,7 @@ The linear relaxation sees the room that is left; this sees that no item of the 
 import numpy as np
 from numpy.typing import NDArray
 
-from proxyalign.knapsack.search import STEEPEST, shortest_sums
+from proxyalign.knapsack.search import STEEPEST, least_shares, shortest_sums
 
 N_CELLS = 1024
 TINY = 1e-300
@@ -27,39 +27,33 @@ def circle_levels(
     inside = positions > 0.0  # a change that leaves the position where it is constrains nothing
     positions, losses = positions[inside], losses[inside]
     n_cells = _n_cells(corner)
-    cells = (positions * n_cells).astype(np.int64)
-    by_cell = np.argsort(cells, kind="stable")
-    cells, positions, losses = cells[by_cell], positions[by_cell], losses[by_cell]
-    offsets = positions * n_cells - cells
-    filled, starts = np.unique(cells, return_index=True)
-
-    def least(numbers: NDArray[np.float64], otherwise: float) -> NDArray[np.float64]:
-        column = np.full(n_cells, otherwise)
-        if filled.size:
-            column[filled] = np.minimum.reduceat(numbers, starts)
-        return column
-
-    def height(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        return steps[cells] * (1.0 - offsets) + steps[cells + 1] * offsets
-
     grid = np.arange(n_cells + 1) / n_cells
-    with np.errstate(over="ignore"):
-        rising = np.minimum.accumulate(least(losses / positions, np.inf))
-    falling = np.minimum.accumulate(np.append(least(losses / (1.0 - positions), slack), slack)[::-1])[::-1]
+    cells = (positions * n_cells).astype(np.int64)
+    offsets = positions * n_cells - cells
+    is_filled = np.bincount(cells, minlength=n_cells) > 0
+    nothing, ones = np.zeros(n_cells + 1), np.ones(n_cells + 1)
+
+    def least(below: NDArray[np.float64], rise: NDArray[np.float64], otherwise: float) -> NDArray[np.float64]:
+        """Cell by cell, how many times `rise` fits between `below` and the losses; `otherwise` where no item is."""
+        return np.where(is_filled, least_shares(cells, offsets, losses, below, rise), otherwise)
+
+    rising = np.minimum.accumulate(least(nothing, grid, np.inf))
+    falling = np.minimum.accumulate(np.append(least(nothing, 1.0 - grid, slack), slack)[::-1])[::-1]
     base = _concave_base(grid, rising, np.minimum(falling, slack))
-    share = least(losses / np.maximum(height(base), TINY), 1.0).clip(0.0, 1.0)
+    share = least(nothing, base, 1.0).clip(0.0, 1.0)
     base[1:-1] *= np.minimum(share[1:], share[:-1])
     # Where there are items, the base can be raised as far as they allow; where there are none, to the top.
-    empty = least(np.zeros_like(losses), 1.0) > 0.0
-    wish = np.ones(n_cells + 1)
-    wish[:-1][~empty] = 0.0
-    wish[1:][~empty] = 0.0
+    wish = ones.copy()
+    wish[:-1][is_filled] = 0.0
+    wish[1:][is_filled] = 0.0
+    filled = np.flatnonzero(is_filled)
     if filled.size:
-        wish = np.maximum(wish, np.interp(grid, (filled + 0.5) / n_cells, np.minimum.reduceat(losses, starts)))
+        lowest = least(nothing, ones, 1.0)[filled]
+        wish = np.maximum(wish, np.interp(grid, (filled + 0.5) / n_cells, lowest))
     wish = np.minimum(wish, np.minimum(1.0, slack * (1.0 - grid)))
     extra = np.maximum(wish - base, 0.0)
     extra[0] = extra[-1] = 0.0
-    share = least((losses - height(base)) / np.maximum(height(extra), TINY), 1.0).clip(0.0, 1.0)
+    share = least(base, extra, 1.0).clip(0.0, 1.0)
     extra[1:-1] *= np.minimum(share[1:], share[:-1])
     steps = base + extra
     return np.floor(np.append(shortest_sums(steps[:-1]), 0.0) * (STEEPEST * (1.0 - 2.0**-30)))

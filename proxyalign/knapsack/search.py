@@ -18,6 +18,7 @@ STEEPEST = (1 << SLOPE_BITS) - 1
 NEVER = 1 << 62  # a cost that nothing can pay, on 64 bits
 NEVER_UNBOUNDED = 1 << 5000  # and where float64 numbers of any exponent have become integers
 DONE, NEEDS_STATES, NEEDS_NODES, PAUSED = range(4)  # how `advance` ends
+TINY = 1e-300  # instead of a division by nothing
 GREEDY_TRIES = 8  # near misses that the greedy completion looks past
 
 
@@ -82,7 +83,7 @@ def compiled(signature: Any, **options: Any) -> Callable[[Function], Function]:
 
 _int = types.int64
 _column = types.int64[::1]
-_levels = types.float64[::1]
+_floats = types.float64[::1]
 _states = types.NamedUniTuple(_column, 4, States)
 _core = types.NamedUniTuple(_column, 15, Core)
 _log = types.NamedUniTuple(_column, 3, Log)
@@ -107,7 +108,7 @@ def first_at_least(column: NDArray[np.int64], start: int, stop: int, target: int
     return start
 
 
-@compiled(_int(_int, _int, _int, _levels), inline="always")
+@compiled(_int(_int, _int, _int, _floats), inline="always")
 def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]) -> int:
     """Least loss that any changes need to use up `room`, by the group relaxation (`circle.circle_levels`)."""
     place = ((-room) % modulus) / modulus * (len(levels) - 1)
@@ -117,7 +118,7 @@ def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]
     return bound
 
 
-@compiled(types.void(_int, _int, _column, _column, _int, _int, _levels, types.boolean[::1]))
+@compiled(types.void(_int, _int, _column, _column, _int, _int, _floats, types.boolean[::1]))
 def screen(
     limit: int,
     room: int,
@@ -181,7 +182,7 @@ def complete(
     return limit
 
 
-@compiled(_int(_progress, _states, _states, _log, _core, _int, _int, _levels, _int, _int, _int))
+@compiled(_int(_progress, _states, _states, _log, _core, _int, _int, _floats, _int, _int, _int))
 def advance(
     progress: Progress,
     list_a: States,
@@ -291,7 +292,28 @@ def advance(
     return ending
 
 
-@compiled(types.float64[::1](types.float64[::1]))
+@compiled(_floats(_column, _floats, _floats, _floats, _floats))
+def least_shares(
+    cells: NDArray[np.int64],
+    offsets: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    below: NDArray[np.float64],
+    rise: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Per cell of a grid the least (loss - below) / rise among its items, infinite where none is.
+
+    cells, offsets: where an item lies between two grid points; below, rise: at the grid points, linear in between.
+    """
+    least = np.full(len(rise) - 1, np.inf)
+    for k in range(len(cells)):
+        cell, share = cells[k], offsets[k]
+        height = (1.0 - share) * rise[cell] + share * rise[cell + 1]
+        space = losses[k] - ((1.0 - share) * below[cell] + share * below[cell + 1])
+        least[cell] = min(least[cell], space / max(height, TINY))
+    return least
+
+
+@compiled(_floats(_floats))
 def shortest_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense)."""
     n = len(steps)
