@@ -2,29 +2,50 @@
 
 from proxyalign.knapsack.approximations import dual, half, primal
 from proxyalign.knapsack.bounds import Certificate, LPBound, certificate, dual_function, lp_bound
+from proxyalign.knapsack.certificate import OptimalityCertificate, Verdict, certify
 from proxyalign.knapsack.exact import exact
+from proxyalign.knapsack.many import ExactPath, exact_many, exact_path
+from proxyalign.knapsack.multistep import Lagrangian, MultiStep, multistep_lagrangian, multistep_oracle, union
 from proxyalign.knapsack.oracle import brute_force, oracle
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
+from proxyalign.knapsack.relaxation import LPOptimum, lp_relaxation
 from proxyalign.knapsack.values import advantage, probability_gap, surprisal
+from proxyalign.knapsack.verdict import OracleVerdict, judge, oracle_verdict
 
 __all__ = [
     "Certificate",
     "DeferralProblem",
+    "ExactPath",
     "LPBound",
+    "LPOptimum",
+    "Lagrangian",
+    "MultiStep",
+    "OptimalityCertificate",
+    "OracleVerdict",
     "Solution",
+    "Verdict",
     "advantage",
     "brute_force",
     "certificate",
+    "certify",
     "dual",
     "dual_function",
     "exact",
+    "exact_many",
+    "exact_path",
     "exact_sum",
     "half",
+    "judge",
     "lp_bound",
+    "lp_relaxation",
+    "multistep_lagrangian",
+    "multistep_oracle",
     "oracle",
+    "oracle_verdict",
     "prefix_that_fits",
     "primal",
     "probability_gap",
     "surprisal",
+    "union",
 ]

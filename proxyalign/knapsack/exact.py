@@ -31,6 +31,7 @@ IGNORED = 2.0**-42  # share of the value, a quarter of the default gap, that 64 
 FIRST_WIDTH = 15  # the first search looks for solutions within 2^-15 of the proved loss
 WIDER = 4  # by which the width grows where that was easy, and shrinks where it was too much
 FIRST_EFFORT = 2**19  # states after which a width is too much at first
+EASY = 2**14  # states that cost less than setting up a search
 MOST_FULL = 4  # searches that may fill the memory before it counts as the limit
 
 
@@ -106,7 +107,7 @@ class _Search:
         levels = relaxation.levels(classes)
         proved = root_bound(relaxation, levels) - relaxation.offset
         width, effort = max(1, -proved >> FIRST_WIDTH, int(self.gap * self.value * unit)), FIRST_EFFORT
-        n_full = 0
+        n_full, visited = 0, EASY
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
             if proved >= best or self.is_closed() or self.is_stopped:
@@ -128,8 +129,10 @@ class _Search:
                 self.upper = min(self.upper, self.prefix_value - attempt.doubtful_cost / unit)
                 return
             proved = min(limit, best)
-            if attempt.visited < effort / WIDER**2:
+            if attempt.visited < WIDER * visited:
                 width *= WIDER
+            # A search repeats those before it, so each should be worth several of them.
+            visited, effort = max(attempt.visited, EASY), max(effort, WIDER**2 * attempt.visited)
 
     def _adopt(self, attempt: "Attempt") -> int:
         """Take over an attempt's solutions, each added up exactly; the least cost of those that fit."""

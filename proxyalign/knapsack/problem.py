@@ -124,6 +124,21 @@ class DeferralProblem:
         order.setflags(write=False)
         return order
 
+    def at_budget(self, budget: float) -> "DeferralProblem":
+        """The same problem at another budget, without sorting again. Raises InputError as the constructor does.
+
+        budget: as for `from_probs` where that made the problem: a mass in [0, 1], of which 1 buys every token.
+        """
+        if self.value_model is not None and not budget <= 1.0:
+            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {budget}; pass a probability mass")
+        if self.value_model is not None and budget == 1.0:
+            budget = max(budget, round_up(exact_sum(self.weights)))
+        other = DeferralProblem(self.values, self.weights, budget)
+        object.__setattr__(other, "value_model", self.value_model)
+        for name in ("order", "densities"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
     def solution(self, deferred: NDArray[np.bool_], upper_bound: Fraction, gap: float, method: str) -> "Solution":
         """The `Solution` that defers this set, with value and mass added up exactly, judged against `upper_bound`.
 
