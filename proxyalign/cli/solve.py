@@ -1,10 +1,6 @@
 """`proxyalign solve`: the knapsack of one next-token law, by the exact solver, an approximation or the oracle."""
 
-import contextlib
-import os
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +22,12 @@ def solve(
     ] = None,
     method: Annotated[str, typer.Option(help="exact, primal, dual or oracle.")] = "exact",
     alpha: Annotated[float | None, typer.Option(help="dual's threshold, a probability in [0, 1].")] = None,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds after which exact and oracle stop, with the bound proved so far.")
+    ] = 60.0,
+    certificate: Annotated[
+        Path | None, typer.Option(help="A new file for the proof of optimality, which certificate.check() re-derives.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object alone.")] = False,
 ) -> None:
     """Which tokens to defer: maximise the deferred surprisal, sum of -p log p, within the budget of mass.
@@ -44,17 +46,26 @@ def solve(
         raise InputError(f"solve: --method {method} needs --budget in [0, 1], got none; add for example --budget 0.3")
     if budget is not None and not 0.0 <= budget <= 1.0:
         raise InputError(f"solve: --budget must be in [0, 1], got {budget}; pass the probability mass to defer")
+    if not time_limit > 0.0:
+        raise InputError(f"solve: --time-limit must be above 0 seconds, got {time_limit}; pass for example 60")
+    if certificate is not None and method != "exact":
+        raise InputError(f"solve: --certificate is for --method exact alone, got it with {method}; drop it")
+    if certificate is not None and (certificate.exists() or not certificate.parent.is_dir()):
+        raise InputError(
+            f"solve: --certificate must be a new file in an existing folder, got {str(certificate)!r}; name another"
+        )
     law = _read(probs)
 
-    from proxyalign.knapsack import DeferralProblem
+    from proxyalign.knapsack import DeferralProblem, certify
 
     problem = DeferralProblem.from_probs(law, budget=1.0 if budget is None else budget)
     # A problem of five tokens, whose prefix is not optimal, loads and compiles what the solver needs.
-    with _stdout_on_stderr():
-        _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha)
+    _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha, time_limit)
     start = time.perf_counter()
-    solution = _run(problem, method, alpha)
+    solution = _run(problem, method, alpha, time_limit)
     seconds = time.perf_counter() - start
+    if certificate is not None:
+        certificate.write_text(certify(problem, solution).to_json() + "\n", encoding="utf-8")
     if method == "oracle":
         notes.print(f"{solution.method}: the solver's claim; the bound and is_optimal are our own", markup=False)
     if method == "dual" and budget is not None and solution.mass > problem.budget:
@@ -79,7 +90,7 @@ def solve(
     print(_in_words(solution, len(problem), method, seconds))
 
 
-def _run(problem: "DeferralProblem", method: str, alpha: float | None) -> "Solution":
+def _run(problem: "DeferralProblem", method: str, alpha: float | None, time_limit: float) -> "Solution":
     """Solve by the method of this name."""
     from proxyalign import knapsack
 
@@ -87,20 +98,8 @@ def _run(problem: "DeferralProblem", method: str, alpha: float | None) -> "Solut
         return knapsack.dual(problem, alpha=alpha)
     if method == "primal":
         return knapsack.primal(problem)
-    return knapsack.exact(problem) if method == "exact" else knapsack.oracle(problem)
-
-
-@contextlib.contextmanager
-def _stdout_on_stderr() -> Iterator[None]:
-    """Send what compiled code prints to stderr: HiGHS greets on stdout when it is first used, which is the answer's."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
+    solver = knapsack.exact if method == "exact" else knapsack.oracle
+    return solver(problem, time_limit=time_limit)
 
 
 def _in_words(solution: "Solution", n_tokens: int, method: str, seconds: float) -> str:

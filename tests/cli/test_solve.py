@@ -8,6 +8,8 @@ import time
 import numpy as np
 import pytest
 
+from proxyalign.knapsack import OptimalityCertificate
+
 KEYS = ["method", "value", "mass", "upper_bound", "is_optimal", "n_deferred", "seconds"]
 
 
@@ -71,6 +73,19 @@ def test_the_reader_gets_the_answer_first_with_units(command, small):
     assert "not proved" in command("solve", "--probs", small, "--budget", 0.56, "--method", "primal")[1]
 
 
+def test_the_proof_is_written_down_for_others_to_check(command, small, tmp_path):
+    """Fails when the certificate is of another problem, or an old one is written over."""
+    file = tmp_path / "proof.json"
+    options = ("--probs", small, "--budget", 0.56, "--certificate", file)
+    solution, _ = answer(command, *options)
+    verdict = OptimalityCertificate.from_json(file.read_text()).check()
+    assert verdict
+    assert float(verdict.value) == solution["value"]
+    code, out, err = command("solve", *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "must be a new file" in err
+
+
 def test_the_oracle_agrees_and_leaves_stdout_to_the_answer(command, small):
     """Fails when the solver's greeting, which compiled code prints, reaches stdout before the JSON."""
     pytest.importorskip("cvxpy")
@@ -88,6 +103,9 @@ def test_the_oracle_agrees_and_leaves_stdout_to_the_answer(command, small):
         (("--method", "dual", "--budget", "0.3"), ("--alpha", "[0, 1]")),
         (("--method", "exact", "--budget", "0.3", "--alpha", "0.2"), ("--alpha", "exact", "drop it")),
         (("--method", "exact"), ("--budget", "[0, 1]")),
+        (("--method", "exact", "--budget", "0.3", "--time-limit", "nan"), ("--time-limit", "above 0", "nan")),
+        (("--method", "primal", "--budget", "0.3", "--certificate", "c.json"), ("--certificate", "primal", "drop it")),
+        (("--method", "exact", "--budget", "0.3", "--certificate", "/none/c.json"), ("--certificate", "/none/c.json")),
     ],
 )
 def test_options_that_do_not_belong_together_end_in_one_sentence(command, small, options, fragments):
