@@ -1,14 +1,6 @@
 """Two solvers that share nothing with `exact`: a general integer programme through cvxpy, and every subset."""
 
-import math
-import os
-import time
-import warnings
 from fractions import Fraction
-from functools import lru_cache
-from threading import Lock
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +8,11 @@ from numpy.typing import NDArray
 from proxyalign.errors import InputError
 from proxyalign.knapsack.approximations import GAP
 from proxyalign.knapsack.bounds import lp_bound
+from proxyalign.knapsack.milp import ask, check_limit, modelling, usable_items
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum
 
 MOST_ITEMS = 20  # 2^20 subsets take about two seconds
-
-# What each solver needs. Zero gaps, since the default relative one of 1e-4 stops below the primal's own value; no
-# presolve, since that of HiGHS 1.14 and 1.15 lost optima (ERGO-Code/HiGHS #3073, #3094, #3271); the tightest
-# tolerances that HiGHS accepts, and its least threshold below which it takes a weight for zero.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "HIGHS": {
-        "presolve": "off",
-        "output_flag": False,
-        "mip_rel_gap": 0.0,
-        "mip_abs_gap": 0.0,
-        "mip_feasibility_tolerance": 1e-10,
-        "primal_feasibility_tolerance": 1e-10,
-        "dual_feasibility_tolerance": 1e-10,
-        "small_matrix_value": 1e-12,
-    }
-}
-
-# HiGHS's tolerances are absolute: large numbers make them small beside the budget and the values. At 1 and 1,
-# answers of 500 and 1,000 items were now and then over the budget by 1e-10, or short of the optimum by 1e-10.
-BUDGET_SCALE = 2.0**20
-VALUE_SCALE = 2.0**10
-MOST_CUTS = 20  # far more than rounding has been seen to need
-
-_GREETING = Lock()  # two threads that redirect stdout at once could put each other's redirection back
 
 
 def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float | None = None) -> Solution:
@@ -57,113 +26,41 @@ def oracle(problem: DeferralProblem, solver: str = "HIGHS", *, time_limit: float
     out and the solver is asked again. If that does not end, the least dense items are dropped until the set fits, and
     `method` says "repaired". `upper_bound` is L(lambda*) of statement 4 over the items that fit, in exact rationals,
     and `is_optimal` means that the value meets it within 1e-12: seldom, since the integer optimum is mostly below the
-    relaxation's. Compare the value with that of `exact` for more.
+    relaxation's. Compare the value with that of `exact` for more; `oracle_verdict` judges the solver's first answer.
 
-    solver: "HIGHS"; time_limit: seconds, None for no limit. Where the solver stops without an answer, the set is that
-    of the weightless items. Raises InputError for a solver that is unknown or not installed, a limit that is not
-    positive, and where cvxpy is missing.
+    solver: "HIGHS" or "SCIP"; time_limit: seconds, None for no limit. Where the solver stops without an answer, the set
+    is that of the weightless items. Raises InputError for a solver that is unknown or not installed, a limit that is
+    not positive, and where cvxpy is missing.
     """
-    if time_limit is not None and not time_limit > 0.0:
-        raise InputError(f"oracle: time_limit must be above 0 seconds, got {time_limit}; pass None for no limit")
-    cvxpy = _modelling(solver)
+    check_limit("oracle", time_limit)
+    return answered(problem, [usable_items(problem)], solver, time_limit, "oracle")
+
+
+def answered(
+    problem: DeferralProblem,
+    steps: list[NDArray[np.intp]],
+    solver: str,
+    time_limit: float | None,
+    name: str,
+) -> Solution:
+    """The answer of `solver` for the usable items, step by step, as a set that fits, under our own bound."""
+    modelling(name, solver)
     deferred = problem.weights == 0.0
-    usable = np.flatnonzero((problem.weights <= problem.budget) & ~deferred)
     claim = "nothing to choose"
-    if usable.size:
-        chosen, claim = _ask(cvxpy, problem, usable, solver, time_limit)
-        fitting = _repaired(problem, chosen)
-        claim += "" if fitting.size == chosen.size else ", over the budget, repaired"
+    if any(step.size for step in steps):
+        answer = ask(problem, [step for step in steps if step.size], solver, time_limit)
+        fitting = _repaired(problem, answer.chosen)
+        claim = answer.claim + ("" if fitting.size == answer.chosen.size else ", over the budget, repaired")
         deferred[fitting] = True
+    return problem.solution(deferred, bound_of_usable(problem), GAP, f"{name} ({solver}: {claim})")
+
+
+def bound_of_usable(problem: DeferralProblem) -> Fraction:
+    """L(lambda*) of statement 4 over the items that fit the budget alone, in exact rationals."""
     fits = problem.weights <= problem.budget
-    bound = Fraction(0)
-    if fits.any():
-        bound = lp_bound(DeferralProblem(problem.values[fits], problem.weights[fits], problem.budget)).bound
-    return problem.solution(deferred, bound, GAP, f"oracle ({solver}: {claim})")
-
-
-def _modelling(solver: str) -> ModuleType:
-    """The cvxpy module, or InputError where it or the solver is missing."""
-    try:
-        import cvxpy
-    except ImportError as missing:
-        raise InputError(
-            "oracle: cvxpy must be installed, got none; run pip install 'proxyalign[oracle]' or use exact"
-        ) from missing
-    installed = [name for name in OPTIONS if name in cvxpy.installed_solvers()]
-    if solver not in installed:
-        raise InputError(
-            f"oracle: solver must be an installed one of {', '.join(OPTIONS)}, got {solver!r} and the installed "
-            f"{', '.join(installed) or 'none'}; choose one of them, or run pip install 'proxyalign[oracle]'"
-        )
-    _silence_greeting()
-    return cvxpy  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=1)
-def _silence_greeting() -> None:
-    """Have HiGHS greet where nobody reads it: 1.16 prints to C's stdout, once, before any option can be set."""
-    import highspy
-
-    with _GREETING:
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # first, so that descriptor 1 exists even where stdout is closed
-        stdout = os.dup(1)
-        try:
-            os.dup2(nowhere, 1)
-            highspy.Highs()  # type: ignore[no-untyped-call]
-        finally:
-            os.dup2(stdout, 1)
-            os.close(stdout)
-            os.close(nowhere)
-
-
-def _ask(
-    cvxpy: ModuleType, problem: DeferralProblem, usable: NDArray[np.intp], solver: str, time_limit: float | None
-) -> tuple[NDArray[np.intp], str]:
-    """The indices that the solver chooses among `usable`, and the status that it claims.
-
-    An answer that is over the budget is ruled out by its extended cover inequality, which every set within the budget
-    satisfies (Balas 1975), and the solver is asked again, at most `MOST_CUTS` times.
-    """
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    choice = cvxpy.Variable(usable.size, boolean=True)
-    share = problem.weights[usable] / problem.budget * BUDGET_SCALE
-    worth = problem.values[usable]
-    if worth.max() > 0.0:
-        worth = worth / worth.max() * VALUE_SCALE
-    constraints = [share @ choice <= BUDGET_SCALE]
-    chosen, claim = usable[:0], "stopped before an answer"
-    for _ in range(1 + MOST_CUTS):
-        left = deadline - time.perf_counter()
-        if left <= 0.0:
-            break
-        programme = cvxpy.Problem(cvxpy.Maximize(worth @ choice), constraints)
-        options = OPTIONS[solver] | ({} if left == math.inf else {"time_limit": left})
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the status says that an answer may be inaccurate
-                programme.solve(solver=solver, **options)
-        except cvxpy.SolverError:
-            return chosen, "failed"
-        if choice.value is None:
-            return chosen, f"{programme.status}, no answer"
-        chosen, claim = usable[choice.value > 0.5], str(programme.status)
-        cover = _minimal_cover(problem, chosen)
-        if cover.size == 0:
-            break
-        extended = np.isin(usable, cover) | (problem.weights[usable] >= problem.weights[cover].max())
-        constraints.append(cvxpy.sum(choice[np.flatnonzero(extended)]) <= cover.size - 1)
-    return chosen, claim
-
-
-def _minimal_cover(problem: DeferralProblem, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The heaviest of `chosen`, as few as are over the budget together; none where all of them fit."""
-    room, cover = Fraction(problem.budget), []
-    for item in chosen[np.argsort(-problem.weights[chosen], kind="stable")].tolist():
-        room -= Fraction(float(problem.weights[item]))
-        cover.append(item)
-        if room < 0:
-            return np.array(cover, dtype=np.intp)
-    return chosen[:0]
+    if not fits.any():
+        return Fraction(0)
+    return lp_bound(DeferralProblem(problem.values[fits], problem.weights[fits], problem.budget)).bound
 
 
 def _repaired(problem: DeferralProblem, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
