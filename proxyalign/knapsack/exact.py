@@ -32,6 +32,7 @@ FIRST_WIDTH = 15  # the first search looks for solutions within 2^-15 of the pro
 WIDER = 4  # by which the width grows where that was easy, and shrinks where it was too much
 FIRST_EFFORT = 2**19  # states after which a width is too much at first
 EASY = 2**14  # states that cost less than setting up a search
+IDLE = 2**10  # states that say that a search was far from any solution
 MOST_FULL = 4  # searches that may fill the memory before it counts as the limit
 
 
@@ -130,7 +131,7 @@ class _Search:
                 return
             proved = min(limit, best)
             if attempt.visited < WIDER * visited:
-                width *= WIDER
+                width *= WIDER if attempt.visited > IDLE else WIDER**3
             # A search repeats those before it, so each should be worth several of them.
             visited, effort = max(attempt.visited, EASY), max(effort, WIDER**2 * attempt.visited)
 
