@@ -42,11 +42,11 @@ class Attempt:
         # Without the changes that cannot be made within the limit, the group relaxation forbids more of them.
         for _ in range(2):
             kept = classes[self._screened(classes, levels)]
-            if kept.size == classes.size:
-                break
+            few_left = 0 < 2 * kept.size < classes.size
             classes = kept
-            if kept.size:
-                levels = max(levels, relaxation.levels(kept), key=partial(root_bound, relaxation))
+            if not few_left:
+                break
+            levels = max(levels, relaxation.levels(kept), key=partial(root_bound, relaxation))
         self.levels = levels
         self.chunks, self.core = build_core(relaxation, classes, limit + relaxation.offset)
         start = ([0], [1], [0], [0], [0], [limit], [-1, 0, 0, -1, -1], [0])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from proxyalign.knapsack.circle import circle_levels
 from proxyalign.knapsack.problem import DeferralProblem
-from proxyalign.knapsack.rational import exact_sum
+from proxyalign.knapsack.rational import exact_sum, whole_multiples
 from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SLOPE_BITS, STEEPEST, Core
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
@@ -150,15 +150,17 @@ def rationals(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The same without any rounding, in Python's integers: the relaxation is the problem itself."""
     first, room, price = near.items[near.starts], near.room, Fraction(near.price)
     leaves = near.inside[near.starts].tolist()
-    values = [Fraction(value) for value in problem.values[first].tolist()]
-    weights = [Fraction(weight) for weight in problem.weights[first].tolist()]
-    weight_bits = max(number.denominator.bit_length() for number in [room, *weights]) - 1
-    value_bits = max(number.denominator.bit_length() for number in values) - 1
-    value_bits = max(value_bits, weight_bits + price.denominator.bit_length() - 1)
-    whole_weights = [int(weight * 2**weight_bits) for weight in weights]
-    whole_values = [int(value * 2**value_bits) for value in values]
+    whole_weights, weight_bits = whole_multiples(np.append(problem.weights[first], problem.budget))
+    whole_values, least_value_bits = whole_multiples(problem.values[first])
+    # Room is a difference of such numbers, and may have finer bits where a lighter item of the prefix is no candidate.
+    finer = max(0, room.denominator.bit_length() - 1 - weight_bits)
+    whole_weights, weight_bits = [weight << finer for weight in whole_weights[:-1]], weight_bits + finer
+    value_bits = max(least_value_bits, weight_bits + price.denominator.bit_length() - 1)
+    whole_values = [value << (value_bits - least_value_bits) for value in whole_values]
     scaled_price = price * Fraction(2) ** (value_bits - weight_bits)
-    costs = [int(scaled_price * weight) for weight in whole_weights]
+    # value_bits are enough to make the price of a unit of weight an integer.
+    unit_price = int(scaled_price)
+    costs = [unit_price * weight for weight in whole_weights]
     signs = [1 if leaving else -1 for leaving in leaves]
     losses = [sign * (value - cost) for sign, value, cost in zip(signs, whole_values, costs, strict=True)]
     return _relaxation(

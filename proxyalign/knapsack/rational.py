@@ -47,6 +47,15 @@ def by_falling_ratio(numerators: NDArray[np.float64], denominators: NDArray[np.f
     return np.lexsort([-key for key in reversed(keys)])
 
 
+def whole_multiples(numbers: NDArray[np.float64]) -> tuple[list[int], int]:
+    """(integers, bits) with integers[k] = numbers[k] 2^bits, exactly, for finite float64 numbers (n,)."""
+    mantissas, exponents = np.frexp(numbers)
+    whole = np.ldexp(mantissas, 53).astype(np.int64).tolist()
+    bits = max(0, 53 - int(exponents.min(initial=53, where=numbers != 0.0)))
+    shifts = (np.where(numbers != 0.0, exponents, 53) - 53 + bits).tolist()
+    return [integer << shift for integer, shift in zip(whole, shifts, strict=True)], bits
+
+
 def round_up(number: Fraction) -> float:
     """The least float64 that is not below `number`; infinity above the largest one."""
     try:
