@@ -1,0 +1,141 @@
+"""The fifteen statements by number: what each is called, how its cases are drawn, and which function checks it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from proxyalign.errors import InputError
+from proxyalign.verify import knapsack_statements, law_statements, sequence_statements
+from proxyalign.verify.cases import (
+    Case,
+    Floats,
+    Knapsack,
+    Laws,
+    any_knapsack,
+    coarse,
+    knapsack_of,
+    law_knapsack,
+    laws,
+    laws_of,
+)
+from proxyalign.verify.claims import Claim
+from proxyalign.verify.implementation import Implementation
+
+UNION_SHAPES = ((2, 5), (3, 3), (2, 4), (5, 2), (4, 2))  # steps and tokens of statement 14
+REAL_SIZE = 9  # tokens of a case made of some of a recorded row's tokens
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its number, its label in the paper, its title, and the functions that draw and check its cases.
+
+    draw: a case from a generator. draw_real: a case from a generator and recorded rows (n, V), of some tokens. draw_row:
+    the same with all tokens, where the statement can be checked on a full vocabulary. claims: a case -> its claims.
+    """
+
+    number: int
+    label: str
+    title: str
+    claims: Callable[[Any, Implementation], Iterable[Claim]]
+    draw: Callable[[Generator], Case]
+    draw_real: Callable[[Generator, Floats], Case]
+    draw_row: Callable[[Generator, Floats], Case] | None = None
+
+
+def _some_tokens(rng: Generator, rows: Floats) -> Knapsack:
+    """A knapsack on some tokens of a recorded row; the next row gives the proxy's law."""
+    p, q = coarse(rng, rows[:2], REAL_SIZE)
+    return knapsack_of(rng, p, q, "recorded, some tokens")
+
+
+def _all_tokens(rng: Generator, rows: Floats) -> Knapsack:
+    """A knapsack on a recorded row as it is, at a budget where both sides of it matter."""
+    return knapsack_of(rng, rows[0], rows[1], "recorded", budget=float(rng.uniform(0.05, 0.9)))
+
+
+def _shaped(n_rows: int, size: int) -> tuple[Callable[[Generator], Laws], Callable[[Generator, Floats], Laws]]:
+    """How to draw (n_rows, size) laws: at random, and from recorded rows."""
+
+    def draw(rng: Generator) -> Laws:
+        return laws(rng, n_rows, size)
+
+    def draw_real(rng: Generator, rows: Floats) -> Laws:
+        taken = [coarse(rng, rows, size) for _ in range(-(-3 * n_rows // len(rows)))]
+        p, q, truth = np.concatenate(taken)[: 3 * n_rows].reshape(3, n_rows, size)
+        return laws_of(rng, p, q, truth, "recorded, some tokens")
+
+    return draw, draw_real
+
+
+def _full_laws(rng: Generator, rows: Floats) -> Laws:
+    """One recorded row as the base's law, the next two as the proxy's and the true one, each normalised."""
+    p, q, truth = (rows[:3] / rows[:3].sum(-1, keepdims=True))[:, None]
+    return laws_of(rng, p, q, truth, "recorded")
+
+
+def _union(rng: Generator) -> Laws:
+    return laws(rng, *UNION_SHAPES[rng.integers(len(UNION_SHAPES))])
+
+
+def _union_real(rng: Generator, rows: Floats) -> Laws:
+    return _shaped(*UNION_SHAPES[rng.integers(len(UNION_SHAPES))])[1](rng, rows)
+
+
+def _many_steps(rng: Generator) -> Laws:
+    return laws(rng, int(rng.integers(1, 9)), int(rng.integers(1, 6)))
+
+
+def _many_real_steps(rng: Generator, rows: Floats) -> Laws:
+    return _shaped(8, 5)[1](rng, rows)
+
+
+STATEMENTS: tuple[Statement, ...] = (
+    Statement(
+        1, "stmt:lp-optimum", "LP optimum", knapsack_statements.lp_optimum, any_knapsack, _some_tokens, _all_tokens
+    ),
+    Statement(2, "stmt:sandwich", "Sandwich", knapsack_statements.sandwich, any_knapsack, _some_tokens, _all_tokens),
+    Statement(
+        3, "stmt:half", "Half", knapsack_statements.half_approximation, any_knapsack, _some_tokens, _all_tokens
+    ),
+    Statement(
+        4, "stmt:weak-duality", "Weak duality", knapsack_statements.weak_duality, any_knapsack, _some_tokens, _all_tokens
+    ),
+    Statement(5, "stmt:everett", "Everett", knapsack_statements.everett, any_knapsack, _some_tokens, _all_tokens),
+    Statement(
+        6, "stmt:correspondence", "Correspondence", knapsack_statements.correspondence, law_knapsack, _some_tokens,
+        _all_tokens,
+    ),
+    Statement(
+        7, "stmt:monotonicity", "Monotonicity", knapsack_statements.monotonicity, any_knapsack, _some_tokens, _all_tokens
+    ),
+    Statement(
+        8, "stmt:trust-region", "Trust region", law_statements.trust_region,
+        *_shaped(law_statements.CONTEXTS, law_statements.TOKENS), _full_laws,
+    ),
+    Statement(
+        9, "stmt:acceptance-floor", "Acceptance floor", law_statements.acceptance_floor, *_shaped(4, 8), _full_laws
+    ),
+    Statement(
+        10, "stmt:speculative-exactness", "Speculative exactness", law_statements.speculative_exactness,
+        *_shaped(4, 8), _full_laws,
+    ),
+    Statement(
+        11, "stmt:free-bonus", "Free bonus", law_statements.free_bonus, *_shaped(len(law_statements.PREFIXES), 2)
+    ),
+    Statement(
+        12, "stmt:tokens-per-cycle", "Tokens per cycle", law_statements.tokens_per_cycle, *_shaped(1, 6), _full_laws
+    ),
+    Statement(13, "stmt:plug-in", "Plug-in error", law_statements.plug_in, *_shaped(4, 8), _full_laws),
+    Statement(14, "stmt:one-budget", "One budget", sequence_statements.one_budget, _union, _union_real),
+    Statement(15, "stmt:hybrid", "Hybrid rule", sequence_statements.hybrid, _many_steps, _many_real_steps),
+)  # fmt: skip
+
+
+def statement(number: int) -> Statement:
+    """The statement of this number; raises InputError where there is none."""
+    if not 1 <= number <= len(STATEMENTS):
+        raise InputError(f"verify: statement must be 1 to {len(STATEMENTS)}, got {number}; leave it out for all of them")
+    return STATEMENTS[number - 1]
