@@ -254,5 +254,8 @@ def _summary(
 
 
 def tokens_per_cycle(acceptance: float, window: int) -> float:
-    """Statement 12 for i.i.d. acceptance: (1 - A^(g + 1)) / (1 - A), which is g + 1 at A = 1."""
-    return window + 1 if acceptance == 1.0 else (1 - acceptance ** (window + 1)) / (1 - acceptance)
+    """Statement 12 for i.i.d. acceptance: (1 - A^(g + 1)) / (1 - A), as the sum of powers that it is.
+
+    The quotient loses its digits near A = 1, and has no value there.
+    """
+    return float(sum(acceptance**k for k in range(window + 1)))
