@@ -233,7 +233,7 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
     moves, gains = relaxation.moves[chosen] * times, relaxation.gains[chosen] * times
     losses = relaxation.losses[chosen] * times
     slopes = _slopes(losses, np.abs(moves), relaxation.is_exact)
-    order = np.argsort(slopes, kind="stable")
+    order = _mixed(np.argsort(slopes, kind="stable"), slopes, moves > 0)
     moves, gains, losses, slopes = moves[order], gains[order], losses[order], slopes[order]
     never, steepest = (NEVER_UNBOUNDED, NEVER_UNBOUNDED) if relaxation.is_exact else (NEVER, STEEPEST)
     leaves = moves > 0
@@ -267,6 +267,17 @@ def _slopes(losses: NDArray[np.int64], weights: NDArray[np.int64], is_exact: boo
         return np.array([(loss << SLOPE_BITS) // max(1, weight) for loss, weight in pairs], dtype=object)
     quotients = losses / np.maximum(weights, 1) * ((STEEPEST + 1) * (1.0 - ROUNDING))
     return np.where(weights > 0, np.minimum(np.floor(quotients), STEEPEST), STEEPEST).astype(np.int64)
+
+
+def _mixed(order: NDArray[np.intp], slopes: NDArray[np.int64], leaves: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """`order`, with removals and additions taking turns among the items that lose nothing per weight.
+
+    Where values are in proportion to weights that is all of them, and no order but this one soon makes sets that fill
+    the room: removals alone leave more of it, additions alone overspend it.
+    """
+    free = order[: int(np.count_nonzero(slopes == 0))]
+    turn = np.where(leaves[free], np.cumsum(leaves[free]), np.cumsum(~leaves[free]))
+    return np.append(free[np.argsort(turn, kind="stable")], order[free.size :])
 
 
 def _least_from(column: NDArray[np.int64], at_the_end: int) -> NDArray[np.int64]:
