@@ -9,6 +9,7 @@ from proxyalign.cli import bench as bench
 from proxyalign.cli import evaluate as evaluate
 from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
+from proxyalign.cli import rows as rows
 from proxyalign.cli import solve as solve
 from proxyalign.errors import InputError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command("solve")(solve.solve)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("rows")(rows.rows)
 app.add_typer(bench.app, name="bench")
 app.add_typer(lab.app, name="lab")
 

@@ -91,10 +91,10 @@ def load_pair(
     """
     base_source, proxy_source = _sources(name, base, proxy)
     kind = _dtype(dtype, _device(device))
-    tokenizers = [_load("AutoTokenizer", source, offline) for source in (base_source, proxy_source)]
+    tokenizers = [load("load_pair", "AutoTokenizer", source, offline) for source in (base_source, proxy_source)]
     _check_same_vocabulary(*tokenizers)
     models = [
-        _load("AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
+        load("load_pair", "AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
         for source in (base_source, proxy_source)
     ]
     return ModelPair(base=models[0], proxy=models[1], tokenizer=tokenizers[0])
@@ -141,20 +141,20 @@ def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:
     return _DTYPES[dtype]
 
 
-def _load(kind: str, source: str, offline: bool, **options: Any) -> Any:
+def load(owner: str, kind: str, source: str, offline: bool, **options: Any) -> Any:
     """`transformers.<kind>.from_pretrained(source)`, its many ways of not finding something told in one sentence."""
     import transformers
 
     is_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if is_path and not Path(source).is_dir():
-        raise InputError(f"load_pair: {source!r} is not a folder; pass the folder of a checkpoint or a hub name")
+        raise InputError(f"{owner}: {source!r} is not a folder; pass the folder of a checkpoint or a hub name")
     try:
         return getattr(transformers, kind).from_pretrained(source, local_files_only=offline, **options)
     except (OSError, ValueError, KeyError) as error:
         where = "on this machine (offline: no hub was asked)" if offline else "here or on the hub"
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"load_pair: {source!r} holds no checkpoint that can be read {where}; check the name, or pass a folder "
+            f"{owner}: {source!r} holds no checkpoint that can be read {where}; check the name, or pass a folder "
             f"with config.json, weights and tokenizer (transformers says: {first_line})"
         ) from error
 

@@ -1,0 +1,154 @@
+"""Next-token rows of a causal language model on texts, in a file that says where they come from."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxyalign.errors import InputError
+from proxyalign.files import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Laws of the next token, each with its place.
+
+    p: (n, V) float64, each row summing to 1; text, position: (n,) int64, the row follows the tokens 0 to `position` of
+    text number `text`; provenance: the model, the file of texts with its SHA-256, the draw and the versions, or what
+    little a file of another maker says.
+    """
+
+    p: NDArray[np.float64]
+    text: NDArray[np.int64]
+    position: NDArray[np.int64]
+    provenance: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write a NumPy archive (.npz): the arrays under their names, and `provenance` as JSON."""
+        with replacing(path) as file:
+            np.savez(
+                file,
+                p=self.p,
+                text=self.text,
+                position=self.position,
+                provenance=np.array(json.dumps(self.provenance, sort_keys=True)),
+            )
+
+
+def read_rows(path: Path) -> Rows:
+    """The rows in a file that `proxyalign rows` wrote, or `proxyalign evaluate --rows` (its questions are the texts).
+
+    Raises InputError where the file is none of these, or a row of it is no law.
+    """
+    remedy = "write one with proxyalign rows --model smol --text FILE --out rows.npz"
+    if not path.is_file():
+        raise InputError(f"rows: the file of rows must exist, got {str(path)!r}, which does not; {remedy}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            p = stored["p"]
+            text = stored["text"] if "text" in stored else stored["question"]
+            position = stored["position"]
+            provenance = json.loads(str(stored["provenance"])) if "provenance" in stored else {}
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as damage:
+        raise InputError(
+            f"rows: {str(path)!r} must be an archive of rows p (n, V) with their places, got something else; {remedy}"
+        ) from damage
+    laws = p.astype(np.float64) if p.dtype.kind == "f" and p.ndim == 2 else np.empty((0, 0))
+    if laws.size == 0 or not (len(laws) == len(text) == len(position)):
+        raise InputError(f"rows: p in {str(path)!r} must be floats (n, V), got {p.dtype} {p.shape}; {remedy}")
+    wrong = np.flatnonzero(~((laws >= 0.0).all(axis=1) & (np.abs(laws.sum(axis=1) - 1.0) <= 1e-3)))
+    if wrong.size:
+        raise InputError(f"rows: each row of {str(path)!r} must be a law that sums to 1, got row {wrong[0]}; {remedy}")
+    return Rows(laws, text.astype(np.int64), position.astype(np.int64), provenance)
+
+
+def read_texts(path: Path, field: str = "question") -> list[str]:
+    """The texts in a file: the lines that are not blank, or in a .jsonl file what each line has under `field`.
+
+    Raises InputError where there are none, or a line of a .jsonl file has no such text.
+    """
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as reason:
+        raise InputError(
+            f"rows: the text file must be readable UTF-8, got {str(path)!r} ({reason}); name another"
+        ) from None
+    if not lines:
+        raise InputError(
+            f"rows: the text file must hold a line of text, got {str(path)!r}, which is empty; name another"
+        )
+    if path.suffix != ".jsonl":
+        return lines
+    texts = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            text = json.loads(line)[field]
+        except (ValueError, KeyError, TypeError):
+            text = None
+        if not isinstance(text, str) or not text:
+            raise InputError(
+                f"rows: each line of {str(path)!r} must be an object with a text under {field!r}, got line {number} "
+                "without; name the key with --field"
+            )
+        texts.append(text)
+    return texts
+
+
+def record_rows(
+    model: Any,
+    tokenizer: Any,
+    texts: list[str],
+    *,
+    limit: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Rows:
+    """The model's laws after `limit` of all positions of all texts, drawn without replacement, or after all of them.
+
+    model, tokenizer: transformers objects; texts: tokenised as the tokenizer does by default, cut at the model's
+    context length. The softmax of the float32 logits is taken in float64. progress(done, total) counts the texts.
+    Provenance holds the draw and the versions; the caller adds the model and the file.
+
+    Raises InputError for a limit below 1 and for texts without a token.
+    """
+    import torch
+
+    if limit < 1:
+        raise InputError(f"rows: limit must be at least 1, got {limit}; pass how many rows to keep")
+    context = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    ids = [tokenizer(text, truncation=context is not None, max_length=context).input_ids for text in texts]
+    ends = np.cumsum([len(sequence) for sequence in ids])
+    if ends[-1] == 0:
+        raise InputError("rows: the texts must hold at least one token, got none; pass longer ones")
+    drawn = np.random.default_rng(seed).choice(ends[-1], size=min(limit, int(ends[-1])), replace=False)
+    places = np.sort(drawn)
+    text = np.searchsorted(ends, places, side="right")
+    position = places - np.concatenate([[0], ends])[text]
+    laws = []
+    visited = np.unique(text)
+    for done, number in enumerate(visited.tolist()):
+        progress(done, visited.size)
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([ids[number]], device=model.device)).logits[0]
+        laws.append(torch.softmax(logits[position[text == number]].double(), dim=-1).cpu().numpy())
+    progress(visited.size, visited.size)
+    provenance = {
+        "n_texts": len(texts),
+        "n_positions": int(ends[-1]),
+        "limit": limit,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("proxyalign", "torch", "transformers")},
+    }
+    return Rows(np.concatenate(laws), text.astype(np.int64), position.astype(np.int64), provenance)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
