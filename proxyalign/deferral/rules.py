@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral import policy
+from proxyalign.deferral.prefix import longest_prefix
 from proxyalign.errors import InputError
 
 
@@ -132,21 +133,7 @@ class Primal(Rule):
         """p (..., V) -> the longest prefix by rising p, ties by lowest index, whose exact sum fits the budget."""
         if self.budget >= 1.0:  # a law that sums to 1 by its own lights may sum to more in float64
             return torch.ones_like(p, dtype=torch.bool)
-        law, order = p.double().sort(dim=-1, stable=True)
-        sums = law.cumsum(-1)
-        fits = sums <= self.budget
-        # A sum of n terms of total mass 1 is off by at most n 2^-53: only rows with a sum so near the budget can have
-        # been cut in the wrong place, and those are added up exactly.
-        slack = p.shape[-1] * 2.0**-52
-        unsure = ((sums - self.budget).abs() <= slack).any(-1)
-        if bool(unsure.any()):
-            from proxyalign.knapsack.rational import prefix_that_fits  # here, since the solvers are slow to load
-
-            for row in unsure.nonzero().tolist():
-                at = tuple(row)
-                n_fitting = prefix_that_fits(law[at].cpu().numpy(), self.budget)
-                fits[at] = torch.arange(p.shape[-1], device=p.device) < n_fitting
-        return torch.zeros_like(fits).scatter_(-1, order, fits)
+        return longest_prefix(p, self.budget)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""The longest prefix of a law's tokens by rising probability that fits a budget, found without sorting the vocabulary.
+
+A histogram of mass over the leading bits of the probabilities finds the one bucket in which the budget runs out: what
+lies below it fits, what lies above does not, and only the bucket's own tokens are sorted. Every sum is in float64;
+rows in which one of them comes so near the budget that rounding may have decided are settled in exact arithmetic.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# The bits of a non-negative float32 rise with the number. Its exponent and the first 5 bits of its mantissa tell the
+# buckets apart, 32 to an octave: of a language model's row, the fullest holds a few hundredths of the tokens.
+_DROPPED_BITS = 18
+_N_BUCKETS = 1 << (31 - _DROPPED_BITS)
+# How many entries are worked on together: few on a processor, so that what is computed on the way stays in its cache.
+_AT_ONCE_ON_CPU = 1 << 18
+_AT_ONCE = 1 << 25
+_FEW = 1 << 12  # entries that are sorted outright, which then takes less time than to call for a histogram
+
+
+def longest_prefix(p: Tensor, budget: float) -> Tensor:
+    """p (..., V) float, each row non-negative -> bool (..., V): the tokens by rising `p`, as many as fit `budget`.
+
+    budget: in [0, 1). Ties go to the lowest index; "fits" means the exact sum of the row's numbers, whatever their
+    dtype. Each row is decided from itself alone. A CUDA device is waited for twice for each 2^25 entries, and
+    again only where a row is settled exactly.
+    """
+    if budget == 0.0:
+        return p == 0
+    rows = p.detach().reshape(-1, p.shape[-1]).contiguous()
+    deferred = torch.empty(rows.shape, dtype=torch.bool, device=p.device)
+    at_once = (_AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE) // max(p.shape[-1], _N_BUCKETS)
+    for some, answer in zip(rows.split(max(1, at_once)), deferred.split(max(1, at_once)), strict=True):
+        for row in (_sort if some.numel() <= _FEW else _select)(answer, some, budget):
+            _settle(answer[row], some[row], budget)
+    return deferred.reshape(p.shape)
+
+
+def _sort(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
+    """Write the prefixes of p (n, V) into deferred (n, V), and list the rows whose end rounding may have moved."""
+    law, order = p.double().sort(dim=1, stable=True)
+    sums = law.cumsum(1)
+    deferred.scatter_(1, order, sums <= budget)
+    unsure = (sums - budget).abs_() <= p.shape[1] * 2.0**-52  # see _select
+    return unsure.any(1).nonzero().squeeze(1).tolist() if unsure.any() else []
+
+
+def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
+    """As `_sort`, by the histogram."""
+    n_rows, n_tokens = p.shape
+    law = p.double()
+    # Rounding to float32 keeps the order, so that a bucket is a run of the sorted row; abs makes a zero of -0.0.
+    bucket = p.float().abs().view(torch.int32) >> _DROPPED_BITS
+    below = law.new_zeros(n_rows, _N_BUCKETS + 1)  # the mass below each bucket
+    below[:, 1:].scatter_add_(1, bucket.long(), law)
+    below = below.cumsum(1)
+    split = torch.searchsorted(below, law.new_full((n_rows, 1), budget), right=True) - 1
+    spent = below.gather(1, split).squeeze(1)
+    split = split.int()
+    torch.lt(bucket, split, out=deferred)
+
+    place = _places(bucket, split)  # in the flattened p, as are all one-dimensional tensors from here on
+    inside, order = law.view(-1)[place].sort(stable=True)
+    place = place[order]
+    # A sum of n terms is off by at most n 2^-53 of it. Twice that is safe, as the end of a bucket is a sum in two ways.
+    slack: float | Tensor = 2.0**-52 * n_tokens
+    if n_rows == 1:
+        sums = inside.cumsum(0) + spent
+    else:
+        row, order = torch.div(place, n_tokens, rounding_mode="floor").sort(stable=True)
+        place, running = place[order], inside[order].cumsum(0)
+        start = torch.searchsorted(row, torch.arange(n_rows, device=p.device))
+        sums = running + (spent - torch.cat([running.new_zeros(1), running])[start])[row]
+        slack = slack + 2.0**-52 * len(place) * running[-1:].sum()
+    deferred.view(-1)[place] = sums <= budget
+    unsure = torch.cat([spent, sums]).sub_(budget).abs_() <= slack
+    if not unsure.any():
+        return []
+    return torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].unique().tolist()
+
+
+def _places(bucket: Tensor, wanted: Tensor) -> Tensor:
+    """Where bucket (n, V) is its row's wanted (n, 1), as places (m,) in the flattened tensor."""
+    if bucket.device.type == "cpu":  # NumPy is five times as fast here, and shares the memory
+        return torch.from_numpy(np.flatnonzero(bucket.numpy() == wanted.numpy()))
+    return (bucket == wanted).view(-1).nonzero().squeeze(1)
+
+
+def _settle(deferred: Tensor, p: Tensor, budget: float) -> None:
+    """Write the prefix of p (V,) into deferred (V,), its end found in exact arithmetic."""
+    from proxyalign.knapsack.rational import prefix_that_fits  # here, since the solvers are slow to load
+
+    law, order = p.double().sort(stable=True)
+    deferred.fill_(False)
+    deferred[order[: prefix_that_fits(law.cpu().numpy(), budget)]] = True
