@@ -72,10 +72,13 @@ class Candidates:
     allowance: float  # what reduced costs below 0, which are rounding alone, add up to at most
 
 
-def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int, ignored: float = 0.0) -> Candidates:
+def candidates(
+    problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int, room: Fraction, ignored: float = 0.0
+) -> Candidates:
     """The items whose reduced cost does not forbid changing them.
 
     usable: problem indices by falling density; the first `n_prefix` fit together, the next one does not fit as well.
+    room: the budget less their weight.
     ignored: value that the dust, and the spare items, may have together. A model gives thousands of tokens less than
     the unit to which 64 bits round: removals that would seem to cost nothing, and spoil the bounds.
     With r_k = v_k - lambda w_k in the prefix and lambda w_k - v_k outside, a solution that makes the changes C is worth
@@ -83,7 +86,6 @@ def candidates(problem: DeferralProblem, usable: NDArray[np.intp], n_prefix: int
     the negative ones add up to; those are within rounding of the critical density.
     """
     values, weights = problem.values[usable], problem.weights[usable]
-    room = Fraction(problem.budget) - exact_sum(weights[:n_prefix])
     critical = Fraction(float(values[n_prefix])) / Fraction(float(weights[n_prefix]))
     price = float(min(critical, Fraction(2) ** 1000))
     inside = np.arange(usable.size) < n_prefix

@@ -29,6 +29,7 @@ from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
 IGNORED = 2.0**-42  # share of the value, a quarter of the default gap, that 64 bits need not tell apart
 FIRST_WIDTH = 15  # the first search looks for solutions within 2^-15 of the proved loss
+NEARLY_ALL = 5  # where at most 2^-5 of the loss can be saved, it looks for all of them, mostly in vain
 WIDER = 4  # by which the width grows where that was easy, and shrinks where it was too much
 FIRST_EFFORT = 2**19  # states after which a width is too much at first
 EASY = 2**14  # states that cost less than setting up a search
@@ -65,13 +66,13 @@ def exact(
     n_prefix = prefix_that_fits(problem.weights[usable], problem.budget)
     search = _Search(problem, usable[:n_prefix], gap, deadline, memory_limit)
     if n_prefix < usable.size:
-        near = candidates(problem, usable, n_prefix, IGNORED * float(search.value))
+        near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
         search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
         if not search.is_closed():
             search.deepen(integers(problem, near))
         if not search.is_closed() and not search.is_stopped:
-            search.deepen(rationals(problem, candidates(problem, usable, n_prefix)))
+            search.deepen(rationals(problem, candidates(problem, usable, n_prefix, search.room)))
     chosen = free.copy()
     chosen[usable[:n_prefix]] = True
     chosen[search.removed] = False
@@ -107,7 +108,10 @@ class _Search:
         classes = np.arange(relaxation.counts.size)
         levels = relaxation.levels(classes)
         proved = root_bound(relaxation, levels) - relaxation.offset
-        width, effort = max(1, -proved >> FIRST_WIDTH, int(self.gap * self.value * unit)), FIRST_EFFORT
+        width = max(1, -proved >> FIRST_WIDTH, int(self.gap * self.value * unit))
+        if best - proved < relaxation.offset >> NEARLY_ALL:
+            width = max(width, best - proved)
+        effort = FIRST_EFFORT
         n_full, visited = 0, EASY
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
