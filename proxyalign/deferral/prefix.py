@@ -30,8 +30,10 @@ def longest_prefix(p: Tensor, budget: float) -> Tensor:
         return p == 0
     rows = p.detach().reshape(-1, p.shape[-1]).contiguous()
     deferred = torch.empty(rows.shape, dtype=torch.bool, device=p.device)
-    at_once = (_AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE) // max(p.shape[-1], _N_BUCKETS)
-    for some, answer in zip(rows.split(max(1, at_once)), deferred.split(max(1, at_once)), strict=True):
+    at_once = _AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE
+    step = max(1, at_once // max(p.shape[-1], _N_BUCKETS))
+    for first in range(0, len(rows), step):
+        some, answer = rows[first : first + step], deferred[first : first + step]
         for row in (_sort if some.numel() <= _FEW else _select)(answer, some, budget):
             _settle(answer[row], some[row], budget)
     return deferred.reshape(p.shape)
@@ -43,7 +45,7 @@ def _sort(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     sums = law.cumsum(1)
     deferred.scatter_(1, order, sums <= budget)
     unsure = (sums - budget).abs_() <= p.shape[1] * 2.0**-52  # see _select
-    return unsure.any(1).nonzero().squeeze(1).tolist() if unsure.any() else []
+    return [row for row, any_near in enumerate(unsure.any(1).tolist()) if any_near]
 
 
 def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
@@ -77,7 +79,7 @@ def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     unsure = torch.cat([spent, sums]).sub_(budget).abs_() <= slack
     if not unsure.any():
         return []
-    return torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].unique().tolist()
+    return sorted(set(torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].tolist()))
 
 
 def _places(bucket: Tensor, wanted: Tensor) -> Tensor:
