@@ -67,12 +67,7 @@ class Knapsack:
 
         The primal and the dual go by `p`, and then miss by a rounding what a statement says of v and w.
         """
-        if self.p is None:
-            return True
-        whole = self.whole
-        paid = [item for item in np.argsort(self.p, kind="stable").tolist() if whole.weights[item]]
-        keys = [(whole.values[item], whole.weights[item]) for item in paid]
-        return all(v * x >= u * w for (v, w), (u, x) in zip(keys, keys[1:], strict=False))
+        return self.p is None or self.whole.falls_along(np.argsort(self.p, kind="stable").tolist())
 
     def arrays(self) -> dict[str, Any]:
         """What `numpy.savez` keeps, in the form that `proxyalign solve --probs` reads."""
@@ -102,7 +97,7 @@ class Laws:
     rate: float
 
     def arrays(self) -> dict[str, Any]:
-        """What `numpy.savez` keeps; `p` is the first row, which `proxyalign solve --probs` reads, `base` all of them."""
+        """What `numpy.savez` keeps: `base` is p, of which `p` is the first row, for `proxyalign solve --probs`."""
         kept = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**kept, "p": self.p[0], "base": self.p}
 
@@ -112,6 +107,7 @@ Case = Knapsack | Laws
 
 def law(rng: Generator, size: int, kind: str) -> Floats:
     """A next-token law (size,) of one kind out of LAWS."""
+    raw: Floats
     if kind == "uniform":
         raw = np.ones(size)
     elif kind == "one-hot":
@@ -125,7 +121,7 @@ def law(rng: Generator, size: int, kind: str) -> Floats:
         raw = rng.choice([1.0, 2.0, 3.0, 8.0], size)
     elif kind == "neighbours":  # equal up to a few units in the last place, which rounding of logarithms can swap
         tiny = 0.5 / size
-        raw = tiny + math.ulp(tiny) * rng.integers(0, 6, size)
+        raw = tiny + math.ulp(tiny) * rng.integers(0, 6, size).astype(np.float64)
         raw[rng.integers(size)] += 1.0 - raw.sum()
         return raw
     elif kind == "with zeros":
@@ -133,7 +129,8 @@ def law(rng: Generator, size: int, kind: str) -> Floats:
     elif kind == "subnormal":
         raw = rng.choice([SUBNORMAL, 2 * SUBNORMAL, 3 * SUBNORMAL, 1e-310, 0.0, 0.5, 1.0], size)
     elif kind == "dyadic":  # sums to exactly 1
-        return np.diff(np.sort(rng.integers(0, 2**12 + 1, size - 1)), prepend=0, append=2**12) / 2.0**12
+        cuts = np.sort(rng.integers(0, 2**12 + 1, size - 1)).astype(np.float64)
+        return np.diff(cuts, prepend=0.0, append=2.0**12) / 2.0**12
     elif kind == "zipf":
         raw = rng.permutation((1.0 + np.arange(size)) ** -rng.uniform(0.5, 2.0))
     elif kind == "dirichlet":
@@ -145,7 +142,7 @@ def law(rng: Generator, size: int, kind: str) -> Floats:
         raw = rng.random(size)
     if not raw.sum() > 1e-3:
         raw = raw + 1.0
-    made = raw / raw.sum()
+    made: Floats = raw / raw.sum()
     return made.astype(np.float32).astype(np.float64) if kind == "float32" else made
 
 

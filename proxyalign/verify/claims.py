@@ -27,8 +27,10 @@ class Claim:
     @property
     def margin(self) -> Number:
         """right - left for an inequality, -|right - left| for an equality: below 0 (less tolerance) is a violation."""
-        difference = self.right - self.left
-        return -abs(difference) if self.relation == "==" else difference
+        difference: Number = self.right - self.left
+        if self.relation == "==" and difference > 0:
+            difference = -difference
+        return difference
 
     @property
     def holds(self) -> bool:

@@ -137,20 +137,17 @@ def everett(case: Knapsack, code: Implementation) -> Iterator[Claim]:
     """Statement 5: the dual's set is an optimum for the mass that it spends; so is every {p < t}."""
     if not case.in_exact_order:
         return
-    yield _optimal_at_its_mass(case, code.dual(case.problem, multiplier=case.multiplier), "dual(lambda)")
+    solutions = {"dual(lambda)": code.dual(case.problem, multiplier=case.multiplier)}
+    if case.p is not None:
+        solutions["dual(alpha)"] = code.dual(case.problem, alpha=case.alpha)
+    for name, solution in solutions.items():
+        yield _optimal_set(case, solution.deferred, name)
+        yield Claim(f"{name} is proved optimal", int(not solution.is_optimal), 0, "==")
     if case.p is None:
         return
-    yield _optimal_at_its_mass(case, code.dual(case.problem, alpha=case.alpha), "dual(alpha)")
     for name, threshold in _thresholds(case.p, case.q, case.alpha, case.budget).items():
         yield _optimal_set(case, case.p < threshold, f"{{p < t}}, t of {name}")
-    solved = code.primal(case.problem)
-    yield _optimal_set(case, solved.deferred, "primal")
-
-
-def _optimal_at_its_mass(case: Knapsack, solution: Solution, name: str) -> Claim:
-    """That a set is optimal, and that the solver says so."""
-    claim = _optimal_set(case, solution.deferred, name)
-    return claim if solution.is_optimal else Claim(f"{name} is proved optimal", 1, 0, "==")
+    yield _optimal_set(case, code.primal(case.problem).deferred, "primal")
 
 
 def _optimal_set(case: Knapsack, deferred: NDArray[np.bool_], name: str) -> Claim:

@@ -25,8 +25,8 @@ def read_rows(source: Path) -> Floats:
         files = [source] if source.is_file() else []
     if not files:
         raise InputError(
-            f"verify: --rows must be a .npz or .npy file of next-token laws or a folder with some, got {str(source)!r}, "
-            "which is none; record some with proxyalign evaluate --rows 50"
+            f"verify: --rows must be a .npz or .npy file of next-token laws or a folder with some, got "
+            f"{str(source)!r}, which is none; record some with proxyalign evaluate --rows 50"
         )
     parts = [_read(path) for path in files]
     sizes = sorted({part.shape[1] for part in parts})
@@ -54,7 +54,7 @@ def _read(path: Path) -> Floats:
         loaded = None
     if loaded is None or loaded.dtype.kind != "f" or loaded.ndim != 2 or loaded.size == 0:
         raise InputError(f"verify: {path} must hold `P` or `p`, floats (n, V), got something else; {remedy}")
-    rows = loaded.astype(np.float64)
+    rows: Floats = loaded.astype(np.float64)
     wrong = ~((rows >= 0.0).all(1) & (np.abs(rows.sum(1) - 1.0) <= PROBABILITY_TOLERANCE))
     if wrong.any():
         row = int(wrong.argmax())

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from proxyalign.knapsack import DeferralProblem
 from proxyalign.verify.cases import Laws
@@ -26,8 +25,8 @@ def one_budget(case: Laws, code: Implementation) -> Iterator[Claim]:
     steps = steps_at(case, case.budget)
     values, weights = (np.concatenate([getattr(step, name) for step in steps]) for name in ("values", "weights"))
     union = Whole(values, weights, float(len(steps)))
-    if not _in_exact_order(union, weights):
-        return
+    if not union.falls_along(np.argsort(weights, kind="stable").tolist()):
+        return  # as `Knapsack.in_exact_order` has it
     dual, primal = (
         np.concatenate([solution.deferred for solution in solutions])
         for solutions in (
@@ -49,13 +48,6 @@ def one_budget(case: Laws, code: Implementation) -> Iterator[Claim]:
     yield Claim("OPT <= exact on the union and its gap", best, found * (1 + EXACT_GAP))
 
 
-def _in_exact_order(union: Whole, weights: NDArray[np.float64]) -> bool:
-    """Whether rising `p` is falling v / w over all steps, as in `Knapsack.in_exact_order`."""
-    rising = [item for item in np.argsort(weights, kind="stable").tolist() if union.weights[item]]
-    pairs = [(union.values[item], union.weights[item]) for item in rising]
-    return all(v * x >= u * w for (v, w), (u, x) in zip(pairs, pairs[1:], strict=False))
-
-
 def hybrid(case: Laws, code: Implementation) -> Iterator[Claim]:
     """Statement 15: the hybrid rule spends the budget on average and loses little against solving every step."""
     steps = steps_at(case, case.budget)
@@ -70,10 +62,12 @@ def hybrid(case: Laws, code: Implementation) -> Iterator[Claim]:
         squares += float(mass - Fraction(case.budget)) ** 2
         multiplier = code.next_multiplier(multiplier, float(mass), case.budget, case.rate)
         highest = max(highest, multiplier)
+        yield Claim("lambda stays at least 0", 0.0, multiplier)
+        if multiplier < 0.0:
+            return
     tolerance = ROUNDING * len(steps) * (1.0 + highest / case.rate + case.rate)
     allowed = len(steps) * case.budget + (multiplier - case.start) / case.rate
     yield Claim("sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", float(spent), allowed, tolerance=tolerance)
     lost = case.start**2 / (2 * case.rate) + case.rate / 2 * squares
     lost_tolerance = tolerance * (1.0 + highest)
     yield Claim("sum OPT_t - sum v(d_t) <= its bound", float(best - collected), lost, tolerance=lost_tolerance)
-    yield Claim("lambda stays at least 0", 0.0, multiplier)

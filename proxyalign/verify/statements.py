@@ -32,8 +32,8 @@ REAL_SIZE = 9  # tokens of a case made of some of a recorded row's tokens
 class Statement:
     """One statement: its number, its label in the paper, its title, and the functions that draw and check its cases.
 
-    draw: a case from a generator. draw_real: a case from a generator and recorded rows (n, V), of some tokens. draw_row:
-    the same with all tokens, where the statement can be checked on a full vocabulary. claims: a case -> its claims.
+    draw: a case from a generator. draw_real: a case of some tokens from a generator and recorded rows (n, V). draw_row:
+    the same of all tokens, where the statement can be checked on a full vocabulary. claims: a case -> its claims.
     """
 
     number: int
@@ -101,7 +101,8 @@ STATEMENTS: tuple[Statement, ...] = (
         3, "stmt:half", "Half", knapsack_statements.half_approximation, any_knapsack, _some_tokens, _all_tokens
     ),
     Statement(
-        4, "stmt:weak-duality", "Weak duality", knapsack_statements.weak_duality, any_knapsack, _some_tokens, _all_tokens
+        4, "stmt:weak-duality", "Weak duality", knapsack_statements.weak_duality, any_knapsack, _some_tokens,
+        _all_tokens,
     ),
     Statement(5, "stmt:everett", "Everett", knapsack_statements.everett, any_knapsack, _some_tokens, _all_tokens),
     Statement(
@@ -109,7 +110,8 @@ STATEMENTS: tuple[Statement, ...] = (
         _all_tokens,
     ),
     Statement(
-        7, "stmt:monotonicity", "Monotonicity", knapsack_statements.monotonicity, any_knapsack, _some_tokens, _all_tokens
+        7, "stmt:monotonicity", "Monotonicity", knapsack_statements.monotonicity, any_knapsack, _some_tokens,
+        _all_tokens,
     ),
     Statement(
         8, "stmt:trust-region", "Trust region", law_statements.trust_region,
@@ -137,5 +139,7 @@ STATEMENTS: tuple[Statement, ...] = (
 def statement(number: int) -> Statement:
     """The statement of this number; raises InputError where there is none."""
     if not 1 <= number <= len(STATEMENTS):
-        raise InputError(f"verify: statement must be 1 to {len(STATEMENTS)}, got {number}; leave it out for all of them")
+        raise InputError(
+            f"verify: statement must be 1 to {len(STATEMENTS)}, got {number}; leave it out for all of them"
+        )
     return STATEMENTS[number - 1]

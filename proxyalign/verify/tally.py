@@ -1,13 +1,12 @@
 """Checking many cases of a statement: what is counted for each claim, and which case is kept as the worst."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from proxyalign.verify.cases import Case, Floats
-from proxyalign.verify.claims import Claim, Number
+from proxyalign.verify.claims import Claim
 from proxyalign.verify.implementation import Implementation
 from proxyalign.verify.statements import Statement
 
@@ -16,33 +15,29 @@ FULL_ROWS = 12  # recorded rows that are checked with all their tokens; the othe
 
 @dataclass
 class Tally:
-    """What one claim came to: cases, violations, and the least margin with the number of its case.
-
-    A violation of an inequality that must be strict can have a margin of 0, so the worst case is a violation if any.
-    """
+    """What one claim came to: cases, violations, and the worst of them all: a violation if any, else the tightest."""
 
     claim: Claim
+    case: int
     n_cases: int = 0
     n_violations: int = 0
-    margin: Number = 0.0
-    case: int = -1
-    worst: tuple[bool, Number] = field(default=(True, 0.0))
 
     def add(self, claim: Claim, case: int) -> None:
-        """Count one claim of one case."""
-        rank = (claim.holds, claim.margin)
-        # A margin that is NaN is neither above nor below; it does not hold, which ranks it first all the same.
-        if self.n_cases == 0 or rank < self.worst:
-            self.claim, self.margin, self.case, self.worst = claim, claim.margin, case, rank
+        """Count one case."""
+        self._keep_worse(claim, case)
         self.n_cases += 1
         self.n_violations += not claim.holds
 
     def merge(self, other: "Tally") -> None:
         """Take in what another process counted."""
-        if other.worst < self.worst:
-            self.claim, self.margin, self.case, self.worst = other.claim, other.margin, other.case, other.worst
+        self._keep_worse(other.claim, other.case)
         self.n_cases += other.n_cases
         self.n_violations += other.n_violations
+
+    def _keep_worse(self, claim: Claim, case: int) -> None:
+        # A strict claim is violated at a margin of 0, so that a violation ranks before any margin; NaN is one too.
+        if (claim.holds, claim.margin) < (self.claim.holds, self.claim.margin):
+            self.claim, self.case = claim, case
 
 
 Tallies = dict[str, Tally]
@@ -65,16 +60,21 @@ def n_real(statement: Statement, rows: Floats | None) -> int:
 
 
 def make_case(statement: Statement, number: int, n_generated: int, seed: int, rows: Floats | None) -> Case:
-    """Case `number` of a statement: generated below `n_generated`, then one of some tokens of each row, then full rows."""
+    """Case `number` of a statement: generated below `n_generated`, then some tokens of each row, then full rows."""
     rng = np.random.default_rng([seed, statement.number, number])
     if number < n_generated or rows is None:
         return statement.draw(rng)
     index = number - n_generated
     if index < len(rows):
-        return statement.draw_real(rng, np.roll(rows[: index + 3] if index else rows[:3], -index, axis=0)[:3])
-    assert statement.draw_row is not None
-    place = (index - len(rows)) * len(rows) // min(FULL_ROWS, len(rows))
-    return statement.draw_row(rng, np.take(rows, range(place, place + 3), axis=0, mode="wrap"))
+        return statement.draw_real(rng, _three(rows, index))
+    draw_row = statement.draw_row or statement.draw_real
+    return draw_row(rng, _three(rows, (index - len(rows)) * len(rows) // min(FULL_ROWS, len(rows))))
+
+
+def _three(rows: Floats, start: int) -> Floats:
+    """Three rows in turn from this one on, the first ones after the last."""
+    taken: Floats = np.take(rows, range(start, start + 3), axis=0, mode="wrap")
+    return taken
 
 
 def check(
@@ -91,15 +91,6 @@ def check(
         case = make_case(statement, number, n_generated, seed, rows)
         for claim in statement.claims(case, code):
             if claim.name not in tallies:
-                tallies[claim.name] = Tally(claim)
+                tallies[claim.name] = Tally(claim, number)
             tallies[claim.name].add(claim, number)
     return tallies
-
-
-def first_violation(statement: Statement, cases: Iterable[int], seed: int, code: Implementation) -> Any:
-    """(claim, how many cases it took) of the first claim that does not hold, or None where all do."""
-    for done, number in enumerate(cases, start=1):
-        for claim in statement.claims(make_case(statement, number, number + 1, seed, None), code):
-            if not claim.holds:
-                return claim, done
-    return None

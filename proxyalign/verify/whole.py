@@ -4,6 +4,7 @@ Every float64 is an integer over a power of two, so one common power of two make
 the budget. Nothing here calls the solvers, and nothing here is fast.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,6 +59,11 @@ class Whole:
         free = [item for item, weight in enumerate(self.weights) if not weight]
         return free + sorted(paid, key=lambda item: -((self.values[item] << shift) // self.weights[item]))
 
+    def falls_along(self, order: Iterable[int]) -> bool:
+        """Whether v / w never rises along these items, those without weight left out."""
+        paid = [(self.values[item], self.weights[item]) for item in order if self.weights[item]]
+        return all(v * x >= u * w for (v, w), (u, x) in itertools.pairwise(paid))
+
     @cached_property
     def relaxed(self) -> Relaxed:
         """The longest prefix of `order` that fits, and a part of the item after it."""
@@ -70,9 +76,7 @@ class Whole:
                 return Relaxed(self.order, n_prefix, item, price, before, weight, bound)
             room, value = room - self.weights[item], value + self.values[item]
         total = Fraction(value, self.scale)
-        return Relaxed(
-            self.order, len(self), None, Fraction(0), total, Fraction(self.budget - room, self.scale), total
-        )
+        return Relaxed(self.order, len(self), None, Fraction(0), total, Fraction(self.budget - room, self.scale), total)
 
     def lagrangian(self, price: Fraction, budget: Fraction | None = None) -> Fraction:
         """L(lambda) = lambda b + sum max(0, v - lambda w), item by item; `budget` instead of the case's own."""

@@ -1,0 +1,179 @@
+"""A whole verification: all cases of the chosen statements on several processes, then tightness, then the mutants."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proxyalign.errors import InputError
+from proxyalign.verify.cases import Case, Floats
+from proxyalign.verify.implementation import OURS
+from proxyalign.verify.mutants import MUTANTS, Kill, Mutant, hunt
+from proxyalign.verify.rows import read_rows
+from proxyalign.verify.statements import STATEMENTS, Statement, statement
+from proxyalign.verify.tally import Tallies, check, merge, n_real
+from proxyalign.verify.tightness import INEQUALITIES, Inequality, Tightest, tightest
+
+CHUNK = 200  # cases of one task of a process
+IN_PROCESS = 1000  # cases in all below which processes, which load torch anew, cost more than they save
+MOST_PROCESSES = 8
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One statement's cases: its claims' tallies, how many cases were generated and recorded, and processor seconds."""
+
+    statement: Statement
+    tallies: Tallies
+    n_generated: int
+    n_recorded: int
+    seconds: float
+
+    @property
+    def n_violations(self) -> int:
+        """Claims that did not hold, over all cases."""
+        return sum(tally.n_violations for tally in self.tallies.values())
+
+    @property
+    def worst(self) -> str:
+        """The name of the claim with a violation if any, else with the tightest margin."""
+        return min(self.tallies, key=lambda name: (self.tallies[name].claim.holds, self.tallies[name].claim.margin))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found."""
+
+    checked: list[Checked]
+    tightest: list[Tightest]
+    kills: list[tuple[Mutant, Kill | None]]
+    n_cases: int
+    seed: int
+    rows: Floats | None
+    source: Path | None
+    seconds: float
+
+    @property
+    def n_violations(self) -> int:
+        """Claims that did not hold, over all statements."""
+        return sum(one.n_violations for one in self.checked)
+
+    @property
+    def survivors(self) -> list[str]:
+        """The mutants that no statement caught."""
+        return [mutant.name for mutant, kill in self.kills if kill is None]
+
+
+def verify(
+    number: int | None = None,
+    *,
+    n_cases: int = 10_000,
+    seed: int = 0,
+    source: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Check one statement, or all: `n_cases` generated cases each, the recorded rows in `source`, tightness, mutants.
+
+    The result is a function of the arguments alone, however many processes work on it. Raises InputError for a number
+    that is no statement's, fewer than one case, a seed below 0, and rows that are none.
+    """
+    chosen = list(STATEMENTS) if number is None else [statement(number)]
+    if n_cases < 1:
+        raise InputError(f"verify: cases must be at least 1, got {n_cases}; 10000 is usual")
+    if seed < 0:
+        raise InputError(f"verify: seed must be at least 0, got {seed}; pass 0 or more")
+    rows = None if source is None else read_rows(source)
+    start = time.perf_counter()
+    numbers = {one.number for one in chosen}
+    inequalities = [index for index, one in enumerate(INEQUALITIES) if one.statement in numbers]
+    mutants = [index for index, one in enumerate(MUTANTS) if numbers.intersection(one.statements)]
+    tasks: list[tuple[str, int, int, int]] = []
+    for one in chosen:
+        n = n_cases + n_real(one, rows)
+        # Recorded rows are slow, so that each is a task of its own.
+        tasks += [("cases", one.number, low, min(low + CHUNK, n_cases)) for low in range(0, n_cases, CHUNK)]
+        tasks += [("cases", one.number, low, low + 1) for low in range(n_cases, n)]
+    tasks += [("tightness", index, seed, 0) for index in inequalities]
+    tasks += [("mutant", index, seed, 0) for index in mutants]
+    found: dict[str, dict[int, Any]] = {"tightness": {}, "mutant": {}}
+    tallies: dict[int, Tallies] = {one.number: {} for one in chosen}
+    seconds = dict.fromkeys(numbers, 0.0)
+    for done, (task, answer, spent) in enumerate(_answers(tasks, n_cases, seed, source, rows), start=1):
+        kind, index, *_ = task
+        if kind == "cases":
+            merge(tallies[index], answer)
+            seconds[index] += spent
+        else:
+            found[kind][index] = answer
+        if progress is not None:
+            progress(f"statement {index}" if kind == "cases" else kind, done, len(tasks))
+    return Report(
+        checked=[Checked(one, tallies[one.number], n_cases, n_real(one, rows), seconds[one.number]) for one in chosen],
+        tightest=[
+            Tightest(INEQUALITIES[index], *_rate(INEQUALITIES[index], found["tightness"][index]))
+            for index in inequalities
+        ],
+        kills=[(MUTANTS[index], found["mutant"][index]) for index in mutants],
+        n_cases=n_cases,
+        seed=seed,
+        rows=rows,
+        source=source,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _rate(inequality: Inequality, case: Case) -> tuple[float, Case]:
+    return inequality.ratio(case), case
+
+
+# What a process needs for every task; set once in each.
+_shared: dict[str, Any] = {}
+
+
+def _set_up(n_cases: int, seed: int, source: Path | None) -> None:
+    torch.set_num_threads(1)  # of tensors this small, a second thread only waits
+    _shared.update(n_cases=n_cases, seed=seed, rows=None if source is None else read_rows(source))
+
+
+def _work(task: tuple[str, int, int, int]) -> tuple[Any, float]:
+    """The answer to one task, and the processor's seconds."""
+    kind, index, low, high = task
+    start = time.process_time()
+    answer: Any
+    if kind == "cases":
+        numbers = range(low, high)
+        answer = check(STATEMENTS[index - 1], numbers, _shared["n_cases"], _shared["seed"], _shared["rows"], OURS)
+    elif kind == "tightness":
+        answer = tightest(INEQUALITIES[index], seed=low).case
+    else:
+        answer = hunt(MUTANTS[index], seed=low)
+    return answer, time.process_time() - start
+
+
+def _answers(
+    tasks: list[tuple[str, int, int, int]], n_cases: int, seed: int, source: Path | None, rows: Floats | None
+) -> Iterator[tuple[tuple[str, int, int, int], Any, float]]:
+    """(task, answer, seconds) as they come, from processes where there is enough to do."""
+    n_processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MOST_PROCESSES)
+    if n_processes == 1 or sum(high - low for kind, _, low, high in tasks if kind == "cases") <= IN_PROCESS:
+        _shared.update(n_cases=n_cases, seed=seed, rows=rows)
+        for task in tasks:
+            yield task, *_work(task)
+        return
+    pool = ProcessPoolExecutor(
+        n_processes, multiprocessing.get_context("spawn"), initializer=_set_up, initargs=(n_cases, seed, source)
+    )
+    try:
+        waiting = {pool.submit(_work, task): task for task in tasks}
+        for ended in as_completed(waiting):
+            yield waiting[ended], *ended.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

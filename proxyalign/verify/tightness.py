@@ -1,0 +1,166 @@
+"""How tight each inequality is: cases that attain it, or the largest ratio of its two sides that a search finds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from proxyalign.verify.cases import Case, Floats, Knapsack, Laws
+from proxyalign.verify.implementation import OURS
+from proxyalign.verify.law_statements import CONTEXTS, TOKENS
+from proxyalign.verify.statements import STATEMENTS
+
+N_STARTS, N_TRIALS = 6, 250
+QUICK = replace(OURS, exact=OURS.primal)  # a search asks for no exact set, since its cases are solved by hand
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """One inequality of a statement, and the cases to look at: `build` makes one from a point of `n_free` numbers.
+
+    n_free: 0 where one case attains it. lowest: look for the least ratio instead, where that is what the statement is
+    about: how much a rule can lose.
+    """
+
+    statement: int
+    claim: str
+    build: Callable[[Floats], Case]
+    n_free: int = 0
+    lowest: bool = False
+
+    def ratio(self, case: Case) -> float:
+        """left / right of the inequality; 0, or infinity for a lowest one, where the case does not pose it."""
+        for claim in STATEMENTS[self.statement - 1].claims(case, QUICK):
+            if claim.name == self.claim and float(claim.right) > 0.0:
+                return claim.ratio
+        return math.inf if self.lowest else 0.0
+
+
+@dataclass(frozen=True)
+class Tightest:
+    """The case of an inequality where its two sides come nearest (or lie furthest apart, for a lowest one)."""
+
+    inequality: Inequality
+    ratio: float
+    case: Case
+
+    @property
+    def how(self) -> str:
+        """Whether the case was made or found."""
+        return "found by search" if self.inequality.n_free else "made to attain it"
+
+
+def tightest(inequality: Inequality, seed: int = 0) -> Tightest:
+    """The case that is made, or the best that a seeded random search with shrinking steps finds."""
+    best = Tightest(inequality, *_rated(inequality, np.zeros(inequality.n_free)))
+    if not inequality.n_free:
+        return best
+    sign = -1.0 if inequality.lowest else 1.0
+    rng = np.random.default_rng([seed, inequality.statement])
+    for _ in range(N_STARTS):
+        point, height = rng.normal(0.0, 2.0, inequality.n_free), -math.inf
+        for trial in range(N_TRIALS):
+            scale = 10.0 ** (0.3 - 4.0 * trial / N_TRIALS)
+            moved = point + scale * rng.normal(size=point.size) * (rng.random(point.size) < 0.6)
+            ratio, case = _rated(inequality, moved)
+            if sign * ratio > height and math.isfinite(ratio):
+                point, height = moved, sign * ratio
+                if height > sign * best.ratio:
+                    best = Tightest(inequality, ratio, case)
+    return best
+
+
+def _rated(inequality: Inequality, point: Floats) -> tuple[float, Case]:
+    case = inequality.build(point)
+    return inequality.ratio(case), case
+
+
+def _softmax(point: Floats) -> Floats:
+    raised: Floats = np.exp(point - point.max())
+    law: Floats = raised / raised.sum()
+    return law
+
+
+def _unit(number: float) -> float:
+    return 1.0 / (1.0 + math.exp(-min(max(number, -700.0), 700.0)))
+
+
+def _of_law(p: Floats, budget: float) -> Knapsack:
+    return Knapsack("made", p, p, p, p, budget, budget, 0.5, 0.5, 1.0, 1.0)
+
+
+def _of_numbers(values: list[float], weights: list[float], budget: float, multiplier: float = 1.0) -> Knapsack:
+    v, w = np.array(values), np.array(weights)
+    return Knapsack("made", None, w, v, w, budget, budget, 0.5, 0.5, multiplier, multiplier)
+
+
+def _of_laws(
+    p: Floats, q: Floats, deferred: Floats, budget: float = 0.5, start: float = 0.0, rate: float = 1.0
+) -> Laws:
+    return Laws("made", p, q, q, deferred.astype(np.bool_), budget, 0.5, 3, 1.0, start, rate)
+
+
+def _peak(point: Floats) -> Knapsack:
+    """Any law of four tokens at any budget."""
+    return _of_law(_softmax(point[:4]), _unit(point[4]))
+
+
+def _second_alone(point: Floats) -> Knapsack:
+    """Any law of three tokens, at a budget that the second lightest one fills alone."""
+    p = _softmax(4.0 * point)
+    return _of_law(p, float(np.sort(p)[1]))
+
+
+def _no_overlap(_: Floats) -> Laws:
+    """A base that writes the even tokens, half of which are deferred, and a proxy that writes the odd ones."""
+    p, q = np.array([[0.5, 0.0, 0.5, 0.0]]), np.array([[0.0, 0.5, 0.0, 0.5]])
+    return _of_laws(p, q, np.array([[1, 0, 0, 0]]))
+
+
+def _other_truth(_: Floats) -> Laws:
+    """A true law that shares no token with the base's, and a set that holds all that the base writes."""
+    return _of_laws(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([[1, 0]]))
+
+
+def _walk(point: Floats, only_last: bool) -> Laws:
+    """Sequences of a base that writes two tokens and a proxy that writes the third; the first token is deferred."""
+    p = np.tile([0.5, 0.5, 0.0], (CONTEXTS, 1))
+    q = np.tile([0.0, 0.0, 1.0], (CONTEXTS, 1))
+    deferred = np.tile([1, 0, 0], (CONTEXTS, 1))
+    if only_last:
+        deferred[: 1 + TOKENS] = 0
+    return _of_laws(p, q, deferred)
+
+
+def _steps(point: Floats) -> Laws:
+    """Two steps of four tokens each."""
+    p = np.stack([_softmax(point[:4]), _softmax(point[4:8])])
+    return replace(_of_laws(p, p, np.zeros_like(p), budget=_unit(point[8])), alpha=_unit(point[9]))
+
+
+def _on_budget(price: float) -> Laws:
+    """One step whose optimum is a token of density log 4 and of the budget's mass, at a rate of `price` / b."""
+    p = np.array([[0.25, 0.75]])
+    return _of_laws(p, p, np.zeros_like(p), budget=0.25, start=price, rate=price / 0.25)
+
+
+INEQUALITIES: tuple[Inequality, ...] = (
+    Inequality(2, "G <= OPT", lambda _: _of_law(np.array([0.25, 0.25, 0.5]), 0.5)),
+    Inequality(2, "OPT <= U", lambda _: _of_law(np.array([0.25, 0.25, 0.5]), 0.5)),
+    Inequality(2, "OPT - G <= (b - W) e_c", lambda _: _of_numbers([0.625, 0.5, 0.5], [0.625, 0.5, 0.5], 1.0)),
+    Inequality(2, "U < G + v_c", _peak, 5),
+    Inequality(2, "OPT - G < 1/e", _second_alone, 3),
+    Inequality(3, "OPT <= 2 half", lambda _: _of_numbers([2e-9, 1.0, 1.0], [1e-9, 1.0, 1.0], 2.0)),
+    Inequality(4, "OPT <= L(lambda)", lambda _: _of_numbers([1.0, 0.5], [0.5, 0.5], 0.5)),
+    Inequality(4, "U <= L(lambda)", lambda _: _of_numbers([1.0, 0.5], [0.5, 0.5], 0.75)),
+    Inequality(8, "TV(pi, p) <= D", _no_overlap),
+    Inequality(8, "TV of sequences <= P(some step defers)", lambda point: _walk(point, only_last=False)),
+    Inequality(8, "P(some step defers) <= sum E[D_t]", lambda point: _walk(point, only_last=True)),
+    Inequality(9, "D <= A", _no_overlap),
+    Inequality(12, "tokens a cycle <= window + 1", _no_overlap),
+    Inequality(13, "|D under P - D| <= TV(P, p)", _other_truth),
+    Inequality(14, "each step's optimum <= the best at its mass", _steps, 10, lowest=True),
+    Inequality(15, "sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", lambda _: _on_budget(1.0)),
+    Inequality(15, "sum OPT_t - sum v(d_t) <= its bound", lambda _: _on_budget(math.log(4.0))),
+)  # fmt: skip
