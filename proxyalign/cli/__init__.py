@@ -11,6 +11,7 @@ from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
 from proxyalign.cli import rows as rows
 from proxyalign.cli import solve as solve
+from proxyalign.cli import verify as verify
 from proxyalign.errors import InputError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command("solve")(solve.solve)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("rows")(rows.rows)
+app.command("verify")(verify.verify)
 app.add_typer(bench.app, name="bench")
 app.add_typer(lab.app, name="lab")
 
