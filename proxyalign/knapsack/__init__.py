@@ -2,10 +2,10 @@
 
 from proxyalign.knapsack.approximations import dual, half, primal
 from proxyalign.knapsack.bounds import Certificate, LPBound, certificate, dual_function, lp_bound
-from proxyalign.knapsack.certificate import OptimalityCertificate, Verdict, certify
 from proxyalign.knapsack.exact import exact
 from proxyalign.knapsack.many import ExactPath, exact_many, exact_path
 from proxyalign.knapsack.multistep import Lagrangian, MultiStep, multistep_lagrangian, multistep_oracle, union
+from proxyalign.knapsack.optimality import OptimalityCertificate, Verdict, certify
 from proxyalign.knapsack.oracle import brute_force, oracle
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits

@@ -4,27 +4,38 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from numba import types
 from numpy.typing import ArrayLike, NDArray
 
+from proxyalign.knapsack.compiled import compiled
+
 _LEAST_EXPONENT = -(1 << 14)  # of a ratio that is 0, below that of any two float64 numbers
-_LOW_BITS = 27  # a 53-bit mantissa in two halves, so that float64 adds up to 2^26 halves without rounding
+_LOW_BITS = 27  # of a 53-bit mantissa, as in `_sums_by_exponent`
+_LEAST_UNIT = 1074  # 2^-1074 is the least float64 number
 
 
 def exact_sum(numbers: NDArray[np.float64]) -> Fraction:
     """The sum of finite float64 numbers (n,) as a rational, without rounding."""
-    mantissas, exponents = np.frexp(numbers)
-    if numbers.size == 0:
-        return Fraction(0)
-    lowest = int(exponents.min())
-    shifts = (exponents - lowest).astype(np.intp)
-    halves = np.floor(mantissas * 2.0 ** (53 - _LOW_BITS))
-    high = np.bincount(shifts, weights=halves)
-    low = np.bincount(shifts, weights=mantissas * 2.0**53 - halves * 2.0**_LOW_BITS)
+    low, high = _sums_by_exponent(np.ascontiguousarray(numbers).view(np.int64))
     total = 0
-    for shift in np.flatnonzero((low != 0) | (high != 0)).tolist():
-        total += ((int(high[shift]) << _LOW_BITS) + int(low[shift])) << shift
-    exponent = lowest - 53
-    return Fraction(total << exponent) if exponent >= 0 else Fraction(total, 1 << -exponent)
+    for exponent in np.flatnonzero(low | high).tolist():
+        total += ((int(high[exponent]) << _LOW_BITS) + int(low[exponent])) << exponent
+    return Fraction(total, 1 << _LEAST_UNIT)
+
+
+@compiled(types.UniTuple(types.int64[::1], 2)(types.Array(types.int64, 1, "C", readonly=True)))
+def _sums_by_exponent(bits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Mantissas in two halves, added up exponent by exponent: 2^36 of them stay within 64 bits."""
+    low, high = np.zeros(2047, dtype=np.int64), np.zeros(2047, dtype=np.int64)
+    for k in range(len(bits)):
+        mantissa, exponent = bits[k] & 0xFFFFFFFFFFFFF, (bits[k] >> 52) & 0x7FF
+        if exponent > 0:  # not subnormal: the leading bit is understood, and 1 is the least exponent
+            mantissa, exponent = mantissa | 0x10000000000000, exponent - 1
+        if bits[k] < 0:
+            mantissa = -mantissa
+        low[exponent] += mantissa & 0x7FFFFFF
+        high[exponent] += mantissa >> 27
+    return low, high
 
 
 def by_falling_ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -7,11 +7,13 @@ it (`cost`, against the prefix) and the sum of the changes' reduced costs (`loss
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
+
+from proxyalign.knapsack.compiled import compiled
 
 SLOPE_BITS = 30  # slopes and levels are integers in units of 2^-30
 STEEPEST = (1 << SLOPE_BITS) - 1
@@ -70,15 +72,6 @@ class Progress(NamedTuple):
     limit: NDArray[np.int64]  # only solutions of a lower cost are looked for
     best: NDArray[np.int64]  # (5,) the best one: node, first and last of a run of removals, two more removals
     visited: NDArray[np.int64]  # states looked at, in all
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(signature: Any, **options: Any) -> Callable[[Function], Function]:
-    """Compile a function for this signature when the module is first loaded, and keep the code for the next time."""
-    decorate: Callable[[Function], Function] = njit(signature, cache=True, nogil=True, **options)
-    return decorate
 
 
 _int = types.int64

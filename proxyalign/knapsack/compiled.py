@@ -1,0 +1,14 @@
+"""How inner loops are compiled: when their module is first loaded, and kept for the next time."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(signature: Any, **options: Any) -> Callable[[Function], Function]:
+    """Compile a function for this signature when the module is first loaded, and keep the code for the next time."""
+    decorate: Callable[[Function], Function] = njit(signature, cache=True, nogil=True, **options)
+    return decorate
