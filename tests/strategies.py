@@ -1,14 +1,22 @@
-"""Knapsack problems drawn so as to break things: flat, peaked, tied, nearly tied, zero, subnormal; all budgets."""
+"""Knapsack problems drawn so as to break things: flat, peaked, tied, nearly tied, zero, subnormal; all budgets.
+
+Hypothesis draws them, which shrinks what fails; `knapsacks` and `law_cases` are the cases that the verification's
+functions take, which draws its own by the ten thousand.
+"""
 
 import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
+import torch_laws
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from proxyalign.knapsack import DeferralProblem, dual, exact_sum
+from proxyalign.verify.cases import Knapsack, Laws
+from proxyalign.verify.implementation import OURS
+from proxyalign.verify.statements import STATEMENTS
 
 SUBNORMAL = 5e-324
 KINDS = ["any", "flat", "peaked", "tied", "neighbours", "with zeros", "subnormal", "one-hot", "uniform", "float32"]
@@ -122,3 +130,63 @@ def dual_set_problem(problem, **threshold):
     if Fraction(budget) < spent:
         budget = math.nextafter(budget, math.inf)
     return DeferralProblem(problem.values, problem.weights, budget), deferred
+
+
+UNIT = st.floats(0.0, 1.0)
+PRICES = st.one_of(st.floats(0.0, 40.0), st.sampled_from([0.0, SUBNORMAL, 1e-300, 1e300]))
+
+
+@st.composite
+def knapsacks(draw, only_laws=False, max_size=9):
+    """A case of statements 1 to 7: thresholds and prices may be those of an item, budgets may end on a prefix."""
+    if only_laws or draw(st.booleans()):
+        p = draw(laws(max_size=max_size))
+        problem = DeferralProblem.from_probs(p, budget=draw(budgets(p)))
+        other_budget = draw(budgets(p))
+    else:
+        p, problem = None, draw(general_problems(max_size=max_size))
+        other_budget = draw(st.sampled_from([0.0, float(problem.weights.sum()) / 3, float(problem.weights.min())]))
+    entries = [min(1.0, weight) for weight in problem.weights.tolist()]
+    with np.errstate(all="ignore"):
+        densities = [density for density in (problem.values / problem.weights).tolist() if math.isfinite(density)]
+    alphas = st.one_of(UNIT, st.sampled_from(entries))
+    prices = st.one_of(PRICES, st.sampled_from(densities or [0.0]))
+    return Knapsack(
+        kind="hypothesis",
+        p=p,
+        q=np.full(len(problem), 1.0 / len(problem)),
+        values=problem.values,
+        weights=problem.weights,
+        budget=min(1.0, problem.budget) if p is not None else problem.budget,
+        other_budget=other_budget,
+        alpha=draw(alphas),
+        other_alpha=draw(alphas),
+        multiplier=draw(prices),
+        other_multiplier=draw(prices),
+    )
+
+
+@st.composite
+def law_cases(draw, rows, size):
+    """A case of statements 8 to 15: `rows` laws over `size` tokens for base, proxy and truth, and any sets."""
+    p, q, truth = (draw(torch_laws.laws((rows, size), "float64")).numpy() for _ in range(3))
+    alpha = draw(st.one_of(UNIT, st.sampled_from(p[0].tolist())))
+    return Laws(
+        kind="hypothesis",
+        p=p,
+        q=q,
+        truth=truth,
+        deferred=p < alpha if draw(st.booleans()) else draw(hnp.arrays(bool, (rows, size))),
+        budget=min(draw(budgets(p[0])), math.nextafter(1.0, 0.0)),
+        alpha=alpha,
+        window=draw(st.integers(1, 3)),
+        acceptance=draw(st.one_of(UNIT, st.sampled_from([0.0, 1.0, math.nextafter(1.0, 0.0)]))),
+        start=draw(st.sampled_from([0.0, 0.7, 3.0])),
+        rate=draw(st.sampled_from([0.01, 0.1, 1.0, 4.0])),
+    )
+
+
+def check(number, case, code=OURS):
+    """Every claim that statement `number` makes on a case."""
+    for claim in STATEMENTS[number - 1].claims(case, code):
+        assert claim.holds, claim

@@ -8,7 +8,7 @@ from torch import Tensor
 from proxyalign import knapsack
 from proxyalign.decoding.bench import tokens_per_cycle
 from proxyalign.deferral import policy, rules
-from proxyalign.knapsack import Certificate, DeferralProblem, LPBound, Solution, bounds
+from proxyalign.knapsack import Certificate, DeferralProblem, LPBound, Solution
 
 
 def primal_rule(p: Tensor, budget: float) -> Tensor:
@@ -54,7 +54,7 @@ class Implementation:
     dual: Callable[..., Solution] = knapsack.dual
     exact: Callable[[DeferralProblem], Solution] = knapsack.exact
     lp_bound: Callable[[DeferralProblem], LPBound] = knapsack.lp_bound
-    certificate: Callable[..., Certificate] = bounds.certificate
+    certificate: Callable[..., Certificate] = knapsack.certificate
     dual_function: Callable[..., float] = knapsack.dual_function
 
     cascade: Callable[[Tensor, Tensor, Tensor], Tensor] = policy.cascade

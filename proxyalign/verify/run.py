@@ -44,8 +44,9 @@ class Checked:
 
     @property
     def worst(self) -> str:
-        """The name of the claim with a violation if any, else with the tightest margin."""
-        return min(self.tallies, key=lambda name: (self.tallies[name].claim.holds, self.tallies[name].claim.margin))
+        """The name of the claim with a violation if any, else of the inequality (before equalities) that is tightest."""
+        claims = {name: tally.claim for name, tally in self.tallies.items()}
+        return min(claims, key=lambda name: (claims[name].holds, claims[name].relation == "==", claims[name].margin))
 
 
 @dataclass(frozen=True)
