@@ -1,6 +1,7 @@
 """`proxyalign solve`: the knapsack of one next-token law, by the exact solver, an approximation or the oracle."""
 
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,9 @@ METHODS = ("exact", "primal", "dual", "oracle")
 
 
 def solve(
-    probs: Annotated[Path, typer.Option(help="A .npy file with one next-token law: (V,) numbers that sum to 1.")],
+    probs: Annotated[
+        Path, typer.Option(help="A .npy file with one next-token law, (V,) numbers that sum to 1, or a .npz of verify.")
+    ],
     budget: Annotated[
         float | None, typer.Option(help="Deferral mass allowed, a probability in [0, 1]; not read by dual.")
     ] = None,
@@ -42,8 +45,6 @@ def solve(
         raise InputError(f"solve: --alpha is for --method dual alone, got {alpha} with {method}; drop it")
     if alpha is not None and not 0.0 <= alpha <= 1.0:
         raise InputError(f"solve: --alpha must be in [0, 1], got {alpha}; pass exp(-lambda)")
-    if budget is None and method != "dual":
-        raise InputError(f"solve: --method {method} needs --budget in [0, 1], got none; add for example --budget 0.3")
     if budget is not None and not 0.0 <= budget <= 1.0:
         raise InputError(f"solve: --budget must be in [0, 1], got {budget}; pass the probability mass to defer")
     if not time_limit > 0.0:
@@ -54,11 +55,17 @@ def solve(
         raise InputError(
             f"solve: --certificate must be a new file in an existing folder, got {str(certificate)!r}; name another"
         )
-    law = _read(probs)
+    instance = _read(probs)
+    if budget is None and "budget" not in instance and method != "dual":
+        raise InputError(f"solve: --method {method} needs --budget in [0, 1], got none; add for example --budget 0.3")
+    mass = float(instance.get("budget", 1.0)) if budget is None else budget
 
     from proxyalign.knapsack import DeferralProblem, certify
 
-    problem = DeferralProblem.from_probs(law, budget=1.0 if budget is None else budget)
+    if "p" in instance:
+        problem = DeferralProblem.from_probs(instance["p"], budget=mass)
+    else:
+        problem = DeferralProblem(instance["values"], instance["weights"], mass)
     # A problem of five tokens, whose prefix is not optimal, loads and compiles what the solver needs.
     _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha, time_limit)
     start = time.perf_counter()
@@ -116,19 +123,26 @@ def _in_words(solution: "Solution", n_tokens: int, method: str, seconds: float) 
     )
 
 
-def _read(path: Path) -> Any:
-    """The array in a .npy file; never unpickles. Raises InputError where there is none."""
+def _read(path: Path) -> dict[str, Any]:
+    """`p` of a .npy file; of a .npz file `p`, or `values` and `weights`, and `budget` where it has one.
+
+    Never unpickles. Raises InputError for anything else.
+    """
     import numpy as np
 
     remedy = "write one with numpy.save('p.npy', p)"
     if not path.is_file():
         raise InputError(f"solve: --probs must be an existing .npy file, got {str(path)!r}, which is none; {remedy}")
     try:
-        law = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as damage:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"p": loaded}
+        with loaded as archive:
+            instance = {name: archive[name] for name in ("p", "values", "weights", "budget") if name in archive}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as damage:
         raise InputError(
             f"solve: --probs must be a .npy file of numbers, got {str(path)!r}, which is not or is cut off; {remedy}"
         ) from damage
-    if not isinstance(law, np.ndarray):
-        raise InputError(f"solve: --probs must hold one array, got the archive {str(path)!r}; {remedy}")
-    return law
+    if "p" not in instance and not {"values", "weights"} <= instance.keys():
+        raise InputError(f"solve: --probs must hold p, or values and weights, got the archive {str(path)!r}; {remedy}")
+    return instance
