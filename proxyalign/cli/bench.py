@@ -25,11 +25,6 @@ _HEADER = (
 )
 
 
-@app.callback()
-def bench() -> None:
-    """Keep `decode` a subcommand although it is the only one."""
-
-
 @app.command("decode")
 def decode(
     task: Annotated[str, typer.Option(help="The task whose questions are answered.")] = "lab-math",
@@ -100,9 +95,74 @@ def decode(
     if json:
         print_json(answer)
         return
-    print(_table(answer["runs"]))
+    print(_table([_HEADER, *(_cells(run) for run in answer["runs"])]))
     costs = ", ".join(f"{what} {cost:.2f} ms" for what, cost in answer["costs_ms"].items())
     print(f"\nforward passes (median): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
+
+
+@app.command("rules")
+def rules(
+    vocabulary: Annotated[int, typer.Option(help="Tokens in a row.")] = 49_152,
+    batch: Annotated[int, typer.Option(help="Rows in a batch; the rules are also timed one row at a time.")] = 64,
+    budget: Annotated[float, typer.Option(help="Budget of primal, deferral mass in [0, 1].")] = 0.3,
+    alpha: Annotated[float, typer.Option(help="Threshold of dual and of nudging, in [0, 1].")] = 0.1,
+    rows: Annotated[Path | None, typer.Option(help="A file of rows instead, as proxyalign rows writes.")] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of which the fastest counts.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the rows that are made up.")] = 0,
+    threads: Annotated[int, typer.Option(help="Processor threads.")] = 1,
+    device: Annotated[str, typer.Option(help="Where the rows lie, as torch names it.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
+) -> None:
+    """Time primal, dual and nudging on float32 rows of one vocabulary, beside torch.sort on the same rows in one run.
+
+    The rows are made up, from flat laws to sure ones, or the first of a file. A time is the median over the rows of
+    the fastest run on each.
+    """
+    if min(vocabulary, batch, repeats, threads) < 1:
+        raise InputError(
+            f"bench: vocabulary, batch, repeats and threads must be at least 1, got {vocabulary}, {batch}, {repeats} "
+            f"and {threads}; pass 1 or more"
+        )
+
+    import torch
+    from rich.progress import Progress
+
+    from proxyalign.deferral.bench import measure, synthetic_rows
+
+    torch.set_num_threads(threads)
+    if rows is None:
+        p = synthetic_rows(vocabulary, batch, seed)
+    else:
+        from proxyalign.rows import read_rows
+
+        p = torch.from_numpy(read_rows(rows).p[:batch]).float()
+    with Progress(console=notes) as progress:
+        bar = progress.add_task("repeats", total=repeats)
+        runs = measure(
+            p.to(device),
+            budget=budget,
+            alpha=alpha,
+            repeats=repeats,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    n_rows, n_tokens = p.shape
+    if json:
+        of_what = {"vocabulary": n_tokens, "batch": n_rows, "rows": str(rows or "made up"), "seed": seed}
+        print_json({**of_what, "device": device, "threads": threads, "torch": torch.__version__, "runs": runs})
+        return
+    header = ("contestant", "rows at once", "ms a row", "slowest", "x torch.sort")
+    cells = [
+        (
+            run["name"],
+            str(run["batch"]),
+            f"{run['ms_per_row']:.3f}",
+            f"{run['worst_ms_per_row']:.3f}",
+            f"{run['times_as_fast']:.1f}",
+        )
+        for run in runs
+    ]
+    print(_table([header, *cells]))
+    print(f"\n{n_tokens} tokens a row, {rows or 'made up'}; {device}, {threads} thread{'s' * (threads > 1)}")
 
 
 def _windows(text: str) -> list[int]:
@@ -116,10 +176,9 @@ def _windows(text: str) -> list[int]:
     return sizes
 
 
-def _table(runs: "list[Mapping[str, Any]]") -> str:
+def _table(rows: list[tuple[str, ...]]) -> str:
     """One line a contestant under a line of names, in columns."""
-    rows = [_HEADER, *(_cells(run) for run in runs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(cells))
         for cells in (tuple(zip(row, widths, strict=True)) for row in rows)

@@ -1,7 +1,8 @@
-"""`proxyalign bench decode`: every contestant in one run, predictions beside measurements, JSON for the analysis."""
+"""`proxyalign bench`: every contestant in one run, predictions beside measurements, JSON for the analysis."""
 
 import json
 
+import numpy as np
 import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
@@ -104,3 +105,29 @@ def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, mo
     for run in written["runs"]:
         assert run["name"] in out
     assert "forward passes (median): base, 1 positions" in out
+
+
+def test_the_rules_are_timed_beside_a_sort_of_the_same_rows(command):
+    """Fails when a rule is left out, a ratio is to another batch, or --json prints more than the numbers."""
+    code, out, _ = command("bench", "rules", "--vocabulary", 500, "--batch", 3, "--repeats", 2, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert (answer["vocabulary"], answer["batch"], answer["rows"]) == (500, 3, "made up")
+    names = ["torch.sort", "primal(budget=0.3)", "dual(alpha=0.1)", "nudging(alpha=0.1)"]
+    assert [(run["name"], run["batch"]) for run in answer["runs"]] == [(name, n) for n in (1, 3) for name in names]
+    for run in answer["runs"]:
+        sort = next(each for each in answer["runs"] if (each["name"], each["batch"]) == ("torch.sort", run["batch"]))
+        assert 0 < run["ms_per_row"] <= run["worst_ms_per_row"]
+        assert run["times_as_fast"] == pytest.approx(sort["ms_per_row"] / run["ms_per_row"])
+
+
+def test_the_rules_are_timed_on_recorded_rows(command, tmp_path):
+    """Fails when a file of rows is not read, or its size is not what the table says."""
+    place = np.arange(4)
+    np.savez(tmp_path / "rows.npz", p=np.full((4, 300), 1 / 300), text=place, position=place)
+    code, out, _ = command("bench", "rules", "--rows", tmp_path / "rows.npz", "--batch", 2, "--repeats", 1)
+    assert code == 0
+    assert f"300 tokens a row, {tmp_path / 'rows.npz'}; cpu, 1 thread" in out
+    code, out, err = command("bench", "rules", "--batch", 0)
+    assert (code, out) == (2, "")
+    assert "vocabulary, batch, repeats and threads must be at least 1" in err
