@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from proxyalign.errors import InputError
 from proxyalign.knapsack.attempt import Attempt, root_bound
 from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
+from proxyalign.knapsack.incumbent import shifted, swapped
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 
@@ -64,7 +65,7 @@ def exact(
     # An item heavier than the budget is in no solution, and a worthless one in no need of being.
     usable = problem.order[((problem.weights <= problem.budget) & ~free & (problem.values > 0.0))[problem.order]]
     n_prefix = prefix_that_fits(problem.weights[usable], problem.budget)
-    search = _Search(problem, usable[:n_prefix], gap, deadline, memory_limit)
+    search = _Search(problem, usable, n_prefix, gap, deadline, memory_limit)
     if n_prefix < usable.size:
         near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
@@ -84,13 +85,22 @@ class _Search:
     """The best set and the best bound so far, and the searches that bring them together."""
 
     def __init__(
-        self, problem: DeferralProblem, prefix: NDArray[np.intp], gap: float, deadline: float, memory_limit: float
+        self,
+        problem: DeferralProblem,
+        usable: NDArray[np.intp],
+        n_prefix: int,
+        gap: float,
+        deadline: float,
+        memory_limit: float,
     ) -> None:
         self.problem = problem
+        self.usable, self.n_prefix = usable, n_prefix
+        prefix = usable[:n_prefix]
         self.gap = Fraction(gap)
         self.deadline = deadline
         self.memory_limit = memory_limit
         self.is_stopped = False  # by a limit
+        self.has_swapped = False
         self.light: list[NDArray[np.intp]] = []  # removed where a set would not fit otherwise
         self.removed, self.added = prefix[:0], prefix[:0]  # the best set is the prefix without and with these
         self.prefix_value = self.value = exact_sum(problem.values[prefix])
@@ -127,6 +137,9 @@ class _Search:
             if self.is_stopped:
                 return
             if ending != "done":
+                if not self.has_swapped:
+                    self._swap()
+                    best = min(best, math.ceil((self.prefix_value - self.value) * unit))
                 width, effort = max(1, width // WIDER), (2 if ending == "tired" else 1) * effort
                 continue
             if attempt.doubtful_cost < best:
@@ -138,6 +151,21 @@ class _Search:
                 width *= WIDER if attempt.visited > IDLE else WIDER**3
             # A search repeats those before it, so each should be worth several of them.
             visited, effort = max(attempt.visited, EASY), max(effort, WIDER**2 * attempt.visited)
+
+    def _swap(self) -> None:
+        """Take over a better set where exchanges of single items find one, from the prefix and from the shifted one."""
+        self.has_swapped = True
+        values, weights = self.problem.values[self.usable], self.problem.weights[self.usable]
+        prefix = np.arange(self.usable.size) < self.n_prefix
+        for start in (prefix, shifted(weights, self.problem.budget)):
+            chosen = swapped(values, weights, self.problem.budget, start)
+            value = exact_sum(values[chosen])
+            if value > self.value and exact_sum(weights[chosen]) <= self.problem.budget:
+                self.removed, self.added, self.value = (
+                    self.usable[prefix & ~chosen],
+                    self.usable[chosen & ~prefix],
+                    value,
+                )
 
     def _adopt(self, attempt: "Attempt") -> int:
         """Take over an attempt's solutions, each added up exactly; the least cost of those that fit."""
