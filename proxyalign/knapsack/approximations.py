@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from proxyalign.errors import InputError
 from proxyalign.knapsack.bounds import certificate, lp_bound, quotient
 from proxyalign.knapsack.problem import DeferralProblem, Solution
-from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
+from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, prefix_that_fits
 
 GAP = 1e-12  # relative gap below which an approximation is called optimal, as in `exact`
 HIGHEST_PRICE = Fraction(2) ** 2098  # no value of float64 is worth it for any weight but 0
@@ -70,7 +70,11 @@ def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: fl
     price = HIGHEST_PRICE
     if paid.size:
         with np.errstate(over="ignore"):
-            price = quotient(problem, int(paid[np.argmin(problem.values[paid] / problem.weights[paid])]))
+            quotients = problem.values[paid] / problem.weights[paid]
+        # Rounding never turns an order round, but it can make one number, or infinity, of two quotients.
+        cheapest = paid[quotients == quotients.min()]
+        last = by_falling_ratio(problem.values[cheapest], problem.weights[cheapest])[-1]
+        price = quotient(problem, int(cheapest[last]))
     upper = certificate(problem, price).bound + price * (spent - Fraction(problem.budget))
     return problem.solution(deferred, upper, GAP, "dual")
 
