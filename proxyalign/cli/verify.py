@@ -1,5 +1,6 @@
 """`proxyalign verify`: the fifteen statements on generated and recorded cases, and the mutants that they must catch."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,15 +38,16 @@ def verify(
     from proxyalign.verify.run import verify as run
 
     columns = (TextColumn("{task.description:13}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes) as progress:
-        bar = progress.add_task("starting", total=None)
-        report = run(
-            statement,
-            n_cases=cases,
-            seed=seed,
-            source=rows,
-            progress=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
-        )
+    with contextlib.ExitStack() as shown:
+        bars = Progress(*columns, console=notes)
+        bar = bars.add_task("starting")
+
+        def progress(what: str, done: int, total: int) -> None:
+            if done == 0:  # the input was good
+                shown.enter_context(bars)
+            bars.update(bar, description=what, completed=done, total=total)
+
+        report = run(statement, n_cases=cases, seed=seed, source=rows, progress=progress)
     answer = save(report, out)
     if json:
         print_json(answer)

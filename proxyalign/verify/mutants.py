@@ -261,7 +261,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("primal: ties from the highest index", (6,), {"primal": _primal_high_ties}),
     Mutant("primal: likeliest tokens first", (5,), {"primal": _primal_by(lambda problem: problem.densities)}),
     Mutant("primal: by value for by density", (5,), {"primal": _primal_by(lambda problem: -problem.values)}),
-    Mutant("primal: fills up after the critical item", (6, 7), {"primal": _primal_skipping}),
+    Mutant("primal: fills up after the critical item", (7, 6), {"primal": _primal_skipping}),
     Mutant("dual: >= for >", (6,), {"dual": _dual_not_strict}),
     Mutant("dual: comparison turned round", (5,), {"dual": _dual_turned}),
     Mutant("dual: value for density", (5,), {"dual": _dual_by_value}),
@@ -287,7 +287,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("exact: the primal's set", (2, 14), {"exact": _exact_is_primal}),
     Mutant("exact: a tolerance on the budget", (2,), {"exact": _exact_over}),
     Mutant("cascade: q for p in the deferral mass", (8,), {"cascade": _cascade_q_for_p}),
-    Mutant("cascade: q on the deferred tokens alone", (8, 10), {"cascade": _cascade_masked}),
+    Mutant("cascade: q on the deferred tokens alone", (10, 8), {"cascade": _cascade_masked}),
     Mutant(
         "deferral mass: of the kept tokens", (8, 13), {"deferral_mass": lambda p, deferred: (p * ~deferred).sum(-1)}
     ),

@@ -44,7 +44,7 @@ class Checked:
 
     @property
     def worst(self) -> str:
-        """The name of the claim with a violation if any, else of the inequality (before equalities) that is tightest."""
+        """The name of the claim with a violation if any, else of the tightest inequality, before equalities."""
         claims = {name: tally.claim for name, tally in self.tallies.items()}
         return min(claims, key=lambda name: (claims[name].holds, claims[name].relation == "==", claims[name].margin))
 
@@ -107,6 +107,8 @@ def verify(
     found: dict[str, dict[int, Any]] = {"tightness": {}, "mutant": {}}
     tallies: dict[int, Tallies] = {one.number: {} for one in chosen}
     seconds = dict.fromkeys(numbers, 0.0)
+    if progress is not None:
+        progress("starting", 0, len(tasks))
     for done, (task, answer, spent) in enumerate(_answers(tasks, n_cases, seed, source, rows), start=1):
         kind, index, *_ = task
         if kind == "cases":

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import check, knapsacks, mass, problems
 
-from proxyalign.knapsack import dual
+from proxyalign.knapsack import DeferralProblem, dual
 from proxyalign.verify.whole import Whole
 
 
@@ -28,3 +28,11 @@ def test_the_bound_that_the_dual_reports_is_for_its_own_mass(problem, multiplier
     solution = dual(problem, multiplier=multiplier)
     best = Whole(problem.values, problem.weights, problem.budget).best(mass(problem, solution.deferred))
     assert Fraction(solution.upper_bound) >= best
+
+
+def test_the_dual_proves_its_optimum_where_quotients_overflow():
+    """Fails when the price that proves it is the first infinite quotient instead of the least of them."""
+    problem = DeferralProblem(values=[0.3, 0.2, 0.2], weights=[5e-324, 5e-324, 5e-324], budget=1.0)
+    solution = dual(problem, multiplier=1.0)
+    assert solution.deferred.all()
+    assert solution.is_optimal
