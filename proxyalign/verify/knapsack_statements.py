@@ -18,6 +18,7 @@ from proxyalign.verify.implementation import Implementation
 from proxyalign.verify.whole import MOST_ITEMS
 
 EXACT_GAP = Fraction(1, 10**12)  # of `exact`, relative
+VALUE_ROUNDING = 4 * 2.0**-52  # two logarithms, of one rounding each, and two products
 ONE_OVER_E = Fraction(1 / math.e)
 
 
@@ -60,6 +61,8 @@ def prefix_by_hand(case: Knapsack) -> NDArray[np.bool_]:
 def lp_optimum(case: Knapsack, code: Implementation) -> Iterator[Claim]:
     """Statement 1: U = G + (b - W) e_c is the optimum of the linear relaxation; one item is fractional."""
     found, by_hand = code.lp_bound(case.problem), case.whole.relaxed
+    if case.p is not None:
+        yield Claim("v = -p log p", _value_error(case.p, case.problem.values), VALUE_ROUNDING)
     yield Claim("U = G + (b - W) e_c", found.bound, by_hand.bound, "==")
     yield Claim("U is feasible: a prefix and a part of c", found.n_prefix, by_hand.n_prefix, "==")
     yield Claim("c is the first item that does not fit", _number(found.critical), _number(by_hand.critical), "==")
@@ -71,6 +74,13 @@ def lp_optimum(case: Knapsack, code: Implementation) -> Iterator[Claim]:
 
 def _number(critical: int | None) -> int:
     return -1 if critical is None else critical
+
+
+def _value_error(p: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """The largest relative error of the values, subnormal numbers left out, which have few digits."""
+    inside = (p > 1e-290) & (p < 1.0)
+    by_hand = np.array([-law * math.log(law) for law in p[inside].tolist()])
+    return float(np.abs(values[inside] / by_hand - 1.0).max(initial=0.0))
 
 
 def sandwich(case: Knapsack, code: Implementation) -> Iterator[Claim]:
@@ -213,9 +223,9 @@ def monotonicity(case: Knapsack, code: Implementation) -> Iterator[Claim]:
     yield Claim("D grows with b", case.whole.mass(fewer.deferred), case.whole.mass(more.deferred))
     yield Claim("D <= b", case.whole.mass(more.deferred), Fraction(large.budget))
     yield Claim("U grows with b", code.lp_bound(small).bound, code.lp_bound(large).bound)
-    lower, higher = code.exact(small), code.exact(large)
-    optima = case.whole.value(lower.deferred), case.whole.value(higher.deferred)
-    yield Claim("OPT grows with b", optima[0], optima[1] * (1 + EXACT_GAP))
+    if len(case.whole) % 3 == 0:  # since exact takes its time, and statement 2 judges it on every case
+        optima = [case.whole.value(code.exact(problem).deferred) for problem in (small, large)]
+        yield Claim("OPT grows with b", optima[0], optima[1] * (1 + EXACT_GAP))
     few, many = sorted((case.multiplier, case.other_multiplier), reverse=True)
     yield within(
         "the dual's set grows as lambda falls",

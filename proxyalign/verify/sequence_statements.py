@@ -42,6 +42,8 @@ def one_budget(case: Laws, code: Implementation) -> Iterator[Claim]:
         yield Claim(f"each step's {name} <= the best at its mass", value, union.best(mass))
         if mass <= spent:
             yield Claim(f"each step's {name} <= the dual at no less mass", value, total)
+    if len(steps) != 3:  # since exact takes its time, and statement 2 judges it on every case
+        return
     together = DeferralProblem(values, weights, float(Fraction(case.budget) * len(steps)))
     found, best = union.value(code.exact(together).deferred), union.best(Fraction(together.budget))
     yield Claim("exact on the union <= OPT", found, best)

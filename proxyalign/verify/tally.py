@@ -10,7 +10,7 @@ from proxyalign.verify.claims import Claim
 from proxyalign.verify.implementation import Implementation
 from proxyalign.verify.statements import Statement
 
-FULL_ROWS = 12  # recorded rows that are checked with all their tokens; the others, and these too, with some tokens
+FULL_ROWS = 40  # recorded rows that are checked with all their tokens; the others, and these too, with some tokens
 
 
 @dataclass
