@@ -166,11 +166,8 @@ def _answers(
 ) -> Iterator[tuple[tuple[str, int, int, int], Any, float]]:
     """(task, answer, seconds) as they come, from processes where there is enough to do."""
     n_processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MOST_PROCESSES)
-    if (
-        n_processes == 1
-        or rows is None
-        and sum(high - low for kind, _, low, high in tasks if kind == "cases") <= IN_PROCESS
-    ):
+    n_all = sum(high - low for kind, _, low, high in tasks if kind == "cases")
+    if n_processes == 1 or (rows is None and n_all <= IN_PROCESS):
         _shared.update(n_cases=n_cases, seed=seed, rows=rows)
         for task in tasks:
             yield task, *_work(task)
