@@ -43,23 +43,23 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """The rows in a file that `proxyalign rows` wrote, or `proxyalign evaluate --rows` (its questions are the texts).
+    """The rows in an archive of `proxyalign rows` or `proxyalign evaluate --rows`, whose questions are then the texts.
 
-    Raises InputError where the file is none of these, or a row of it is no law.
+    Any other .npz file with floats `p` or `P` (n, V), and a .npy file of floats (n, V) or (V,), is read too; where
+    there are no places, row i is text i, position 0. Raises InputError where there is no such file, or a row is no law.
     """
     remedy = "write one with proxyalign rows --model smol --text FILE --out rows.npz"
     if not path.is_file():
         raise InputError(f"rows: the file of rows must exist, got {str(path)!r}, which does not; {remedy}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            p = stored["p"]
-            text = stored["text"] if "text" in stored else stored["question"]
-            position = stored["position"]
-            provenance = json.loads(str(stored["provenance"])) if "provenance" in stored else {}
+        loaded = np.load(path, allow_pickle=False)
+        held = {"p": np.atleast_2d(loaded)} if isinstance(loaded, np.ndarray) else dict(loaded)
+        p = held["p"] if "p" in held else held["P"]
+        text = held.get("text", held.get("question", np.arange(len(p))))
+        position = held.get("position", np.zeros(len(p)))
+        provenance = json.loads(str(held.get("provenance", "{}")))
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as damage:
-        raise InputError(
-            f"rows: {str(path)!r} must be an archive of rows p (n, V) with their places, got something else; {remedy}"
-        ) from damage
+        raise InputError(f"rows: {str(path)!r} must hold rows p (n, V), got something else; {remedy}") from damage
     laws = p.astype(np.float64) if p.dtype.kind == "f" and p.ndim == 2 else np.empty((0, 0))
     if laws.size == 0 or not (len(laws) == len(text) == len(position)):
         raise InputError(f"rows: p in {str(path)!r} must be floats (n, V), got {p.dtype} {p.shape}; {remedy}")

@@ -90,16 +90,26 @@ def test_rows_that_an_evaluation_kept_are_read_too(tmp_path):
     assert (rows.text.tolist(), rows.position.tolist(), rows.provenance) == ([3, 5], [0, 9], {})
 
 
+def test_bare_arrays_are_rows_without_places(tmp_path):
+    """Fails when a colleague's array has to be put into an archive first."""
+    law = np.full(4, 0.25)
+    for name, held in {"one.npy": law, "two.npy": np.stack([law, law])}.items():
+        np.save(tmp_path / name, held)
+        assert read_rows(tmp_path / name).p.tolist() == np.atleast_2d(held).tolist()
+    np.savez(tmp_path / "old.npz", P=np.stack([law, law]))
+    assert read_rows(tmp_path / "old.npz").text.tolist() == [0, 1]
+
+
 def test_a_file_that_holds_no_rows_is_told_in_a_sentence(tmp_path):
     """Fails when damage ends in a traceback, or a row that is no law is read."""
     path = tmp_path / "rows.npz"
     with pytest.raises(InputError, match="must exist"):
         read_rows(path)
     path.write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match="must be an archive of rows"):
+    with pytest.raises(InputError, match="must hold rows"):
         read_rows(path)
     np.savez(path, q=np.ones(3))
-    with pytest.raises(InputError, match="must be an archive of rows"):
+    with pytest.raises(InputError, match="must hold rows"):
         read_rows(path)
     places = {"text": np.zeros(2, dtype=int), "position": np.arange(2)}
     np.savez(path, p=np.ones(4) / 4, **places)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxyalign.cli import bench_exact
 from proxyalign.cli.common import notes, print_json
 from proxyalign.errors import InputError
 
@@ -23,6 +24,9 @@ _HEADER = (
     "x by 12",
     "at cost",
 )
+
+
+app.command("exact")(bench_exact.exact)
 
 
 @app.command("decode")

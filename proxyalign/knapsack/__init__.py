@@ -11,7 +11,7 @@ from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
 from proxyalign.knapsack.relaxation import LPOptimum, lp_relaxation
 from proxyalign.knapsack.values import advantage, probability_gap, surprisal
-from proxyalign.knapsack.verdict import OracleVerdict, judge, oracle_verdict
+from proxyalign.knapsack.verdict import OracleVerdict, oracle_verdict
 
 __all__ = [
     "Certificate",
@@ -36,7 +36,6 @@ __all__ = [
     "exact_path",
     "exact_sum",
     "half",
-    "judge",
     "lp_bound",
     "lp_relaxation",
     "multistep_lagrangian",

@@ -20,8 +20,8 @@ from proxyalign.knapsack.problem import DeferralProblem
 
 # What each solver needs. Zero gaps, since HiGHS's default relative one of 1e-4 stops below the primal's own value; no
 # presolve in HiGHS, since that of 1.14 and 1.15 lost optima (ERGO-Code/HiGHS #3073, #3094, #3271; SCIP's has not been
-# seen to); the tightest tolerances that each accepts without falling back on others of its own choice, and HiGHS's
-# least threshold below which it takes a weight for zero.
+# seen to); the tightest tolerances that each keeps without complaint (SCIP's on the dual would fill stderr), and the
+# least threshold of HiGHS below which it takes a weight for zero.
 OPTIONS: dict[str, dict[str, Any]] = {
     "HIGHS": {
         "presolve": "off",
@@ -37,7 +37,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "limits/gap": 0.0,
         "limits/absgap": 0.0,
         "numerics/feastol": 1e-9,
-        "numerics/dualfeastol": 1e-9,
     },
 }
 TIME_LIMIT = {"HIGHS": "time_limit", "SCIP": "limits/time"}

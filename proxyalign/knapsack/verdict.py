@@ -22,6 +22,16 @@ Judgement = Literal["certified", "within tolerance", "wrong", "unfinished"]
 
 
 @dataclass(frozen=True, eq=False)
+class Reply:
+    """What a solver says: a set (n,) bool, its word for how it ended, whether it claims an optimum; and its time."""
+
+    deferred: NDArray[np.bool_]
+    claim: str
+    is_claimed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
 class OracleVerdict:
     """A set that a solver answered with, as it came, and what exact arithmetic says of it.
 
@@ -66,6 +76,14 @@ def oracle_verdict(
 
     Raises InputError as `oracle` does, and for a known value that is negative or not finite.
     """
+    name = f"{solver}, as it comes" if as_it_comes else solver
+    return judge(problem, name, reply(problem, solver, time_limit=time_limit, as_it_comes=as_it_comes), known)
+
+
+def reply(
+    problem: DeferralProblem, solver: str, *, time_limit: float | None = None, as_it_comes: bool = False
+) -> Reply:
+    """What `solver` answers when it is asked once, unjudged; see `oracle_verdict`."""
     check_limit("oracle_verdict", time_limit)
     modelling("oracle_verdict", solver)
     start = time.perf_counter()
@@ -75,40 +93,27 @@ def oracle_verdict(
         answer = ask(problem, [usable], solver, time_limit, n_cuts=0, as_it_comes=as_it_comes)
         deferred[answer.chosen] = True
         claim, is_claimed = answer.claim, answer.is_claimed
-    seconds = time.perf_counter() - start
-    name = f"{solver}, as it comes" if as_it_comes else solver
-    return judge(problem, deferred, known, solver=name, claim=claim, is_claimed=is_claimed, seconds=seconds)
+    return Reply(deferred, claim, is_claimed, time.perf_counter() - start)
 
 
-def judge(
-    problem: DeferralProblem,
-    deferred: NDArray[np.bool_],
-    known: Solution | float | None = None,
-    *,
-    solver: str,
-    claim: str,
-    is_claimed: bool,
-    seconds: float,
-) -> OracleVerdict:
-    """The verdict on the set `deferred` (n,) bool, whoever chose it; see `OracleVerdict` and `oracle_verdict`.
-
-    is_claimed: whether the solver says that no set is better.
-    """
+def judge(problem: DeferralProblem, solver: str, answer: Reply, known: Solution | float | None = None) -> OracleVerdict:
+    """The verdict on an answer, whoever gave it; `known` is that of `oracle_verdict`."""
+    deferred = answer.deferred
     bound, best = _known(problem, known)
     value, mass, budget = exact_sum(problem.values[deferred]), exact_sum(problem.weights[deferred]), problem.budget
     over = _share(mass - Fraction(budget), Fraction(budget))
     short = _share(best - value, best)
     gap = _share(bound - value, value)
     judgement: Judgement = "within tolerance"
-    if over > TOLERANCE or (short > TOLERANCE and is_claimed):
+    if over > TOLERANCE or (short > TOLERANCE and answer.is_claimed):
         judgement = "wrong"
     elif over == 0.0 and gap <= GAP:
         judgement = "certified"
-    elif short > TOLERANCE or not (is_claimed or deferred.any()):
+    elif short > TOLERANCE or not (answer.is_claimed or deferred.any()):
         judgement = "unfinished"
     return OracleVerdict(
         solver=solver,
-        claim=claim,
+        claim=answer.claim,
         judgement=judgement,
         deferred=deferred,
         value=float(value),
@@ -116,7 +121,7 @@ def judge(
         over_budget=over,
         shortfall=short,
         gap=gap,
-        seconds=seconds,
+        seconds=answer.seconds,
     )
 
 

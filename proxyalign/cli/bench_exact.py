@@ -1,0 +1,184 @@
+"""`proxyalign bench exact`: the exact solver beside the solvers that people would take instead, in one run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxyalign.cli.common import notes, print_json
+from proxyalign.errors import InputError
+
+if TYPE_CHECKING:
+    from proxyalign.knapsack.contest import Case
+
+BUDGETS = (0.05, 0.1, 0.3, 0.5, 0.9)
+SYNTHETIC_TOKENS = 49_152
+_COLUMNS = (
+    ("solver", "solver"),
+    ("n", "n"),
+    ("certified", "certified"),
+    ("within_tolerance", "within 1e-9"),
+    ("wrong", "wrong"),
+    ("unfinished", "unfinished"),
+    ("over_budget", "over budget"),
+    ("median_seconds", "median s"),
+    ("worst_seconds", "worst s"),
+    ("slower", "x exact's time"),
+)
+
+
+def exact(
+    rows: Annotated[
+        Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; else lab and made-up.")
+    ] = None,
+    instances: Annotated[int, typer.Option(help="So many instances of rows, with budgets from 0.05 to 0.9.")] = 10,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Also one instance of each of Pisinger's classes.")
+    ] = False,
+    size: Annotated[int, typer.Option(help="Items of an instance of --classes.")] = 10_000,
+    limit: Annotated[float, typer.Option(help="Seconds for each solver on each instance.")] = 60.0,
+    rivals: Annotated[
+        str | None, typer.Option(help="Only these, with commas: HiGHS, HiGHS zero-gap, SCIP, SCIP zero-gap, OR-tools.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the made-up rows and of the classes.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also write all numbers to this JSON file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
+) -> None:
+    """Solve the same knapsacks with exact, cvxpy + HiGHS, cvxpy + SCIP and OR-tools, and judge every answer.
+
+    HiGHS and SCIP come twice, under their own settings and with the zero gap that `oracle` asks for. An answer is
+    judged in rational arithmetic: certified by a proved bound, within 1e-9 of the best known value and of the budget,
+    wrong (over the budget, or called optimal and worth less), or unfinished. Times include the building of the model.
+    """
+    if instances < 0:
+        raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 10")
+
+    import platform
+    from importlib.metadata import version
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from proxyalign.evaluation.provenance import commit
+    from proxyalign.files import write_json
+    from proxyalign.knapsack.contest import SOLVERS, contest, summary
+
+    asked = SOLVERS[1:] if rivals is None else tuple(name.strip() for name in rivals.split(","))
+    source, cases = _row_cases(rows, instances, seed)
+    if classes:
+        cases += _class_cases(size, seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes) as bars:
+        bar = bars.add_task("solves", total=None)
+        records = contest(
+            cases,
+            limit=limit,
+            rivals=asked,
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    lines = summary(records)
+    packages = ("proxyalign", "numba", "numpy", "cvxpy", "highspy", "pyscipopt", "ortools")
+    answer = {
+        "limit_seconds": limit,
+        "rows": source,
+        "classes": {"size": size, "seed": seed} if classes else None,
+        "commit": commit(),
+        "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
+        "versions": {name: _version(name, version) for name in packages},
+        "summary": lines,
+        "instances": records,
+    }
+    if out is not None:
+        write_json(out, answer)
+    if json:
+        print_json(answer)
+        return
+    print(_table(lines))
+    print(f"\n{len(records)} instances, {limit:g} s for each solver on each; add --json or --out for every answer")
+
+
+def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str, Any] | None, list[Case]]":
+    """Instances from rows spread over the file, each with one of the budgets in turn, and where the rows come from."""
+    import numpy as np
+
+    from proxyalign.knapsack import DeferralProblem
+    from proxyalign.knapsack.contest import Case
+    from proxyalign.rows import read_rows
+
+    if rows is not None:
+        recorded = read_rows(rows)
+        laws, source = list(recorded.p), {"file": rows.name, **recorded.provenance}
+        names = [f"text {text}, position {p}" for text, p in zip(recorded.text, recorded.position, strict=True)]
+    elif instances:
+        lab, made = _lab_rows((instances + 1) // 2, seed), _made_rows(instances // 2, seed)
+        laws, source = [*lab, *made], {"lab": len(lab), "made_up": len(made), "seed": seed}
+        names = [f"lab {i}" for i in range(len(lab))] + [f"made up {i}" for i in range(len(made))]
+    if instances == 0:
+        return None, []
+    chosen = np.linspace(0, len(laws) - 1, min(instances, len(laws))).round().astype(int).tolist()
+    cases = [
+        Case(f"{names[row]}, budget {budget:g}", "rows", DeferralProblem.from_probs(laws[row], budget))
+        for row, budget in ((row, BUDGETS[place % len(BUDGETS)]) for place, row in enumerate(chosen))
+    ]
+    return source, cases
+
+
+def _lab_rows(n_rows: int, seed: int) -> Any:
+    """Laws of the lab's base on development questions."""
+    import torch
+    from transformers.utils import logging
+
+    from proxyalign import tasks
+    from proxyalign.models.causal import load_causal
+    from proxyalign.rows import record_rows
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    model, tokenizer, _ = load_causal("lab", offline=True)
+    prompts = [question.prompt for question in tasks.get("lab-math").questions("dev", limit=100)]
+    return record_rows(model, tokenizer, prompts, limit=n_rows, seed=seed).p
+
+
+def _made_rows(n_rows: int, seed: int) -> Any:
+    """Softmax of normal logits over a full vocabulary, from nearly flat to peaked, as a model's laws are."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(n_rows, SYNTHETIC_TOKENS)) * generator.uniform(2.0, 5.0, size=(n_rows, 1))
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _class_cases(size: int, seed: int) -> "list[Case]":
+    from proxyalign.knapsack.contest import Case
+    from proxyalign.knapsack.instances import CLASSES, pisinger
+
+    drawn = [pisinger(kind, size, seed) for kind in CLASSES]
+    return [Case(instance.kind, "classes", instance.problem, instance) for instance in drawn]
+
+
+def _version(name: str, version: Any) -> str | None:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return str(version(name))
+    except PackageNotFoundError:
+        return None
+
+
+def _table(lines: "Sequence[Mapping[str, Any]]") -> str:
+    """One line a solver, in columns."""
+    cells = [[title for _, title in _COLUMNS]]
+    cells += [[_shown(line[key]) for key, _ in _COLUMNS] for line in lines]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_COLUMNS))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
