@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from proxyalign.knapsack import search
+from proxyalign.knapsack import cardinality, search
 from proxyalign.knapsack.core import Relaxation, build_core, changed_items
 
 FIRST_STATES, FIRST_NODES = 1 << 13, 1 << 15
@@ -38,7 +38,7 @@ class Attempt:
         self.memory_limit = memory_limit
         self.limit = limit
         self.doubtful_cost = search.NEVER_UNBOUNDED  # least cost of a set that fits as rounded but not exactly
-        classes = np.arange(relaxation.counts.size)
+        classes = cardinality.screened(relaxation, limit)
         # Without the changes that cannot be made within the limit, the group relaxation forbids more of them.
         for _ in range(2):
             kept = classes[self._screened(classes, levels)]
@@ -54,7 +54,7 @@ class Attempt:
         self.states = [self._states(FIRST_STATES), self._states(FIRST_STATES)]
         self.log = search.Log(*(self._zeros(FIRST_NODES) for _ in range(3)))
         first = self.states[0]
-        first.rooms[0], first.costs[0], first.losses[0], first.nodes[0] = relaxation.room, 0, 0, -1
+        first.rooms[0], first.costs[0], first.losses[0], first.seconds[0], first.nodes[0] = relaxation.room, 0, 0, 0, -1
 
     def run(self, deadline: float, effort: float = math.inf) -> Ending:
         """Search to the end, or to the deadline (of time.perf_counter), the memory limit or `effort` states."""
@@ -72,6 +72,7 @@ class Attempt:
                 self.relaxation.offset,
                 levels,
                 self.relaxation.offset,
+                self.relaxation.second_offset,
                 self.relaxation.safe_room,
                 patience,
             )
@@ -136,11 +137,11 @@ class Attempt:
         return [0] * size if self.relaxation.is_exact else np.zeros(size, dtype=np.int64)
 
     def _states(self, size: int) -> search.States:
-        return search.States(*(self._zeros(size) for _ in range(4)))
+        return search.States(*(self._zeros(size) for _ in range(5)))
 
     def _doubled(self, column: Any) -> Any:
         return column + [0] * len(column) if isinstance(column, list) else np.append(column, np.zeros_like(column))
 
     def _bytes(self) -> int:
         each = OBJECT_BYTES if self.relaxation.is_exact else COLUMN_BYTES
-        return each * (8 * len(self.states[0].rooms) + 3 * len(self.log.parents))
+        return each * (10 * len(self.states[0].rooms) + 3 * len(self.log.parents))

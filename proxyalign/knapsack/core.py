@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,10 @@ class Relaxation:
     moves: NDArray[np.int64]  # (c,) what changing one of them adds to the room
     gains: NDArray[np.int64]  # (c,) and to the cost
     losses: NDArray[np.int64]  # (c,) its reduced cost
+    seconds: NDArray[np.int64]  # (c,) and by a second pair of prices (see `cardinality`), of either sign
     room: int  # of the prefix
     offset: int  # the loss that a solution of cost 0 has, so the loss of interest
+    second_offset: int  # the same by the second prices
     safe_room: int  # room that makes up for the roundings
     modulus: int  # the critical item's weight
     slack: float  # loss of `modulus` units of unused room, as a share of `offset`
@@ -193,15 +196,18 @@ def _relaxation(
     below = losses < 0
     allowance = int((-losses[below] * near.counts[below]).sum()) if below.any() else 0
     offset = max(1, math.ceil(price * room) + allowance)
+    losses = np.maximum(losses, 0)
     return Relaxation(
         items=near.items,
         starts=near.starts,
         counts=near.counts,
         moves=moves,
         gains=gains,
-        losses=np.maximum(losses, 0),
+        losses=losses,
+        seconds=losses,
         room=room,
         offset=offset,
+        second_offset=offset,
         safe_room=safe_room,
         modulus=max(1, modulus),
         slack=float(min(price * max(1, modulus) / offset, Fraction(10**6))) * (1.0 - ROUNDING),
@@ -234,17 +240,20 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
     chosen, times = classes[np.concatenate(which)], np.concatenate(copies)
     moves, gains = relaxation.moves[chosen] * times, relaxation.gains[chosen] * times
     losses = relaxation.losses[chosen] * times
+    seconds = relaxation.seconds[chosen] * times
     slopes = _slopes(losses, np.abs(moves), relaxation.is_exact)
     order = _mixed(np.argsort(slopes, kind="stable"), slopes, moves > 0)
-    moves, gains, losses, slopes = moves[order], gains[order], losses[order], slopes[order]
+    moves, gains, losses, seconds, slopes = (column[order] for column in (moves, gains, losses, seconds, slopes))
     never, steepest = (NEVER_UNBOUNDED, NEVER_UNBOUNDED) if relaxation.is_exact else (NEVER, STEEPEST)
     leaves = moves > 0
     in_items = np.flatnonzero(leaves)
     by_weight = in_items[np.argsort(moves[in_items], kind="stable")]
-    columns = [
+    columns: list[Any] = [
         moves,
         gains,
         losses,
+        seconds,
+        np.append(np.cumsum(np.minimum(seconds, 0)[::-1])[::-1], 0),
         _least_from(np.where(leaves, slopes, steepest), steepest),
         _least_from(np.where(leaves, steepest, slopes), steepest),
         _least_from(np.where(leaves, losses, never), never),

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.attempt import Attempt, root_bound
+from proxyalign.knapsack.cardinality import least_cost, with_most_items
 from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.incumbent import shifted, swapped
 from proxyalign.knapsack.problem import DeferralProblem, Solution
@@ -35,6 +36,7 @@ WIDER = 4  # by which the width grows where that was easy, and shrinks where it 
 FIRST_EFFORT = 2**19  # states after which a width is too much at first
 EASY = 2**14  # states that cost less than setting up a search
 IDLE = 2**10  # states that say that a search was far from any solution
+SWAP_AT, COUNT_AT = 1, 2  # searches that were too much, after which more expensive help is called
 MOST_FULL = 4  # searches that may fill the memory before it counts as the limit
 
 
@@ -69,6 +71,8 @@ def exact(
     if n_prefix < usable.size:
         near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
+        if near.dust.size == 0:  # sets within the budget may leave dust out, which the relaxation does not count
+            search.most_items = prefix_that_fits(np.sort(problem.weights[usable]), problem.budget)
         search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
         if not search.is_closed():
             search.deepen(integers(problem, near))
@@ -100,7 +104,7 @@ class _Search:
         self.deadline = deadline
         self.memory_limit = memory_limit
         self.is_stopped = False  # by a limit
-        self.has_swapped = False
+        self.most_items: int | None = None  # that fit the budget together, where this may bound the search
         self.light: list[NDArray[np.intp]] = []  # removed where a set would not fit otherwise
         self.removed, self.added = prefix[:0], prefix[:0]  # the best set is the prefix without and with these
         self.prefix_value = self.value = exact_sum(problem.values[prefix])
@@ -122,7 +126,7 @@ class _Search:
         if best - proved < relaxation.offset >> NEARLY_ALL:
             width = max(width, best - proved)
         effort = FIRST_EFFORT
-        n_full, visited = 0, EASY
+        n_full, n_hard, visited = 0, 0, EASY
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
             if proved >= best or self.is_closed() or self.is_stopped:
@@ -137,9 +141,13 @@ class _Search:
             if self.is_stopped:
                 return
             if ending != "done":
-                if not self.has_swapped:
+                n_hard += 1
+                if n_hard == SWAP_AT:
                     self._swap()
                     best = min(best, math.ceil((self.prefix_value - self.value) * unit))
+                if n_hard == COUNT_AT and self.most_items is not None:
+                    relaxation = with_most_items(relaxation, self.most_items - self.n_prefix)
+                    proved = min(best, max(proved, least_cost(relaxation)))
                 width, effort = max(1, width // WIDER), (2 if ending == "tired" else 1) * effort
                 continue
             if attempt.doubtful_cost < best:
@@ -154,7 +162,6 @@ class _Search:
 
     def _swap(self) -> None:
         """Take over a better set where exchanges of single items find one, from the prefix and from the shifted one."""
-        self.has_swapped = True
         values, weights = self.problem.values[self.usable], self.problem.weights[self.usable]
         prefix = np.arange(self.usable.size) < self.n_prefix
         for start in (prefix, shifted(weights, self.problem.budget)):

@@ -30,6 +30,7 @@ class States(NamedTuple):
     rooms: NDArray[np.int64]  # budget less weight; negative while over the budget
     costs: NDArray[np.int64]  # value of the prefix less this state's value
     losses: NDArray[np.int64]  # sum of the reduced costs of its changes
+    seconds: NDArray[np.int64]  # and by the second prices
     nodes: NDArray[np.int64]  # its last change in the log, -1 for none
 
 
@@ -39,6 +40,8 @@ class Core(NamedTuple):
     moves: NDArray[np.int64]  # (n,) what the change adds to the room: positive where an item leaves the prefix
     gains: NDArray[np.int64]  # (n,) what it adds to the cost
     losses: NDArray[np.int64]  # (n,) its reduced cost, at least 0
+    seconds: NDArray[np.int64]  # (n,) its reduced cost by the second prices, of either sign
+    seconds_left: NDArray[np.int64]  # (n + 1,) the least that the changes from k on add to these
     slope_in: NDArray[np.int64]  # (n + 1,) least loss per weight of the removals from k on, in 2^-30
     slope_out: NDArray[np.int64]  # (n + 1,) the same of the additions
     least_in: NDArray[np.int64]  # (n + 1,) least loss of the removals from k on, NEVER where none is left
@@ -77,8 +80,8 @@ class Progress(NamedTuple):
 _int = types.int64
 _column = types.int64[::1]
 _floats = types.float64[::1]
-_states = types.NamedUniTuple(_column, 4, States)
-_core = types.NamedUniTuple(_column, 15, Core)
+_states = types.NamedUniTuple(_column, 5, States)
+_core = types.NamedUniTuple(_column, 17, Core)
 _log = types.NamedUniTuple(_column, 3, Log)
 _progress = types.NamedUniTuple(_column, 8, Progress)
 
@@ -175,7 +178,7 @@ def complete(
     return limit
 
 
-@compiled(_int(_progress, _states, _states, _log, _core, _int, _int, _floats, _int, _int, _int))
+@compiled(_int(_progress, _states, _states, _log, _core, _int, _int, _floats, _int, _int, _int, _int))
 def advance(
     progress: Progress,
     list_a: States,
@@ -186,14 +189,16 @@ def advance(
     unit: int,
     levels: NDArray[np.float64],
     offset: int,
+    second_offset: int,
     safe_room: int,
     patience: int,
 ) -> int:
     """Offer the remaining items to the states until all are done, a column is full or `patience` states were seen.
 
     A state is kept while nothing dominates it (more room for no more cost) and while the least loss of a solution
-    that continues it is below limit + offset (`offset` turns costs into losses). Solutions with at least `safe_room`
-    left lower the limit; those that fit by less are put down as doubts. Returns one of the four endings.
+    that continues it is below limit + offset, and by the second prices below limit + second_offset: the offsets turn
+    costs into losses. Solutions with at least `safe_room` left lower the limit; those that fit by less are put down as
+    doubts. Returns one of the four endings.
     """
     k, n, n_nodes, limit = progress.item[0], progress.n_states[0], progress.n_nodes[0], progress.limit[0]
     n_doubts, visited = progress.n_doubts[0], progress.visited[0]
@@ -211,7 +216,8 @@ def advance(
             ending = PAUSED
             break
         old, new = (list_b, list_a) if flipped else (list_a, list_b)
-        move, gain, extra = core.moves[k], core.gains[k], core.losses[k]
+        move, gain, extra, second = core.moves[k], core.gains[k], core.losses[k], core.seconds[k]
+        most_second = second_offset - core.seconds_left[k + 1]
         slope_in, slope_out = core.slope_in[k + 1], core.slope_out[k + 1]
         least_in, least_out = core.least_in[k + 1], core.least_out[k + 1]
         lightest_out, first = core.lightest_out[k + 1], core.in_before[k + 1]
@@ -222,9 +228,9 @@ def advance(
             # Merge the states as they are with the states changed, roomiest first.
             changed = i == n or (j < n and old.rooms[j] + move > old.rooms[i])
             source = j if changed else i
-            room, cost, loss = old.rooms[source], old.costs[source], old.losses[source]
+            room, cost, loss, other = old.rooms[source], old.costs[source], old.losses[source], old.seconds[source]
             if changed:
-                room, cost, loss = room + move, cost + gain, loss + extra
+                room, cost, loss, other = room + move, cost + gain, loss + extra, other + second
                 j += 1
             else:
                 i += 1
@@ -264,7 +270,7 @@ def advance(
                             limit = found
                             best[0] = n_nodes
                             logged = True
-            keep = loss + more < limit + offset
+            keep = loss + more < limit + offset and other < limit + most_second
             keep = keep and loss + circle_bound(room, modulus, unit, levels) < limit + offset
             node = old.nodes[source]
             if changed and (keep or logged):
@@ -274,7 +280,7 @@ def advance(
                 n_nodes += 1
             if keep:
                 cheapest = cost
-                new.rooms[m], new.costs[m], new.losses[m], new.nodes[m] = room, cost, loss, node
+                new.rooms[m], new.costs[m], new.losses[m], new.seconds[m], new.nodes[m] = room, cost, loss, other, node
                 m += 1
         visited += 2 * n
         n = m
