@@ -1,13 +1,14 @@
 """The integer optimum of one step's knapsack, certified: a core algorithm on scaled integers, judged in rationals.
 
 In the manner of Pisinger's MINKNAP (Oper. Res. 1997): start from the greedy prefix, keep a list of undominated states,
-offer them the items nearest the critical density first, bound and prune. Four things make full vocabularies easy:
+offer them the items nearest the critical density first, bound and prune. Five things make full vocabularies easy:
 
 * bounds that see integrality: beside the linear relaxation, a group relaxation (`circle`) that knows that unused room
   has to be filled by items of the weights that exist;
 * a width instead of an incumbent: search for a solution within `width` of the proved bound, which prunes nearly all
   states; if there is none, the bound is that much better, and the search starts again, wider where that was easy;
 * dust: tokens that together are worth less than the gap, and would blur the bounds, are left alone;
+* help that is called where a search tires: exchanges to a good set, and a bound by how many items fit (`cardinality`);
 * items that occur several times, as they do where a model computes in 32 or 16 bits, enter once with a multiplicity.
 
 Weights and values are rounded to integers in the direction that favours deferring, so that the integer problem is a
