@@ -116,13 +116,15 @@ def ask(
     time_limit: float | None,
     *,
     n_cuts: int = MOST_CUTS,
+    spared: float = 0.0,
     as_it_comes: bool = False,
 ) -> Answer:
     """What `solver` chooses among the items of `steps`, which share the one budget of `problem`.
 
     The programme: maximise the sum over t of v_t @ d_t subject to the sum over t of w_t @ d_t <= budget, with one
     vector d_t of booleans for each step, with a zero gap, the budget scaled to 2^20 and the largest value to 2^10.
-    as_it_comes: numbers and options as cvxpy and the solver have them by themselves, without any of this.
+    spared: the share of the budget that is not to be spent. as_it_comes: numbers and options as cvxpy and the solver
+    have them by themselves, without any of this.
 
     An answer that is over the budget is ruled out by its extended cover inequality, which every set within the budget
     satisfies (Balas 1975), and the solver is asked again, at most `n_cuts` times. time_limit: seconds for all of it.
@@ -130,10 +132,10 @@ def ask(
     cvxpy = modelling("oracle", solver)
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     usable = np.concatenate(steps)
-    share, room = problem.weights[usable], problem.budget
+    share, room = problem.weights[usable], problem.budget * (1.0 - spared)
     worth = problem.values[usable]
     if not as_it_comes:
-        share, room = share / room * BUDGET_SCALE, BUDGET_SCALE
+        share, room = share / problem.budget * BUDGET_SCALE, BUDGET_SCALE * (1.0 - spared)
         if worth.max() > 0.0:
             worth = worth / worth.max() * VALUE_SCALE
     choices = [cvxpy.Variable(step.size, boolean=True) for step in steps]

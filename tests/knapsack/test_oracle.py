@@ -1,6 +1,7 @@
 """The oracle against every subset and against `exact`, and what it says where the solver's answer cannot be used."""
 
 import importlib
+import math
 import subprocess
 import sys
 from fractions import Fraction
@@ -66,7 +67,7 @@ def test_what_the_oracle_returns_fits_and_its_bound_holds(solver, problem):
 
 def test_an_answer_over_the_budget_is_repaired_and_says_so(monkeypatch):
     """Fails when a solver's tolerance reaches the caller as a solution, or a repaired set calls itself optimal."""
-    monkeypatch.setattr(module, "ask", lambda problem, steps, *rest: Answer(steps[0], "optimal", True))
+    monkeypatch.setattr(module, "ask", lambda problem, steps, *rest, **options: Answer(steps[0], "optimal", True))
     answer = oracle(SMALL)
     assert answer.deferred.tolist() == [False, False, True, True, True]
     assert answer.method == "oracle (HIGHS: optimal, over the budget, repaired)"
@@ -81,6 +82,17 @@ def test_sums_that_only_rounding_makes_fit_are_ruled_out_one_by_one(solver):
     answer = oracle(problem, solver)
     assert answer.value == brute_force(problem).value == 2.25
     assert "repaired" not in answer.method
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_tied_tokens_that_miss_the_budget_by_a_rounding_cost_no_more_than_they_have_to(solver):
+    """Fails when hundreds of sets that are one rounding over the budget end in a set that drops a token too many."""
+    counts = [2, 1, 1, 2, 1, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1]
+    law = np.array(counts) / sum(counts)
+    problem = DeferralProblem.from_probs(law, budget=math.nextafter(0.5, 0.0))
+    answer, truth = oracle(problem, solver), exact(problem)
+    assert truth.is_optimal
+    assert answer.value == pytest.approx(truth.value, rel=1e-12)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
