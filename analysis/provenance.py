@@ -1,7 +1,6 @@
 """Where a figure or a number comes from: result files with their hashes, the commit, the profile, package versions."""
 
 import argparse
-import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping
@@ -10,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from proxyalign.evaluation import provenance
+from proxyalign.files import sha256
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("proxyalign", "matplotlib", "numba", "numpy", "polars", "snakemake", "torch", "transformers")
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def commit() -> dict[str, Any]:

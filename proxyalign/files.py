@@ -1,5 +1,6 @@
-"""Writing a file whole or not at all, so that a reader never sees half of one, whenever the writer is killed."""
+"""Files whole or not at all, so that a reader never sees half of one whenever the writer is killed, and their hashes."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Next-token rows of a causal language model on texts, in a file that says where they come from."""
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -29,6 +28,11 @@ class Rows:
     text: NDArray[np.int64]
     position: NDArray[np.int64]
     provenance: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """Each row's place in words."""
+        return [f"text {text}, position {place}" for text, place in zip(self.text, self.position, strict=True)]
 
     def save(self, path: Path) -> None:
         """Write a NumPy archive (.npz): the arrays under their names, and `provenance` as JSON."""
@@ -147,8 +151,3 @@ def record_rows(
         "versions": {name: version(name) for name in ("proxyalign", "torch", "transformers")},
     }
     return Rows(np.concatenate(laws), text.astype(np.int64), position.astype(np.int64), provenance)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

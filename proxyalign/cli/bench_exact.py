@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from proxyalign.knapsack.contest import Case
 
 BUDGETS = (0.05, 0.1, 0.3, 0.5, 0.9)
-SYNTHETIC_TOKENS = 49_152
 _COLUMNS = (
     ("solver", "solver"),
     ("n", "n"),
@@ -29,9 +28,7 @@ _COLUMNS = (
 
 
 def exact(
-    rows: Annotated[
-        Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; else lab and made-up.")
-    ] = None,
+    rows: Annotated[Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; else what is there.")] = None,
     instances: Annotated[int, typer.Option(help="So many instances of rows, with budgets from 0.05 to 0.9.")] = 10,
     classes: Annotated[
         bool, typer.Option("--classes", help="Also one instance of each of Pisinger's classes.")
@@ -103,50 +100,23 @@ def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str,
 
     from proxyalign.knapsack import DeferralProblem
     from proxyalign.knapsack.contest import Case
+    from proxyalign.laws import Laws, laws_at_hand
     from proxyalign.rows import read_rows
 
-    if rows is not None:
-        recorded = read_rows(rows)
-        laws, source = list(recorded.p), {"file": rows.name, **recorded.provenance}
-        names = [f"text {text}, position {p}" for text, p in zip(recorded.text, recorded.position, strict=True)]
-    elif instances:
-        lab, made = _lab_rows((instances + 1) // 2, seed), _made_rows(instances // 2, seed)
-        laws, source = [*lab, *made], {"lab": len(lab), "made_up": len(made), "seed": seed}
-        names = [f"lab {i}" for i in range(len(lab))] + [f"made up {i}" for i in range(len(made))]
     if instances == 0:
         return None, []
+    if rows is not None:
+        recorded = read_rows(rows)
+        found = Laws(list(recorded.p), recorded.names, {"file": rows.name, **recorded.provenance})
+    else:
+        found = laws_at_hand(instances, seed)
+    laws, names = found.laws, found.names
     chosen = np.linspace(0, len(laws) - 1, min(instances, len(laws))).round().astype(int).tolist()
     cases = [
         Case(f"{names[row]}, budget {budget:g}", "rows", DeferralProblem.from_probs(laws[row], budget))
         for row, budget in ((row, BUDGETS[place % len(BUDGETS)]) for place, row in enumerate(chosen))
     ]
-    return source, cases
-
-
-def _lab_rows(n_rows: int, seed: int) -> Any:
-    """Laws of the lab's base on development questions."""
-    import torch
-    from transformers.utils import logging
-
-    from proxyalign import tasks
-    from proxyalign.models.causal import load_causal
-    from proxyalign.rows import record_rows
-
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    model, tokenizer, _ = load_causal("lab", offline=True)
-    prompts = [question.prompt for question in tasks.get("lab-math").questions("dev", limit=100)]
-    return record_rows(model, tokenizer, prompts, limit=n_rows, seed=seed).p
-
-
-def _made_rows(n_rows: int, seed: int) -> Any:
-    """Softmax of normal logits over a full vocabulary, from nearly flat to peaked, as a model's laws are."""
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    logits = generator.normal(size=(n_rows, SYNTHETIC_TOKENS)) * generator.uniform(2.0, 5.0, size=(n_rows, 1))
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    return found.source, cases
 
 
 def _class_cases(size: int, seed: int) -> "list[Case]":

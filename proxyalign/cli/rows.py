@@ -23,7 +23,8 @@ def rows(
 
     Example: proxyalign rows --model smol --text gsm8k/test.jsonl --out rows.npz --limit 50
     """
-    from proxyalign.rows import read_texts, record_rows, sha256
+    from proxyalign.files import sha256
+    from proxyalign.rows import read_texts, record_rows
 
     texts = read_texts(text, field)
 

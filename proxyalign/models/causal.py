@@ -40,6 +40,11 @@ def load_causal(name: str, *, gguf_file: str | None = None, offline: bool = Fals
     return model.eval(), tokenizer, {"model": name, "gguf_file": gguf_file}
 
 
+def has_smol() -> bool:
+    """Whether the extra [smol] is installed, so that `load_causal("smol")` works."""
+    return all(util.find_spec(package) is not None for package in (SMOL, "gguf", "accelerate"))
+
+
 def _smol(gguf_file: str | None) -> tuple[str, str]:
     """The folder of SmolLM2's package and the name of the file in it."""
     found = util.find_spec(SMOL)
