@@ -1,4 +1,4 @@
-"""Files whole or not at all, so that a reader never sees half of one whenever the writer is killed, and their hashes."""
+"""Files whole or not at all, so that no reader sees half of one, whenever the writer is killed; and their hashes."""
 
 import hashlib
 import json
