@@ -29,7 +29,7 @@ _COLUMNS = (
 
 def exact(
     rows: Annotated[Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; else what is there.")] = None,
-    instances: Annotated[int, typer.Option(help="So many instances of rows, with budgets from 0.05 to 0.9.")] = 10,
+    instances: Annotated[int, typer.Option(help="So many instances of rows, with budgets from 0.05 to 0.9.")] = 5,
     classes: Annotated[
         bool, typer.Option("--classes", help="Also one instance of each of Pisinger's classes.")
     ] = False,
@@ -49,7 +49,7 @@ def exact(
     wrong (over the budget, or called optimal and worth less), or unfinished. Times include the building of the model.
     """
     if instances < 0:
-        raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 10")
+        raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 5")
 
     import platform
     from importlib.metadata import version
