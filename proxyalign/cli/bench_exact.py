@@ -10,7 +10,7 @@ from proxyalign.cli.common import notes, print_json
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
-    from proxyalign.knapsack.contest import Case
+    from proxyalign.knapsack.rivals import Case
 
 BUDGETS = (0.05, 0.1, 0.3, 0.5, 0.9)
 _COLUMNS = (
@@ -58,9 +58,10 @@ def exact(
 
     from proxyalign.evaluation.provenance import commit
     from proxyalign.files import write_json
-    from proxyalign.knapsack.contest import SOLVERS, contest, summary
+    from proxyalign.knapsack.contest import contest, summary
+    from proxyalign.knapsack.rivals import RIVALS
 
-    asked = SOLVERS[1:] if rivals is None else tuple(name.strip() for name in rivals.split(","))
+    asked = RIVALS if rivals is None else tuple(name.strip() for name in rivals.split(","))
     source, cases = _row_cases(rows, instances, seed)
     if classes:
         cases += _class_cases(size, seed)
@@ -99,7 +100,7 @@ def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str,
     import numpy as np
 
     from proxyalign.knapsack import DeferralProblem
-    from proxyalign.knapsack.contest import Case
+    from proxyalign.knapsack.rivals import Case
     from proxyalign.laws import Laws, laws_at_hand
     from proxyalign.rows import read_rows
 
@@ -120,8 +121,8 @@ def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str,
 
 
 def _class_cases(size: int, seed: int) -> "list[Case]":
-    from proxyalign.knapsack.contest import Case
     from proxyalign.knapsack.instances import CLASSES, pisinger
+    from proxyalign.knapsack.rivals import Case
 
     drawn = [pisinger(kind, size, seed) for kind in CLASSES]
     return [Case(instance.kind, "classes", instance.problem, instance) for instance in drawn]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import DeferralProblem, brute_force, exact
-from proxyalign.knapsack.contest import SOLVERS, Case, contest, summary
+from proxyalign.knapsack import DeferralProblem, brute_force, exact, rivals
+from proxyalign.knapsack.contest import SOLVERS, contest, summary
 from proxyalign.knapsack.instances import pisinger
+from proxyalign.knapsack.rivals import Apart, Case, answer_of
 from proxyalign.knapsack.verdict import Reply
 
 pytest.importorskip("cvxpy")
@@ -54,16 +55,28 @@ def test_exact_is_wrong_where_a_rival_finds_more(monkeypatch):
 def test_a_set_over_the_budget_sets_no_mark_for_others(monkeypatch):
     """Fails when the worth of an infeasible answer makes a right one look short."""
 
-    def everything(rival, problem, limit):
-        return Reply(np.ones(len(problem), dtype=bool), "optimal", True, 0.0)
+    def everything(self, rival, case, limit):
+        return Reply(np.ones(len(case.problem), dtype=bool), "optimal", True, 0.0)
 
-    monkeypatch.setattr(module, "_modelled", everything)
-    monkeypatch.setattr(module, "modelling", lambda owner, solver: None)
+    monkeypatch.setattr(rivals.Apart, "ask", everything)
     (record,) = contest([law_case(10)], limit=30, rivals=["HiGHS"])
     assert record["answers"]["HiGHS"]["judgement"] == "wrong"
     assert record["answers"]["HiGHS"]["over_budget"] > 1.0
     assert record["answers"]["exact"]["judgement"] == "certified"
     assert summary([record])[1]["over_budget"] == 1
+
+
+def test_a_solver_that_does_not_keep_its_limit_is_stopped_and_the_next_one_is_asked_all_the_same(monkeypatch):
+    """Fails when one solver that goes on for ever holds up the contest: HiGHS went on for 6 minutes over one."""
+    slow, quick = law_case(20_000, budget=0.05), law_case(12)
+    monkeypatch.setattr(rivals, "GRACE", -0.999)
+    with Apart() as apart:
+        stopped = apart.ask("HiGHS", slow, 1.0)
+        assert (stopped.claim, stopped.is_claimed) == ("did not keep the limit and was stopped", False)
+        assert not stopped.deferred.any()
+        monkeypatch.setattr(rivals, "GRACE", 60.0)
+        answer = apart.ask("HiGHS", quick, 10.0)
+    assert answer.deferred.tolist() == answer_of("HiGHS", quick, 10.0).deferred.tolist()
 
 
 def test_mistakes_are_told_before_anything_is_solved(monkeypatch):
