@@ -140,7 +140,9 @@ class Primal(Rule):
 class Exact(Rule):
     """Defer the set of largest total surprisal that fits `budget`: the integer optimum of every step's knapsack.
 
-    budget: deferral mass allowed at each step, in [0, 1]. Solved row by row on the CPU (`knapsack.exact`).
+    budget: deferral mass allowed at each step, in [0, 1]. Solved row by row on the CPU (`knapsack.exact`). On the rare
+    row for which the solver would need more than 64 MiB it takes the best set found, which may miss a last digit; no
+    clock decides, so that a seed gives the same text everywhere.
     """
 
     budget: float
@@ -156,7 +158,8 @@ class Exact(Rule):
         from proxyalign import knapsack  # here, since the solvers are slow to load
 
         rows = p.double().reshape(-1, p.shape[-1]).cpu().numpy()
-        solved = [knapsack.exact(knapsack.DeferralProblem.from_probs(row, budget=self.budget)).deferred for row in rows]
+        problems = [knapsack.DeferralProblem.from_probs(row, budget=self.budget) for row in rows]
+        solved = [knapsack.exact(problem, memory_limit=2.0**26).deferred for problem in problems]
         return torch.from_numpy(np.stack(solved)).reshape(p.shape).to(p.device)
 
 

@@ -37,7 +37,8 @@ WIDER = 4  # by which the width grows where that was easy, and shrinks where it 
 FIRST_EFFORT = 2**19  # states after which a width is too much at first
 EASY = 2**14  # states that cost less than setting up a search
 IDLE = 2**10  # states that say that a search was far from any solution
-SWAP_AT, COUNT_AT = 1, 2  # searches that were too much, after which more expensive help is called
+COUNT_AT = 2  # searches that were too much, after which the number of items is bounded
+HALVINGS = 6  # searches that are too much before the effort grows
 MOST_FULL = 4  # searches that may fill the memory before it counts as the limit
 
 
@@ -128,28 +129,33 @@ class _Search:
             width = max(width, best - proved)
         effort = FIRST_EFFORT
         n_full, n_hard, visited = 0, 0, EASY
+        ceiling: int | None = None  # the least limit that was too much for this effort
         while True:
             self.upper = min(self.upper, self.prefix_value - min(proved, 0) / unit)
             if proved >= best or self.is_closed() or self.is_stopped:
                 return
             # With the best set known to the last bit, unbounded integers have only to prove it.
             limit = best if relaxation.is_exact else min(proved + width, best)
+            if ceiling is not None and proved < ceiling <= limit:
+                limit = max(proved + 1, (proved + ceiling) // 2)
             attempt = Attempt(relaxation, levels, limit, self.memory_limit)
             ending = attempt.run(self.deadline, math.inf if relaxation.is_exact else effort)
             best = min(best, self._adopt(attempt))
             n_full += ending == "full"
-            self.is_stopped = ending == "late" or n_full > MOST_FULL
-            if self.is_stopped:
+            self.is_stopped = ending == "late" or n_full > MOST_FULL or time.perf_counter() > self.deadline
+            if ending == "late" or n_full > MOST_FULL:
                 return
             if ending != "done":
                 n_hard += 1
-                if n_hard == SWAP_AT:
-                    self._swap()
-                    best = min(best, math.ceil((self.prefix_value - self.value) * unit))
+                self._swap(is_first=n_hard == 1)
+                best = min(best, math.ceil((self.prefix_value - self.value) * unit))
                 if n_hard == COUNT_AT and self.most_items is not None:
                     relaxation = with_most_items(relaxation, self.most_items - self.n_prefix)
                     proved = min(best, max(proved, least_cost(relaxation)))
-                width, effort = max(1, width // WIDER), (2 if ending == "tired" else 1) * effort
+                # What is too much lies between the proved bound and this limit: halve, and now and then try harder.
+                width, ceiling = max(1, width // WIDER), limit
+                if n_hard % HALVINGS == 0:
+                    effort, ceiling = WIDER * effort, None
                 continue
             if attempt.doubtful_cost < best:
                 # Rounding hides whether a set of this cost fits: no wider search can tell, only unbounded integers.
@@ -159,13 +165,20 @@ class _Search:
             if attempt.visited < WIDER * visited:
                 width *= WIDER if attempt.visited > IDLE else WIDER**3
             # A search repeats those before it, so each should be worth several of them.
-            visited, effort = max(attempt.visited, EASY), max(effort, WIDER**2 * attempt.visited)
+            visited = max(attempt.visited, EASY)
+            if WIDER**2 * attempt.visited > effort:
+                effort, ceiling = WIDER**2 * attempt.visited, None
 
-    def _swap(self) -> None:
-        """Take over a better set where exchanges of single items find one, from the prefix and from the shifted one."""
+    def _swap(self, is_first: bool) -> None:
+        """Take over a better set where exchanges of single items lead to one from the best set so far.
+
+        The first time, from the prefix as it is and shifted too.
+        """
         values, weights = self.problem.values[self.usable], self.problem.weights[self.usable]
         prefix = np.arange(self.usable.size) < self.n_prefix
-        for start in (prefix, shifted(weights, self.problem.budget)):
+        best = (prefix & ~np.isin(self.usable, self.removed)) | np.isin(self.usable, self.added)
+        starts = [best, prefix, shifted(weights, self.problem.budget)] if is_first else [best]
+        for start in starts:
             chosen = swapped(values, weights, self.problem.budget, start)
             value = exact_sum(values[chosen])
             if value > self.value and exact_sum(weights[chosen]) <= self.problem.budget:
