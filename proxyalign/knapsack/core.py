@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proxyalign.knapsack.bounds import quotient
 from proxyalign.knapsack.circle import circle_levels
 from proxyalign.knapsack.problem import DeferralProblem
 from proxyalign.knapsack.rational import exact_sum, whole_multiples
@@ -89,8 +90,7 @@ def candidates(
     the negative ones add up to; those are within rounding of the critical density.
     """
     values, weights = problem.values[usable], problem.weights[usable]
-    critical = Fraction(float(values[n_prefix])) / Fraction(float(weights[n_prefix]))
-    price = float(min(critical, Fraction(2) ** 1000))
+    price = float(min(quotient(problem, int(usable[n_prefix])), Fraction(2) ** 1000))
     inside = np.arange(usable.size) < n_prefix
     with np.errstate(over="ignore", under="ignore"):
         costs = price * weights

@@ -73,8 +73,6 @@ def exact(
     if n_prefix < usable.size:
         near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
-        if near.dust.size == 0:  # sets within the budget may leave dust out, which the relaxation does not count
-            search.most_items = prefix_that_fits(np.sort(problem.weights[usable]), problem.budget)
         search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
         if not search.is_closed():
             search.deepen(integers(problem, near))
@@ -106,8 +104,7 @@ class _Search:
         self.deadline = deadline
         self.memory_limit = memory_limit
         self.is_stopped = False  # by a limit
-        self.most_items: int | None = None  # that fit the budget together, where this may bound the search
-        self.light: list[NDArray[np.intp]] = []  # removed where a set would not fit otherwise
+        self.light = [prefix[:0], prefix[:0]]  # dust, then spare items, removed where a set would not fit otherwise
         self.removed, self.added = prefix[:0], prefix[:0]  # the best set is the prefix without and with these
         self.prefix_value = self.value = exact_sum(problem.values[prefix])
         self.room = Fraction(problem.budget) - exact_sum(problem.weights[prefix])
@@ -143,14 +140,18 @@ class _Search:
             best = min(best, self._adopt(attempt))
             n_full += ending == "full"
             self.is_stopped = ending == "late" or n_full > MOST_FULL or time.perf_counter() > self.deadline
-            if ending == "late" or n_full > MOST_FULL:
+            if self.is_stopped and ending != "done":
                 return
             if ending != "done":
                 n_hard += 1
                 self._swap(is_first=n_hard == 1)
                 best = min(best, math.ceil((self.prefix_value - self.value) * unit))
-                if n_hard == COUNT_AT and self.most_items is not None:
-                    relaxation = with_most_items(relaxation, self.most_items - self.n_prefix)
+                if (
+                    n_hard == COUNT_AT and self.light[0].size == 0
+                ):  # the relaxation does not count dust, left out or not
+                    lightest = np.sort(self.problem.weights[self.usable])
+                    most_items = prefix_that_fits(lightest, self.problem.budget)
+                    relaxation = with_most_items(relaxation, most_items - self.n_prefix)
                     proved = min(best, max(proved, least_cost(relaxation)))
                 # What is too much lies between the proved bound and this limit: halve, and now and then try harder.
                 width, ceiling = max(1, width // WIDER), limit

@@ -13,6 +13,7 @@ from proxyalign.errors import InputError
 from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.plain import exact_total, none_is_worth_more
 from proxyalign.knapsack.problem import DeferralProblem, Solution
+from proxyalign.knapsack.rational import exact_sum
 
 FORMAT = "proxyalign optimality certificate 1"
 CLEAR = 2.0**-40  # of an item's size: reduced costs nearer the limit than that are left to the core
@@ -156,7 +157,7 @@ def certify(problem: DeferralProblem, solution: Solution, gap: float = 1e-12) ->
     if not 0.0 <= gap < np.inf:
         raise InputError(f"certify: gap must be finite and at least 0, got {gap}; pass the gap given to exact")
     bound = lp_bound(problem)
-    value = exact_total(problem.values[solution.deferred])
+    value = exact_sum(problem.values[solution.deferred])
     price = float(min(bound.price, Fraction(2) ** 1000))
     slack = float(bound.bound - value * (1 + Fraction(gap)))
     with np.errstate(over="ignore", under="ignore"):

@@ -64,11 +64,7 @@ class DeferralProblem:
                 "for values of your own pass DeferralProblem(values, weights, budget)"
             )
         law = _law("p", p)
-        mass = _number("DeferralProblem", "budget", budget)
-        if not 0.0 <= mass <= 1.0:
-            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass a probability mass")
-        if mass == 1.0:
-            mass = max(mass, round_up(exact_sum(law)))
+        mass = _mass(law, budget)
         if value_model == "surprisal":
             values = surprisal(law)
         else:
@@ -129,11 +125,8 @@ class DeferralProblem:
 
         budget: as for `from_probs` where that made the problem: a mass in [0, 1], of which 1 buys every token.
         """
-        if self.value_model is not None and not budget <= 1.0:
-            raise InputError(f"DeferralProblem: budget must be in [0, 1], got {budget}; pass a probability mass")
-        if self.value_model is not None and budget == 1.0:
-            budget = max(budget, round_up(exact_sum(self.weights)))
-        other = DeferralProblem(self.values, self.weights, budget)
+        mass = budget if self.value_model is None else _mass(self.weights, budget)
+        other = DeferralProblem(self.values, self.weights, mass)
         object.__setattr__(other, "value_model", self.value_model)
         for name in ("order", "densities"):
             other.__dict__[name] = getattr(self, name)
@@ -179,6 +172,14 @@ class Solution:
     def n_deferred(self) -> int:
         """How many tokens are deferred."""
         return int(self.deferred.sum())
+
+
+def _mass(law: NDArray[np.float64], budget: float) -> float:
+    """The budget that a mass in [0, 1] is for this law: 1 is all of it, to the last bit; InputError for any other."""
+    mass = _number("DeferralProblem", "budget", budget)
+    if not 0.0 <= mass <= 1.0:
+        raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass a probability mass")
+    return max(mass, round_up(exact_sum(law))) if mass == 1.0 else mass
 
 
 def _number(owner: str, name: str, given: float) -> float:
