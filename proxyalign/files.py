@@ -3,10 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @contextmanager
@@ -25,6 +29,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Those of `names` that a .npz file has, each with its array, or the first with that of a .npy file.
+
+    Never unpickles. Raises ValueError for a file that cannot be read as either.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {names[0]: loaded}
+        with loaded as archive:
+            return {name: archive[name] for name in names if name in archive}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as damage:
+        raise ValueError(f"{path} is no NumPy file, or cut off") from damage
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Next-token rows of a causal language model on texts, in a file that says where they come from."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.files import replacing
+from proxyalign.files import read_arrays, replacing
+
+_BARE = ""  # the name of the array in a .npy file, which has none
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +57,30 @@ def read_rows(path: Path) -> Rows:
     if not path.is_file():
         raise InputError(f"rows: the file of rows must exist, got {str(path)!r}, which does not; {remedy}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        held = {"p": np.atleast_2d(loaded)} if isinstance(loaded, np.ndarray) else dict(loaded)
+        held = read_arrays(path, (_BARE, "p", "P", "text", "question", "position", "provenance"))
+        if _BARE in held:
+            held["p"] = np.atleast_2d(held[_BARE])
         p = held["p"] if "p" in held else held["P"]
         text = held.get("text", held.get("question", np.arange(len(p))))
         position = held.get("position", np.zeros(len(p)))
         provenance = json.loads(str(held.get("provenance", "{}")))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as damage:
+    except (ValueError, KeyError, TypeError) as damage:
         raise InputError(f"rows: {str(path)!r} must hold rows p (n, V), got something else; {remedy}") from damage
     laws = p.astype(np.float64) if p.dtype.kind == "f" and p.ndim == 2 else np.empty((0, 0))
     if laws.size == 0 or not (len(laws) == len(text) == len(position)):
         raise InputError(f"rows: p in {str(path)!r} must be floats (n, V), got {p.dtype} {p.shape}; {remedy}")
-    wrong = np.flatnonzero(~((laws >= 0.0).all(axis=1) & (np.abs(laws.sum(axis=1) - 1.0) <= 1e-3)))
+    wrong = no_laws(laws)
     if wrong.size:
         raise InputError(f"rows: each row of {str(path)!r} must be a law that sums to 1, got row {wrong[0]}; {remedy}")
     return Rows(laws, text.astype(np.int64), position.astype(np.int64), provenance)
+
+
+def no_laws(rows: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Which of the rows (n, V) are no laws: negative or NaN somewhere, or of another sum than 1."""
+    from proxyalign.knapsack.problem import PROBABILITY_TOLERANCE  # here, since the solvers are slow to load
+
+    sums = rows.sum(axis=1)
+    return np.flatnonzero(~((rows >= 0.0).all(axis=1) & (np.abs(sums - 1.0) <= PROBABILITY_TOLERANCE)))
 
 
 def read_texts(path: Path, field: str = "question") -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyalign.cli import bench_exact
-from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.common import notes, print_json, table
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,14 +92,13 @@ def decode(
     of_what = {"pair": name or f"{base} + {proxy}", "task": benchmark.name, "split": split, "device": device}
     answer = {**of_what, **numbers}
     if out is not None:
-        import json as encoder
+        from proxyalign.files import write_json
 
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(encoder.dumps(answer, indent=1, allow_nan=False) + "\n")
+        write_json(out, answer)
     if json:
         print_json(answer)
         return
-    print(_table([_HEADER, *(_cells(run) for run in answer["runs"])]))
+    print(table([_HEADER, *(_cells(run) for run in answer["runs"])]))
     costs = ", ".join(f"{what} {cost:.2f} ms" for what, cost in answer["costs_ms"].items())
     print(f"\nforward passes (median): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
 
@@ -165,7 +164,7 @@ def rules(
         )
         for run in runs
     ]
-    print(_table([header, *cells]))
+    print(table([header, *cells]))
     print(f"\n{n_tokens} tokens a row, {rows or 'made up'}; {device}, {threads} thread{'s' * (threads > 1)}")
 
 
@@ -178,15 +177,6 @@ def _windows(text: str) -> list[int]:
     if not sizes or min(sizes) < 1:
         raise InputError(f"bench: --windows must be whole numbers of at least 1 with commas, got {text!r}; write 3,4,5")
     return sizes
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """One line a contestant under a line of names, in columns."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(cells))
-        for cells in (tuple(zip(row, widths, strict=True)) for row in rows)
-    )
 
 
 def _cells(run: "Mapping[str, Any]") -> tuple[str, ...]:

@@ -1,12 +1,11 @@
 """`proxyalign bench exact`: the exact solver beside the solvers that people would take instead, in one run."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.common import notes, print_json, table
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,7 +90,8 @@ def exact(
     if json:
         print_json(answer)
         return
-    print(_table(lines))
+    header = [title for _, title in _COLUMNS]
+    print(table([header, *([_shown(line[key]) for key, _ in _COLUMNS] for line in lines)]))
     print(f"\n{len(records)} instances, {limit:g} s for each solver on each; add --json or --out for every answer")
 
 
@@ -135,20 +135,6 @@ def _version(name: str, version: Any) -> str | None:
         return str(version(name))
     except PackageNotFoundError:
         return None
-
-
-def _table(lines: "Sequence[Mapping[str, Any]]") -> str:
-    """One line a solver, in columns."""
-    cells = [[title for _, title in _COLUMNS]]
-    cells += [[_shown(line[key]) for key, _ in _COLUMNS] for line in lines]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_COLUMNS))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    )
 
 
 def _shown(value: Any) -> str:

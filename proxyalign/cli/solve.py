@@ -1,7 +1,6 @@
 """`proxyalign solve`: the knapsack of one next-token law, by the exact solver, an approximation or the oracle."""
 
 import time
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +59,7 @@ def solve(
         raise InputError(f"solve: --method {method} needs --budget in [0, 1], got none; add for example --budget 0.3")
     mass = float(instance.get("budget", 1.0)) if budget is None else budget
 
+    from proxyalign.files import replacing
     from proxyalign.knapsack import DeferralProblem, certify
 
     if "p" in instance:
@@ -72,7 +72,8 @@ def solve(
     solution = _run(problem, method, alpha, time_limit)
     seconds = time.perf_counter() - start
     if certificate is not None:
-        certificate.write_text(certify(problem, solution).to_json() + "\n", encoding="utf-8")
+        with replacing(certificate) as file:
+            file.write(certify(problem, solution).to_json().encode() + b"\n")
     if method == "oracle":
         notes.print(f"{solution.method}: the solver's claim; the bound and is_optimal are our own", markup=False)
     if method == "dual" and budget is not None and solution.mass > problem.budget:
@@ -128,18 +129,14 @@ def _read(path: Path) -> dict[str, Any]:
 
     Never unpickles. Raises InputError for anything else.
     """
-    import numpy as np
+    from proxyalign.files import read_arrays
 
     remedy = "write one with numpy.save('p.npy', p)"
     if not path.is_file():
         raise InputError(f"solve: --probs must be an existing .npy file, got {str(path)!r}, which is none; {remedy}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"p": loaded}
-        with loaded as archive:
-            instance = {name: archive[name] for name in ("p", "values", "weights", "budget") if name in archive}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as damage:
+        instance = read_arrays(path, ("p", "values", "weights", "budget"))
+    except ValueError as damage:
         raise InputError(
             f"solve: --probs must be a .npy file of numbers, got {str(path)!r}, which is not or is cut off; {remedy}"
         ) from damage

@@ -1,13 +1,13 @@
 """Recorded distributions to verify on: a file of next-token laws, or a folder of such files."""
 
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from proxyalign.errors import InputError
+from proxyalign.files import read_arrays
 from proxyalign.knapsack.problem import PROBABILITY_TOLERANCE
+from proxyalign.rows import no_laws
 from proxyalign.verify.cases import Floats
 
 KEYS = ("P", "p")  # of the rows in a .npz file
@@ -45,19 +45,15 @@ def _read(path: Path) -> Floats:
     """The laws of one file."""
     remedy = "save them with numpy.savez(file, p=rows)"
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            with loaded as archive:
-                name = next((key for key in KEYS if key in archive), None)
-                loaded = None if name is None else archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        loaded = next(iter(read_arrays(path, KEYS).values()), None)
+    except ValueError:
         loaded = None
     if loaded is None or loaded.dtype.kind != "f" or loaded.ndim != 2 or loaded.size == 0:
         raise InputError(f"verify: {path} must hold `P` or `p`, floats (n, V), got something else; {remedy}")
     rows: Floats = loaded.astype(np.float64)
-    wrong = ~((rows >= 0.0).all(1) & (np.abs(rows.sum(1) - 1.0) <= PROBABILITY_TOLERANCE))
-    if wrong.any():
-        row = int(wrong.argmax())
+    wrong = no_laws(rows)
+    if wrong.size:
+        row = int(wrong[0])
         raise InputError(
             f"verify: {path} must hold laws that sum to 1 within {PROBABILITY_TOLERANCE:g}, got {rows[row].sum():.6g} "
             f"in row {row}; apply a softmax to logits"
