@@ -104,20 +104,25 @@ def verify(
         tasks += [("cases", one.number, low, low + 1) for low in range(n_cases, n)]
     tasks += [("tightness", index, seed, 0) for index in inequalities]
     tasks += [("mutant", index, seed, 0) for index in mutants]
+    answers: dict[tuple[str, int, int, int], tuple[Any, float]] = {}
+    if progress is not None:
+        progress("starting", 0, len(tasks))
+    for task, answer, spent in _answers(tasks, n_cases, seed, source, rows):
+        answers[task] = answer, spent
+        if progress is not None:
+            progress(f"statement {task[1]}" if task[0] == "cases" else task[0], len(answers), len(tasks))
+    # In the order of the tasks, not of their ends: of claims that are equally tight the report names the first.
     found: dict[str, dict[int, Any]] = {"tightness": {}, "mutant": {}}
     tallies: dict[int, Tallies] = {one.number: {} for one in chosen}
     seconds = dict.fromkeys(numbers, 0.0)
-    if progress is not None:
-        progress("starting", 0, len(tasks))
-    for done, (task, answer, spent) in enumerate(_answers(tasks, n_cases, seed, source, rows), start=1):
+    for task in tasks:
         kind, index, *_ = task
+        answer, spent = answers[task]
         if kind == "cases":
             merge(tallies[index], answer)
             seconds[index] += spent
         else:
             found[kind][index] = answer
-        if progress is not None:
-            progress(f"statement {index}" if kind == "cases" else kind, done, len(tasks))
     return Report(
         checked=[Checked(one, tallies[one.number], n_cases, n_real(one, rows), seconds[one.number]) for one in chosen],
         tightest=[

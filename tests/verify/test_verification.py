@@ -122,13 +122,17 @@ def test_a_violation_and_a_survivor_end_with_code_1(command, tmp_path, monkeypat
 
 
 def test_the_report_does_not_depend_on_the_number_of_processes(monkeypatch, tmp_path):
-    """Fails when a process draws other cases, or a merge loses counts."""
+    """Fails when a process draws other cases, a merge loses counts, or the first to end names the worst case."""
 
     def report():
         answer = save(runs.verify(13, n_cases=450, seed=5), tmp_path)
         return [{**one, "seconds": 0} for one in answer["statements"]], answer["mutants"]
 
     alone = report()
+    in_order = runs._answers
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "_answers", lambda *asked: reversed(list(in_order(*asked))))
+        assert report() == alone
     monkeypatch.setattr(runs, "IN_PROCESS", 1)
     assert report() == alone
 
