@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, round_up
+from proxyalign.knapsack.sorting import rising
 from proxyalign.knapsack.values import ValueModel, advantage, minus_log, probability_gap, surprisal
 
 PROBABILITY_TOLERANCE = 1e-3  # float32 and half precision softmax outputs sum to 1 only roughly
@@ -108,9 +109,9 @@ class DeferralProblem:
         For surprisal values that is -log p, so the order is by rising `p`; else it is v / w.
         """
         if self.value_model == "surprisal":
-            order = np.argsort(self.weights, kind="stable")
+            order = rising(self.weights)
         else:
-            order = np.argsort(-self.densities, kind="stable")
+            order = rising(-self.densities)
             # Division rounds correctly: only densities with the same quotient can have another order.
             falling = self.densities[order]
             same = (falling[1:] == falling[:-1]) & (falling[1:] < np.inf)
