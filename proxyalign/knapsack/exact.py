@@ -20,7 +20,7 @@ import time
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.attempt import Attempt, root_bound
@@ -48,15 +48,17 @@ def exact(
     gap: float = 1e-12,
     time_limit: float | None = None,
     memory_limit: float = 2.0**29,
+    start: ArrayLike | None = None,
 ) -> Solution:
     """The set of largest value within the budget, with a proved upper bound.
 
     gap: `is_optimal` is true iff the proved bound exceeds the value by at most `gap` times the value, both compared
     as exact rationals; 0 asks for the last bit and repeats the search with unbounded integers where 64 bits cannot
     tell. time_limit: seconds, None for no limit; memory_limit: bytes for the lists of states. Where a limit ends the
-    search, the best set found is returned with the bound proved so far and `is_optimal` false.
+    search, the best set found is returned with the bound proved so far and `is_optimal` false. start: (n,) bool, a set
+    that fits, as the optimum at a smaller budget does: the answer is worth no less.
 
-    Raises InputError for a gap or a limit outside its range.
+    Raises InputError for a gap or a limit outside its range, and for a start of another shape or above the budget.
     """
     if not 0.0 <= gap < math.inf:
         raise InputError(f"exact: gap must be finite and at least 0, got {gap}; pass 0 for the last bit")
@@ -70,6 +72,8 @@ def exact(
     usable = problem.order[((problem.weights <= problem.budget) & ~free & (problem.values > 0.0))[problem.order]]
     n_prefix = prefix_that_fits(problem.weights[usable], problem.budget)
     search = _Search(problem, usable, n_prefix, gap, deadline, memory_limit)
+    if start is not None:
+        search.adopt_set(_start(problem, start)[usable])
     if n_prefix < usable.size:
         near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
@@ -83,6 +87,21 @@ def exact(
     chosen[search.removed] = False
     chosen[search.added] = True
     return problem.solution(chosen, exact_sum(problem.values[free]) + search.upper, gap, "exact")
+
+
+def _start(problem: DeferralProblem, start: ArrayLike) -> NDArray[np.bool_]:
+    given = np.asarray(start)
+    if given.dtype != np.bool_ or given.shape != problem.weights.shape:
+        raise InputError(
+            f"exact: start must be a boolean array of shape {problem.weights.shape}, got {given.dtype} of shape "
+            f"{given.shape}; pass the deferred of a solution"
+        )
+    mass = exact_sum(problem.weights[given])
+    if mass > problem.budget:
+        raise InputError(
+            f"exact: start must fit the budget {problem.budget}, got a set of mass {float(mass)}; leave start out"
+        )
+    return given
 
 
 class _Search:
@@ -180,14 +199,16 @@ class _Search:
         best = (prefix & ~np.isin(self.usable, self.removed)) | np.isin(self.usable, self.added)
         starts = [best, prefix, shifted(weights, self.problem.budget)] if is_first else [best]
         for start in starts:
-            chosen = swapped(values, weights, self.problem.budget, start)
-            value = exact_sum(values[chosen])
-            if value > self.value and exact_sum(weights[chosen]) <= self.problem.budget:
-                self.removed, self.added, self.value = (
-                    self.usable[prefix & ~chosen],
-                    self.usable[chosen & ~prefix],
-                    value,
-                )
+            self.adopt_set(swapped(values, weights, self.problem.budget, start))
+
+    def adopt_set(self, chosen: NDArray[np.bool_]) -> None:
+        """Take over a set of the usable items (a mask over them) where it fits and is worth more than the best."""
+        items = self.usable[chosen]
+        value = exact_sum(self.problem.values[items])
+        if value > self.value and exact_sum(self.problem.weights[items]) <= self.problem.budget:
+            prefix = np.arange(self.usable.size) < self.n_prefix
+            self.removed, self.added = self.usable[prefix & ~chosen], self.usable[chosen & ~prefix]
+            self.value = value
 
     def _adopt(self, attempt: "Attempt") -> int:
         """Take over an attempt's solutions, each added up exactly; the least cost of those that fit."""

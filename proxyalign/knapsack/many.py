@@ -111,7 +111,10 @@ def exact_path(
         at = np.linspace(0.0, up_to, 65) if budgets is None else np.sort(np.asarray(budgets, dtype=np.float64))
         if not np.all((at >= 0.0) & (at <= 1.0)):
             raise InputError(f"exact_path: budgets must be in [0, 1], got {at.min()} to {at.max()}; pass masses")
-        solutions = [exact(problem.at_budget(budget), time_limit=time_limit) for budget in at.tolist()]
+        solutions: list[Solution] = []
+        for budget in at.tolist():
+            start = solutions[-1].deferred if solutions else None  # so that values never fall, whatever ends a search
+            solutions.append(exact(problem.at_budget(budget), time_limit=time_limit, start=start))
         values = np.array([solution.value for solution in solutions])
         upper_bounds = np.array([solution.upper_bound for solution in solutions])
     envelope = np.array([lp_bound(problem.at_budget(budget)).value for budget in at.tolist()])

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import general_problems, law_problems, mass, problems, value
 
 from proxyalign.errors import InputError
@@ -97,6 +98,28 @@ def test_where_the_search_gives_up_the_set_is_still_good():
     assert solution.upper_bound <= solution.value * (1 + 1e-3)
 
 
+@settings(max_examples=100)
+@given(problem=problems(max_size=8), data=st.data())
+def test_a_start_changes_no_optimum(problem, data):
+    """Fails when the start counts although it is worse than the prefix, or its items get mixed up."""
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=len(problem), max_size=len(problem))), dtype=np.bool_)
+    while mass(problem, chosen) > Fraction(problem.budget):
+        chosen[np.flatnonzero(chosen)[-1]] = False
+    started, alone = exact(problem, gap=0.0, start=chosen), exact(problem, gap=0.0)
+    assert started.is_optimal
+    assert mass(problem, started.deferred) <= Fraction(problem.budget)
+    assert value(problem, started.deferred) == value(problem, alone.deferred)
+
+
+def test_a_search_that_is_cut_short_keeps_the_start():
+    """Fails when the start is forgotten, or the bound is less than it is worth."""
+    law = np.arange(1.0, 401.0) ** -0.5
+    problem = DeferralProblem.from_probs(law / law.sum(), 0.05)
+    good = exact(problem, time_limit=2.0)
+    solution = exact(problem, time_limit=1e-9, start=good.deferred)
+    assert exact(problem, time_limit=1e-9).value < good.value <= solution.value <= solution.upper_bound
+
+
 @pytest.mark.parametrize("limits", [{"time_limit": 1e-9}, {"memory_limit": 1.0}])
 def test_a_limit_ends_the_search_honestly(limits):
     """Fails when a search cut short still says optimal, overspends, or forgets the bound proved so far."""
@@ -115,9 +138,12 @@ def test_a_limit_ends_the_search_honestly(limits):
         ({"time_limit": 0.0}, "time_limit must be above 0"),
         ({"time_limit": math.nan}, "time_limit must be above 0"),
         ({"memory_limit": 0.0}, "memory_limit must be above 0"),
+        ({"start": [1]}, "boolean array of shape"),
+        ({"start": [True, False]}, "boolean array of shape"),
+        ({"start": [True]}, "start must fit the budget 0.5, got a set of mass 1.0"),
     ],
 )
 def test_limits_out_of_range_are_refused(arguments, message):
     """Fails when NaN passes a range check."""
     with pytest.raises(InputError, match=message):
-        exact(DeferralProblem([1.0], [1.0], 1.0), **arguments)
+        exact(DeferralProblem([1.0], [1.0], 0.5), **arguments)
