@@ -3,7 +3,7 @@
 import numpy as np
 
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.sampling import draw, first_draw, law, probabilities
+from proxyalign.decoding.sampling import draw, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Trace
 from proxyalign.deferral import policy
 
@@ -16,35 +16,42 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     """
     if job.rule.constant is True:
         return _decode_proxy_alone(job)
-    base, proxy = job.base_reader(), job.proxy_reader()
-    uniforms, record = job.uniforms(2), job.record()
+    base, proxy, reference = job.base_reader(), job.proxy_reader(), job.reference_reader()
+    uniforms, record, state = job.uniforms(2), job.record(), job.start()
     reads_q = "q" in job.rule.needs.split()
     while True:
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2), (B,)
-        q = law(proxy.read(), job.temperature) if reads_q else None
-        p = law(base.read(), job.temperature)  # (B, 1, V)
-        first, deferred = first_draw(job.rule, p, q)
+        q = job.law(proxy.read()) if reads_q else None
+        q0 = job.law(reference.read()) if reference is not None else None
+        p = job.law(base.read())  # (B, 1, V)
+        first, deferred, states = job.rule.propose(p, q, q0, state)
         tokens = draw(first, u[:, :1])  # (B, 1)
         source, mass = np.full(tokens.shape, BASE, dtype=np.uint8), np.zeros(tokens.shape)
         if deferred is not None:
             redrawn = deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
             if bool(redrawn.any()):
-                q = q or law(proxy.read(), job.temperature)
+                q = q or job.law(proxy.read())
                 tokens = draw(q.drawn, u[:, 1:]).where(redrawn, tokens)
-                probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
                 source[redrawn.cpu().numpy()] = PROXY
             mass = policy.deferral_mass(p.own, deferred).cpu().numpy()
+        for model, law in (("proxy", q), ("reference", q0)):
+            if law is not None:
+                probabilities(law.own, tokens, model, n_before)  # for the check alone
         p_y = probabilities(p.own, tokens, "base", n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
         if not goes_on.any():
             break
-        base.push(tokens)
-        if job.asks_proxy:
-            proxy.push(tokens)
+        state = None if states is None else states[:, 1]
+        readers = [base, *([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
+        for reader in readers:
+            reader.push(tokens)
         if not goes_on.all():
-            for part in (base, proxy, uniforms):
-                part.keep(goes_on.nonzero()[0])
+            rows = goes_on.nonzero()[0]
+            for reader in readers:
+                reader.keep(rows)
+            uniforms.keep(rows)
+            state = None if state is None else state[rows]
     counts = Counts(n_base_passes=base.n_passes, n_proxy_passes=proxy.n_passes)
     return record.traces(job.pair.tokenizer), counts
 
@@ -54,7 +61,7 @@ def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
     proxy, uniforms, record = job.proxy_reader(), job.uniforms(2), job.record()
     while True:
         u, n_before = uniforms.take(), record.n_emitted
-        q = law(proxy.read(), job.temperature)
+        q = job.law(proxy.read())
         tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
         probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
         ones = np.ones(tokens.shape)

@@ -11,7 +11,7 @@ import torch
 from proxyalign.decoding import autoregressive, speculative
 from proxyalign.decoding.job import Job
 from proxyalign.decoding.trace import Counts, Stats, Trace, stats
-from proxyalign.deferral.rules import Rule
+from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
@@ -41,6 +41,7 @@ def generate(
     window: int = 5,
     max_new_tokens: int = 256,
     temperature: float = 1.0,
+    rule_temperature: float = 1.0,
     num_return_sequences: int = 1,
     seed: int = 0,
     proxy_prompts: Sequence[str] | Sequence[Sequence[int]] | None = None,
@@ -53,16 +54,19 @@ def generate(
     prompts: texts, or lists of token ids; texts are tokenised as the pair's tokenizer does by default. proxy_prompts:
     as many, where the proxy reads other ones. mode: "autoregressive", or "speculative" with `window` drafts a cycle;
     both have the same law. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where that is deferred.
-    batch_size: sequences decoded together; it changes speed and memory, never the answers. distributions: keep the
-    base's laws on the traces. first_index: the index of the first prompt, which seeds its samples with `seed` and the
-    sample's number, so that a run may be cut in parts.
+    rule_temperature: of the laws that the rule reads; other than 1 it reproduces code that tempers first, under which
+    greedy decoding defers nothing. batch_size: sequences decoded together; it changes speed and memory, never the
+    answers. distributions: keep the base's laws on the traces. first_index: the index of the first prompt, which seeds
+    its samples with `seed` and the sample's number, so that a run may be cut in parts.
 
     A rule that always defers is the proxy alone and has nothing to verify: it decodes autoregressively in either mode.
 
     Raises InputError for an argument out of its range, an empty prompt, and a prompt that leaves no room for
     `max_new_tokens` in the models' context.
     """
-    _check_settings(pair, rule, mode, window, max_new_tokens, temperature, num_return_sequences, seed, batch_size)
+    _check_settings(pair, rule, mode, window, max_new_tokens, num_return_sequences, seed, batch_size)
+    _check_temperature("temperature", temperature)
+    _check_temperature("rule_temperature", rule_temperature)
     _check_count("first_index", first_index, least=0)
     base_prompts = _token_ids(pair, "prompts", prompts, max_new_tokens)
     own_prompts = base_prompts
@@ -83,12 +87,13 @@ def generate(
             batch = samples[at : at + batch_size]
             job = Job(
                 pair=pair,
-                rule=rule,
+                rule=rule.bound(pair.tokenizer, pair.eos_token_ids),
                 base_prompts=[base_prompts[i] for i, _ in batch],
                 proxy_prompts=[own_prompts[i] for i, _ in batch],
                 keys=[(seed, first_index + i, sample) for i, sample in batch],
                 max_new_tokens=max_new_tokens,
                 temperature=float(temperature),
+                rule_temperature=float(rule_temperature),
                 window=window,
                 distributions=distributions,
             )
@@ -107,7 +112,6 @@ def _check_settings(
     mode: str,
     window: int,
     max_new_tokens: int,
-    temperature: float,
     num_return_sequences: int,
     seed: int,
     batch_size: int,
@@ -124,10 +128,17 @@ def _check_settings(
     _check_count("num_return_sequences", num_return_sequences, least=1)
     _check_count("batch_size", batch_size, least=1)
     _check_count("seed", seed, least=0)
-    is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not is_number or not 0.0 <= temperature < math.inf:
+    if "q0" in rule.needs.split() and pair.reference is None:
         raise InputError(
-            f"generate: temperature must be a finite number of at least 0, got {temperature!r}; 0 decodes greedily"
+            f"generate: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
+            "make it with load_pair(base=..., proxy=..., reference=...)"
+        )
+
+
+def _check_temperature(argument: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        raise InputError(
+            f"generate: {argument} must be a finite number of at least 0, got {value!r}; 0 decodes greedily"
         )
 
 

@@ -1,7 +1,6 @@
-"""From logits to laws, and from laws and uniform numbers to tokens; one stream of uniform numbers per sequence."""
+"""From laws and uniform numbers to tokens; one stream of uniform numbers per sequence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,46 +8,9 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import IntArray
-from proxyalign.deferral import policy
-from proxyalign.deferral.rules import Rule, Truncated
 from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
-
-
-@dataclass(frozen=True)
-class Law:
-    """A model's next-token law at some positions, twice: `own` (temperature 1) is what rules read, `drawn` is tempered.
-
-    Both (..., V), float32, or float64 for float64 models. At temperature 0 `drawn` puts all mass on the first argmax.
-    """
-
-    own: Tensor
-    drawn: Tensor
-
-
-def law(logits: Tensor, temperature: float) -> Law:
-    """logits (..., V) -> the law at temperature 1 and the one at `temperature`."""
-    own = logits.softmax(-1)
-    if temperature == 1.0:
-        return Law(own, own)
-    if temperature == 0.0:
-        return Law(own, torch.zeros_like(own).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0))
-    # Subtract the maximum first: a tiny temperature then gives 0 and -inf, not inf - inf.
-    return Law(own, ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1))
-
-
-def first_draw(rule: Rule, p: Law, q: Law | None) -> tuple[Tensor, Tensor | None]:
-    """The law of the token y that is tried first, and which y are then redrawn from the proxy: (..., V), bool or None.
-
-    For a deferral rule y comes from the base's tempered law; for a truncation from its kept part, and nothing is
-    redrawn. None says that nothing is, whatever y.
-    """
-    if isinstance(rule, Truncated):
-        return policy.restrict(p.drawn, rule.keep(p.own)), None
-    if rule.constant is False:
-        return p.drawn, None
-    return p.drawn, rule.defer(p.own, None if q is None else q.own)
 
 
 def draw(weights: Tensor, uniforms: Tensor) -> Tensor:

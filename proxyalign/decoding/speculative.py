@@ -14,42 +14,47 @@ from torch import Tensor
 
 from proxyalign.decoding.cache import BoolArray, IntArray, Reader
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.sampling import Law, draw, first_draw, law, probabilities
+from proxyalign.decoding.sampling import Uniforms, draw, probabilities
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Trace
 from proxyalign.deferral import policy
-from proxyalign.deferral.rules import Rule
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import Rule
 
 
 def decode(job: Job) -> tuple[list[Trace], Counts]:
     """Decode one batch: draft, verify, test, emit, and roll back what was rejected, until all sequences have ended."""
-    base, proxy, record, counts = job.base_reader(), job.proxy_reader(), job.record(), Counts()
+    base, proxy, reference = Verifier(job.base_reader()), job.proxy_reader(), job.reference_reader()
+    verifiers = [base] if reference is None else [base, Verifier(reference)]
+    record, counts, state = job.record(), Counts(), job.start()
     uniforms = job.uniforms(2 * job.window + 1)  # a cycle draws and tests each draft, and draws the token after them
     owed = np.zeros(len(record.active), dtype=bool)
-    known: Tensor | None = None  # (B, 1, V) base logits after all that is emitted, for the rows where it has read that
-    is_known = owed
     while True:
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2 window + 1), (B,)
-        drafts, q = _draft(proxy, min(job.window, int(record.remaining.max())), u, job.temperature)
-        logits = _verify(base, drafts, known, is_known)
-        p = law(logits, job.temperature)
-        cycle = _test(job.rule, p, q, drafts, owed, u, n_before)
+        drafts, q = _draft(job, proxy, min(job.window, int(record.remaining.max())), u)
+        p, *others = [job.law(verifier.read(drafts)) for verifier in verifiers]
+        cycle, states = _test(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
         if not goes_on.any():
             break
+        if states is not None:
+            state = states[torch.arange(len(states)), torch.from_numpy(n_emitted)]
         if not goes_on.all():
             rows = goes_on.nonzero()[0]
-            for part in (base, proxy, uniforms, cycle):
+            parts: list[Verifier | Reader | Uniforms | _Cycle] = [*verifiers, proxy, uniforms, cycle]
+            for part in parts:
                 part.keep(rows)
-            logits, drafts = logits[rows], drafts[rows]
-        _roll_back(base, proxy, drafts, cycle)
-        known, is_known, owed = logits[:, -1:], cycle.is_open, cycle.is_owed
-    counts.n_base_passes, counts.n_proxy_passes = base.n_passes, proxy.n_passes
+            drafts, state = drafts[rows], None if state is None else state[rows]
+        for verifier in verifiers:
+            verifier.roll_back(drafts, cycle)
+        _roll_back(proxy, drafts, cycle)
+        owed = cycle.is_owed
+    counts.n_base_passes, counts.n_proxy_passes = base.reader.n_passes, proxy.n_passes
     return record.traces(job.pair.tokenizer), counts
 
 
-def _draft(proxy: Reader, n_drafts: int, u: Tensor, temperature: float) -> tuple[Tensor, Law]:
+def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor) -> tuple[Tensor, Law]:
     """Draw `n_drafts` tokens from the proxy, each after the last: ids (B, g), and the laws (B, g, V) that drew them.
 
     The last one is not read: only a window accepted whole makes that necessary.
@@ -59,24 +64,47 @@ def _draft(proxy: Reader, n_drafts: int, u: Tensor, temperature: float) -> tuple
     for i in range(n_drafts):
         if i > 0:
             proxy.push(drafts[-1])
-        laws.append(law(proxy.read(), temperature))
+        laws.append(job.law(proxy.read()))
         drafts.append(draw(laws[-1].drawn, u[:, 2 * i : 2 * i + 1]))
     own = torch.cat([q.own for q in laws], dim=1)
-    drawn = own if temperature == 1.0 else torch.cat([q.drawn for q in laws], dim=1)
-    return torch.cat(drafts, dim=1), Law(own, drawn)
+    drawn = own if laws[0].drawn is laws[0].own else torch.cat([q.drawn for q in laws], dim=1)
+    return torch.cat(drafts, dim=1), Law(own, drawn, job.temperature)
 
 
-def _verify(base: Reader, drafts: Tensor, known: Tensor | None, is_known: BoolArray) -> Tensor:
-    """The base's logits (B, g + 1, V) at the place of each draft and after the last one, in one forward pass."""
-    base.push(drafts)
-    logits = base.read(drafts.shape[1] + 1)
-    if known is None or not is_known.any():
+class Verifier:
+    """A model that reads whole windows of drafts, and remembers its last logits where a window was accepted whole."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._logits: Tensor | None = None  # of the last window
+        self._is_known: BoolArray | None = None  # (B,) whether the last of them come after all that is emitted
+
+    def read(self, drafts: Tensor) -> Tensor:
+        """The logits (B, g + 1, V) at the place of each draft and after the last one, in one forward pass."""
+        self.reader.push(drafts)
+        logits = self.reader.read(drafts.shape[1] + 1)
+        if self._logits is not None and self._is_known is not None and self._is_known.any():
+            known = self._logits[:, -1:]
+            if self._is_known.all():  # nothing but the drafts was read: the first one's place was known
+                logits = torch.cat([known, logits], dim=1)
+            else:
+                rows = self._is_known.nonzero()[0]
+                logits[rows, 0] = known[rows, 0]
+        self._logits = logits
         return logits
-    if is_known.all():  # nothing but the drafts was read: the first one's place was known
-        return torch.cat([known, logits], dim=1)
-    rows = is_known.nonzero()[0]
-    logits[rows, 0] = known[rows, 0]
-    return logits
+
+    def roll_back(self, drafts: Tensor, cycle: "_Cycle") -> None:
+        """Forget the drafts after the accepted ones, and push the token after those, where there is one."""
+        n_drafts = drafts.shape[1]
+        self.reader.forget(n_drafts - cycle.n_passed)
+        self.reader.push(torch.from_numpy(cycle.final[:, None]).to(drafts.device), ~cycle.is_open[:, None])
+        self._is_known = cycle.is_open
+
+    def keep(self, rows: IntArray) -> None:
+        """Go on with these rows (n,) of the batch alone."""
+        self.reader.keep(rows)
+        if self._logits is not None:
+            self._logits = self._logits[rows]
 
 
 @dataclass
@@ -102,6 +130,12 @@ class _Cycle:
         """How many tokens the cycle emits, before the text's end and the limit cut it (B,)."""
         return self.n_passed + ~self.is_open
 
+    @property
+    def final(self) -> IntArray:
+        """The token after the accepted drafts (B,)."""
+        final: IntArray = self.tokens[np.arange(len(self.n_passed)), self.n_passed]
+        return final
+
     def count(self, counts: Counts, was_owed: BoolArray, n_emitted: IntArray) -> None:
         """Count drafts that were tested, up to the last token emitted; an owed draft is not tested, nor accepted."""
         accepted = np.minimum(self.n_passed, n_emitted) - was_owed
@@ -115,15 +149,27 @@ class _Cycle:
             setattr(self, name, values[rows])
 
 
-def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor, n_before: IntArray) -> _Cycle:
+def _test(
+    rule: Rule,
+    p: Law,
+    q: Law,
+    q0: Law | None,
+    state: Tensor | None,
+    drafts: Tensor,
+    owed: BoolArray,
+    u: Tensor,
+    n_before: IntArray,
+) -> tuple[_Cycle, Tensor | None]:
     """Test the drafts (B, g) in turn, and draw the token after the accepted ones: from the residual, or as a bonus.
 
-    p: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. owed: rows whose first draft is emitted untested.
-    u: (B, 2 window + 1). Rules that read q have no bonus, since the row after the window has none.
+    p, q0: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. state: the rule's, before the drafts; its states
+    before each of them come back too. owed: rows whose first draft is emitted untested. u: (B, 2 window + 1). Rules
+    without a bonus leave the row after the window undecided.
     """
-    n_drafts, has_bonus = drafts.shape[1], rule.needs == "p"
-    read = p if has_bonus else Law(p.own[:, :-1], p.drawn[:, :-1])
-    first, deferred = first_draw(rule, read, None if has_bonus else q)
+    n_drafts, has_bonus = drafts.shape[1], rule.has_bonus
+    read = p if has_bonus else p.rows(slice(0, n_drafts))
+    of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
+    first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
     pi = first[:, :n_drafts]
     if deferred is not None:
         pi = policy.cascade(pi, q.drawn, deferred[:, :n_drafts])
@@ -137,12 +183,12 @@ def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor
     is_owed = np.zeros_like(rejected)
     if rejected.all():
         weights = policy.residual(_row(pi, n_passed), _row(q.drawn, n_passed))
-    elif not has_bonus or not rejected.any():
+    elif not rejected.any():  # without a bonus a draw without meaning, as is that of open rows below
         weights = first[:, -1:]
     else:
         place = np.minimum(n_passed, n_drafts - 1)
         replaced = torch.from_numpy(rejected).to(drafts.device)[:, None, None]
-        weights = policy.residual(_row(pi, place), _row(q.drawn, place)).where(replaced, first[:, n_drafts:])
+        weights = policy.residual(_row(pi, place), _row(q.drawn, place)).where(replaced, first[:, -1:])
     final = draw(weights, u[:, -1:])  # (B, 1)
     if has_bonus and deferred is not None and not rejected.all():
         is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final).squeeze(-1).cpu().numpy()
@@ -157,7 +203,9 @@ def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor
     if deferred is not None:
         mass[:, : deferred.shape[1]] = policy.deferral_mass(read.own, deferred).cpu().numpy()
     probabilities(q.own, drafts, "proxy", n_before)  # for the check alone
-    return _Cycle(
+    if q0 is not None:
+        probabilities(q0.own, drafts, "reference", n_before)
+    cycle = _Cycle(
         n_passed=n_passed,
         rejected=rejected,
         is_open=is_owed if has_bonus else ~rejected,
@@ -167,6 +215,7 @@ def _test(rule: Rule, p: Law, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor
         p_y=probabilities(p.own, torch.from_numpy(tokens).to(drafts.device), "base", n_before),
         mass=mass,
     )
+    return cycle, states
 
 
 def _row(laws: Tensor, places: IntArray) -> Tensor:
@@ -176,17 +225,14 @@ def _row(laws: Tensor, places: IntArray) -> Tensor:
     return laws[torch.arange(len(places)), torch.from_numpy(places)].unsqueeze(1)
 
 
-def _roll_back(base: Reader, proxy: Reader, drafts: Tensor, cycle: _Cycle) -> None:
-    """Make both models forget the drafts after the accepted ones, and push the tokens that each has yet to read.
+def _roll_back(proxy: Reader, drafts: Tensor, cycle: _Cycle) -> None:
+    """Make the proxy forget the drafts after the accepted ones, and push the tokens that it has yet to read.
 
-    The proxy has not read the last draft, so it rewinds one less, and reads that draft where the window was accepted
-    whole. An open row has no token after its window.
+    It has not read the last draft, so it rewinds one less than the base, and reads that draft where the window was
+    accepted whole. An open row has no token after its window.
     """
     n_drafts = drafts.shape[1]
-    base.forget(n_drafts - cycle.n_passed)
     proxy.forget(np.maximum(n_drafts - 1 - cycle.n_passed, 0))
-    final = cycle.tokens[np.arange(len(cycle.n_passed)), cycle.n_passed]
-    last = np.where(cycle.is_open, cycle.tokens[:, n_drafts - 1], final)
-    base.push(torch.from_numpy(final[:, None]).to(drafts.device), ~cycle.is_open[:, None])
+    last = np.where(cycle.is_open, cycle.tokens[:, n_drafts - 1], cycle.final)
     proxy.push(drafts[:, -1:], ~(cycle.rejected | cycle.is_open)[:, None])
     proxy.push(torch.from_numpy(last[:, None]).to(drafts.device))

@@ -75,6 +75,7 @@ def load_pair(
     *,
     base: str | Path | None = None,
     proxy: str | Path | None = None,
+    reference: str | Path | None = None,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "auto",
     offline: bool = False,
@@ -83,21 +84,25 @@ def load_pair(
 
     name: "lab", which ships with the package, or a folder with base/ and proxy/ in it, as the lab's training makes it.
 
-    device: where both models go. dtype: "auto" is float32 on a CPU and each checkpoint's own elsewhere.
-    offline: use what is on this machine and ask no hub.
+    reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
+    float32 on a CPU and each checkpoint's own elsewhere. offline: use what is on this machine and ask no hub.
 
     Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
     differ; the message then shows the first tokens that do.
     """
     base_source, proxy_source = _sources(name, base, proxy)
     kind = _dtype(dtype, _device(device))
-    tokenizers = [load("load_pair", "AutoTokenizer", source, offline) for source in (base_source, proxy_source)]
-    _check_same_vocabulary(*tokenizers)
-    models = [
-        load("load_pair", "AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
-        for source in (base_source, proxy_source)
-    ]
-    return ModelPair(base=models[0], proxy=models[1], tokenizer=tokenizers[0])
+    sources = {"base": base_source, "proxy": proxy_source}
+    if reference is not None:
+        sources["reference"] = str(reference)
+    tokenizers = {role: load("load_pair", "AutoTokenizer", source, offline) for role, source in sources.items()}
+    for role in list(sources)[1:]:
+        _check_same_vocabulary(role, tokenizers["base"], tokenizers[role])
+    models = {
+        role: load("load_pair", "AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
+        for role, source in sources.items()
+    }
+    return ModelPair(**models, tokenizer=tokenizers["base"])
 
 
 def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None) -> tuple[str, str]:
@@ -159,17 +164,17 @@ def load(owner: str, kind: str, source: str, offline: bool, **options: Any) -> A
         ) from error
 
 
-def _check_same_vocabulary(base: Any, proxy: Any) -> None:
+def _check_same_vocabulary(role: str, base: Any, other: Any) -> None:
     """Raise InputError unless both tokenizers give every id the same string."""
     of_base = {i: token for token, i in base.get_vocab().items()}
-    of_proxy = {i: token for token, i in proxy.get_vocab().items()}
-    if of_base == of_proxy:
+    of_other = {i: token for token, i in other.get_vocab().items()}
+    if of_base == of_other:
         return
-    differing = [i for i in sorted(of_base.keys() | of_proxy.keys()) if of_base.get(i) != of_proxy.get(i)]
-    shown = ", ".join(f"id {i}: base {of_base.get(i)!r}, proxy {of_proxy.get(i)!r}" for i in differing[:3])
+    differing = [i for i in sorted(of_base.keys() | of_other.keys()) if of_base.get(i) != of_other.get(i)]
+    shown = ", ".join(f"id {i}: base {of_base.get(i)!r}, {role} {of_other.get(i)!r}" for i in differing[:3])
     raise InputError(
-        f"load_pair: base and proxy must share one vocabulary, got {len(differing)} ids that differ ({shown}); "
-        "take a base and a proxy of one model family"
+        f"load_pair: base and {role} must share one vocabulary, got {len(differing)} ids that differ ({shown}); "
+        f"take a base and a {role} of one model family"
     )
 
 

@@ -84,25 +84,13 @@ def test_texts_and_ids_are_the_same_prompts(pair):
     assert of_text.texts == [" ".join(f"t{i}" for i in of_text.token_ids[0])]
 
 
-class ConfidenceBet(rules.Rule):
-    """Defer what is less likely than the proxy's best token: a rule that reads the proxy too."""
-
-    name, needs = "bet", "p q"
-
-    def parameters(self):
-        return {}
-
-    def defer(self, p, q=None):
-        return p < q.amax(-1, keepdim=True) - 0.2
-
-
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_rule_that_reads_the_proxy_decodes_in_both_modes(batch_size):
     """Fails when such a rule is given no q, or a bonus that it cannot have."""
     pair = tiny_pair(llama, 10)
     prompts = [[1, 2, 3], [0, 1], [4]]
     settings = {"temperature": 0, "max_new_tokens": 12, "batch_size": batch_size}
-    plain = generate(pair, prompts, ConfidenceBet(), **settings)
-    drafted = generate(pair, prompts, ConfidenceBet(), mode="speculative", window=3, **settings)
+    plain = generate(pair, prompts, rules.ConfidenceBet(0.2), **settings)
+    drafted = generate(pair, prompts, rules.ConfidenceBet(0.2), mode="speculative", window=3, **settings)
     assert drafted.token_ids == plain.token_ids
     assert {source for trace in drafted.traces for source in trace.source} == {"draft", "residual"}

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_laws import laws
 
-from proxyalign.decoding.sampling import Uniforms, draw, law
+from proxyalign.decoding.sampling import Uniforms, draw
+from proxyalign.deferral.law import Law
 
 LARGEST = 1 - 2**-52
 
@@ -40,12 +41,12 @@ def test_temperature_changes_the_drawn_law_alone():
     """Fails when a rule would read a tempered law; 0 is the first argmax, and its neighbourhood agrees."""
     logits = torch.tensor([[1.0, 3.0, 3.0, -torch.inf, 2.0]])
     for temperature in (0.0, 1e-30, 0.5, 1.0, 2.0):
-        found = law(logits, temperature)
+        found = Law.of(logits, temperature)
         assert torch.equal(found.own, logits.softmax(-1))
         assert found.drawn.sum().item() == pytest.approx(1)
-    assert law(logits, 0.0).drawn.tolist() == [[0, 1, 0, 0, 0]]
-    assert law(logits, 1e-30).drawn.tolist() == [[0, 0.5, 0.5, 0, 0]]
-    torch.testing.assert_close(law(logits, 2.0).drawn, (logits / 2).softmax(-1))
+    assert Law.of(logits, 0.0).drawn.tolist() == [[0, 1, 0, 0, 0]]
+    assert Law.of(logits, 1e-30).drawn.tolist() == [[0, 0.5, 0.5, 0, 0]]
+    torch.testing.assert_close(Law.of(logits, 2.0).drawn, (logits / 2).softmax(-1))
 
 
 def test_a_stream_depends_on_its_key_alone():

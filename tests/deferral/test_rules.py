@@ -20,8 +20,29 @@ DEFERRING = [
     rules.Primal(0.4),
     rules.Nudging(0.5),
     rules.Exact(0.4),
+    rules.Advantage(0.4),
+    rules.Chow(0.4),
+    rules.EntropyGate(1.0),
+    rules.Diff(0.1),
+    rules.Opt(0.2),
+    rules.ConfidenceBet(0.2),
+    rules.Gap(0.2),
+    rules.ProxyDoubt(0.1),
+    rules.ProxyFavour(-0.1),
+    rules.ProxyVeto(0.2),
+    rules.ProxyMinP(0.5),
+    rules.TopK(3),
+    rules.TopP(0.6),
+    rules.MinP(0.3),
+    rules.Epsilon(0.2),
+    rules.Eta(0.2),
+    rules.Typical(0.6),
+    rules.TopH(0.6),
+    rules.TopNSigma(1.0),
+    rules.Hybrid(0.3),
 ]
-ALL = [*DEFERRING, rules.Truncated(rules.Dual(0.3)), rules.Truncated(rules.Primal(0.4))]
+MIXING = [rules.StaticMixture(0.3), rules.SpeculativeCascade("token-v3", 0.3), rules.SpeculativeCascade("opt", 0.5)]
+ALL = [*MIXING, *DEFERRING, rules.Truncated(rules.Dual(0.3)), rules.Truncated(rules.Primal(0.4))]
 
 
 def problem(row: torch.Tensor, budget: float) -> "knapsack.DeferralProblem":
@@ -137,7 +158,7 @@ def test_a_rule_made_by_name_knows_its_name_and_parameters(name):
     """Fails when a registry name and a class's own name drift apart."""
     import inspect
 
-    parameters = dict.fromkeys(inspect.signature(rules.REGISTRY[name]).parameters, 0.25)
+    parameters = dict.fromkeys(inspect.signature(rules.REGISTRY[name]).parameters, 1)
     rule = rules.make(name, **parameters)
     assert rule.name == name
     assert rule.parameters() == parameters

@@ -1,0 +1,39 @@
+"""A model's next-token law at two temperatures: the one that rules read, and the one that tokens are drawn from."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Law:
+    """A model's next-token law at some positions, twice: rules read `own` (temperature 1), `drawn` is tempered.
+
+    Both (..., V), float32, or float64 for float64 models. At temperature 0 `drawn` puts all mass on the first argmax.
+    """
+
+    own: Tensor
+    drawn: Tensor
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, logits: Tensor, temperature: float, rule_temperature: float = 1.0) -> "Law":
+        """logits (..., V) -> their law at both temperatures."""
+        own = tempered(logits, rule_temperature)
+        return cls(own, own if temperature == rule_temperature else tempered(logits, temperature), temperature)
+
+    def rows(self, places: slice) -> "Law":
+        """The law at some positions: a slice of the last axis but one."""
+        own = self.own[..., places, :]
+        return Law(own, own if self.drawn is self.own else self.drawn[..., places, :], self.temperature)
+
+
+def tempered(logits: Tensor, temperature: float) -> Tensor:
+    """logits (..., V) -> softmax(logits / temperature) (..., V); its limit at 0, all mass on the first argmax."""
+    if temperature == 1.0:
+        return logits.softmax(-1)
+    if temperature == 0.0:
+        return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+    # Subtract the maximum first: a tiny temperature then gives 0 and -inf, not inf - inf.
+    return ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)

@@ -1,0 +1,191 @@
+"""What every rule has, and the two other ways to make a law of two models: a mixture, and a truncation of one."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxyalign.deferral import policy
+from proxyalign.deferral.law import Law, tempered
+from proxyalign.errors import InputError
+
+
+class Domain(NamedTuple):
+    """Where a parameter may lie, both ends included, and what to tell whoever leaves it."""
+
+    low: float
+    high: float
+    remedy: str
+
+
+class About(NamedTuple):
+    """What the table of rules says of one.
+
+    formula: d_y, or pi where nothing is deferred. base, proxy: the parameters for which every token is the base's, or
+    the proxy's, "none" where there are none. source: where the rule was published.
+    """
+
+    formula: str
+    base: str
+    proxy: str
+    source: str
+
+
+class Proposal(NamedTuple):
+    """What a rule makes of n positions in a row.
+
+    first: (B, n, V), the law of the token y that is drawn first. deferred: (B, n, V) bool, which y are then redrawn
+    from the proxy, None where none is. states: (B, n + 1), the rule's state before each position and after the last;
+    None for a rule without one.
+    """
+
+    first: Tensor
+    deferred: Tensor | None
+    states: Tensor | None = None
+
+
+class Rule:
+    """What every rule has: a name, what it reads, and the law that it makes of `p` and `q`.
+
+    needs: "p" where the decision reads the base alone, which lets the proxy stay idle until a token is deferred and
+    makes the free bonus of statement 11 possible; "p q" where it reads the proxy as well, "p q q0" the reference too.
+    constant: True or False where the decision is the same for every token of every law, else None.
+    asks_proxy: whether some token of the law may come from the proxy. domains: of the parameters, checked when a rule
+    is made, with InputError. about: its line in the table of rules.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[str] = "p"
+    constant: ClassVar[bool | None] = None
+    asks_proxy: ClassVar[bool] = True
+    domains: ClassVar[dict[str, Domain]] = {}
+    about: ClassVar[About]
+
+    def __post_init__(self) -> None:
+        for name, domain in self.domains.items():
+            check_number(type(self).__name__, name, getattr(self, name), domain)
+
+    def parameters(self) -> dict[str, Any]:
+        """The rule's parameters by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{key}={value:g}" for key, value in self.parameters().items())
+        return f"{self.name}({inside})"
+
+    @property
+    def has_bonus(self) -> bool:
+        """Whether the row after a window of drafts, which the proxy has not read, can be decided (statement 11)."""
+        return self.needs == "p"
+
+    def bound(self, tokenizer: Any, ends: Sequence[int]) -> "Rule":
+        """The rule for a vocabulary and the ids that end a text: itself, unless it looks at what tokens spell."""
+        return self
+
+    def start(self, n: int, device: torch.device) -> Tensor | None:
+        """The state (n,) of n sequences before their first token; None for a rule without one."""
+        return None
+
+    def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
+        """p, q, q0 (..., V) -> deferred (..., V) bool, each row from itself alone."""
+        raise InputError(f"{self.name} defers nothing, since it is no deferral rule; use its target(p, q)")
+
+    def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
+        """p, q, q0 (..., V) -> pi (..., V), the law of an emitted token."""
+        return policy.cascade(p, q, self.defer(p, q, q0))
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        """What the rule makes of the laws (B, n, V) of n positions in a row, from `state` (B,) before the first."""
+        if self.constant is False:
+            return Proposal(p.drawn, None)
+        return Proposal(p.drawn, self.defer(p.own, None if q is None else q.own, None if q0 is None else q0.own))
+
+
+class Mixture(Rule):
+    """A law made of `p` and `q`, and of `q0` where it needs that, which is drawn from directly: nothing is deferred.
+
+    At other temperatures it is tempered as one law: pi^(1 / T), normalised.
+    """
+
+    needs: ClassVar[str] = "p q"
+
+    def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
+        """p, q, q0 (..., V) -> pi (..., V), the law of an emitted token."""
+        raise NotImplementedError
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        """As for any rule; deferred is None."""
+        assert q is not None, "the engine reads what the rule needs"
+        pi = self.target(p.own, q.own, None if q0 is None else q0.own)
+        return Proposal(pi if p.temperature == 1.0 else tempered(pi.log(), p.temperature), None)
+
+
+class Truncation(Rule):
+    """The base without a proxy, on the tokens that `keep` names, whose probabilities are normalised."""
+
+    asks_proxy: ClassVar[bool] = False
+
+    def keep(self, p: Tensor) -> Tensor:
+        """p (..., V) -> kept (..., V) bool, at least one token of some mass in each row."""
+        raise NotImplementedError
+
+    def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
+        """p (..., V) -> `p` on the kept tokens, normalised (..., V); `q` is not read."""
+        return policy.restrict(p, self.keep(p))
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        """As for any rule: the tempered law on the tokens kept at temperature 1; deferred is None."""
+        return Proposal(policy.restrict(p.drawn, self.keep(p.own)), None)
+
+
+def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:
+    """Raise InputError unless `value` is a number in its domain; NaN is not."""
+    low, high, remedy = domain
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        where = f"of at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise InputError(f"{owner}: {argument} must be a number {where}, got {value!r}; {remedy}")
+
+
+def widen(p: Tensor) -> Tensor:
+    """Half precision as float32, the rest as it is."""
+    return p if p.dtype in (torch.float32, torch.float64) else p.float()
+
+
+@lru_cache(maxsize=64)
+def threshold(alpha: float, dtype: torch.dtype) -> float:
+    """The smallest number of p's dtype that is not below alpha: for p of that dtype, p < it iff p < alpha as reals.
+
+    Torch would round alpha to float32 before comparing, so that float32(0.7) < 0.7, which is true, came out false.
+    """
+    if dtype == torch.float64:
+        return alpha
+    rounded = np.float32(alpha)
+    if float(rounded) < alpha:
+        rounded = np.nextafter(rounded, np.float32(math.inf))
+    return float(rounded)
+
+
+def below(p: Tensor, bound: Tensor) -> Tensor:
+    """Whether p (..., V) < bound (..., 1), a float64 tensor, compared as real numbers whatever the dtype of p."""
+    p = widen(p)
+    if p.dtype == torch.float64:
+        return p < bound
+    rounded = bound.float()
+    up = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
+    return p < up.where(rounded.double() < bound, rounded)
+
+
+def highest(p: Tensor) -> Tensor:
+    """max p: (..., V) -> float64 (..., 1)."""
+    return p.amax(-1, keepdim=True).double()
+
+
+def entropy(p: Tensor) -> Tensor:
+    """H(p) in nats: (..., V) -> float64 (..., 1)."""
+    total: Tensor = torch.special.entr(widen(p)).sum(-1, keepdim=True, dtype=torch.float64)
+    return total

@@ -1,0 +1,76 @@
+"""Nudging as its authors decode: once it starts, the proxy writes whole words, until the base is sure or agrees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import About, Domain, Proposal, Rule
+from proxyalign.errors import InputError
+
+SURE, IN_WORD, FIRST = range(3)  # the state: who wrote the last token, and whether there is none yet
+
+
+@dataclass(frozen=True)
+class NudgingWords(Rule):
+    """Defer whole words to the proxy where the base's likeliest token is less likely than `alpha`.
+
+    The first token is the proxy's, and so is each token of a word that the proxy began: it ends where the proxy's own
+    likeliest token begins with white space. Then the base goes on if it is sure, or if both models' likeliest tokens
+    agree. A token that ends the text is always redrawn from the proxy, so that only the proxy ends it.
+
+    The published code decodes greedily and keeps a tokenizer and a prompt for each model, and edits out repetitions;
+    here the two share a vocabulary, any temperature will do, and nothing is edited. alpha: probability in [0, 1].
+    """
+
+    alpha: float
+    name: ClassVar[str] = "nudging-words"
+    needs: ClassVar[str] = "p q"
+    domains: ClassVar[dict[str, Domain]] = {
+        "alpha": Domain(0.0, 1.0, "it is the least top probability that the base is trusted with")
+    }
+    about: ClassVar[About] = About(
+        "1 until a word is whole and max p >= alpha or argmax p = argmax q", "none", "none", "Fei et al., ACL 2025"
+    )
+
+    def bound(self, tokenizer: Any, ends: Sequence[int]) -> "NudgingWords":
+        """The rule for a vocabulary: which tokens begin with white space, and which end the text."""
+        pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        begins = torch.tensor([str(piece).startswith(("Ġ", "▁", "Ċ", " ", "\n")) for piece in pieces])
+        return _Bound(self.alpha, begins, tuple(ends))
+
+    def start(self, n: int, device: torch.device) -> Tensor:
+        """The state (n,) before the first token."""
+        return torch.full((n,), FIRST, device=device)
+
+    def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
+        """Decided only in a sequence: raises InputError."""
+        raise InputError("NudgingWords decides from the words before a token: decode with it, or take Nudging(alpha)")
+
+
+@dataclass(frozen=True)
+class _Bound(NudgingWords):
+    begins: Tensor = field(default_factory=lambda: torch.empty(0), repr=False)
+    ends: tuple[int, ...] = ()
+
+    def parameters(self) -> dict[str, float]:
+        return {"alpha": self.alpha}
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        assert q is not None, "the engine reads what the rule needs"
+        states = [self.start(len(p.own), p.own.device) if state is None else state]
+        begins = self.begins.to(p.own.device)
+        deferred = []
+        for of_base, of_proxy in zip(p.own.unbind(1), q.own.unbind(1), strict=True):
+            likeliest, next_of_proxy = of_base.argmax(-1), of_proxy.argmax(-1)
+            in_word = (states[-1] == FIRST) | ((states[-1] == IN_WORD) & ~begins[next_of_proxy])
+            sure = (of_base.amax(-1) >= self.alpha) | (likeliest == next_of_proxy)
+            hands_over = in_word | ~sure
+            decided = hands_over.unsqueeze(-1).repeat(1, of_base.shape[-1])
+            decided[:, list(self.ends)] = True
+            deferred.append(decided)
+            states.append(torch.where(hands_over, IN_WORD, SURE))
+        return Proposal(p.drawn, torch.stack(deferred, 1), torch.stack(states, 1))
