@@ -2,22 +2,26 @@
 
 import numpy as np
 
-from proxyalign.decoding.job import Job
+from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import draw, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Trace
 from proxyalign.deferral import policy
 
 
 def decode(job: Job) -> tuple[list[Trace], Counts]:
-    """Decode one batch.
+    """Decode all sequences.
 
     The proxy runs only at a step where some sequence's token is deferred, and then reads in one pass what it has
     missed; a rule that always defers never runs the base.
     """
     if job.rule.constant is True:
         return _decode_proxy_alone(job)
-    base, proxy, reference = job.base_reader(), job.proxy_reader(), job.reference_reader()
-    uniforms, record, state = job.uniforms(2), job.record(), job.start()
+    waiting, record = Waiting(job), job.record()
+    rows = waiting.take(0)
+    base, proxy, reference = job.base_reader(rows), job.proxy_reader(rows), job.reference_reader(rows)
+    others = [*([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
+    uniforms, state = job.uniforms(rows, 2), job.start(rows)
+    record.join(rows)
     reads_q = "q" in job.rule.needs.split()
     while True:
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2), (B,)
@@ -40,25 +44,35 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
         p_y = probabilities(p.own, tokens, "base", n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
-        if not goes_on.any():
-            break
         state = None if states is None else states[:, 1]
-        readers = [base, *([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
-        for reader in readers:
+        for reader in (base, *others):
             reader.push(tokens)
         if not goes_on.all():
-            rows = goes_on.nonzero()[0]
-            for reader in readers:
-                reader.keep(rows)
-            uniforms.keep(rows)
-            state = None if state is None else state[rows]
+            left = goes_on.nonzero()[0]
+            for reader in (base, *others):
+                reader.keep(left)
+            uniforms.keep(left)
+            state = None if state is None else state[left]
+        rows = waiting.take(len(record.active))
+        if len(rows):
+            base.join(job.base_texts(rows))
+            for reader in others:
+                reader.join(job.proxy_texts(rows))
+            state = joined(state, job.start(rows))
+            uniforms.join([job.keys[row] for row in rows])
+            record.join(rows)
+        if not len(record.active):
+            break
     counts = Counts(n_base_passes=base.n_passes, n_proxy_passes=proxy.n_passes)
     return record.traces(job.pair.tokenizer), counts
 
 
 def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
-    """Decode one batch under a rule that always defers: D = 1, and the base's p_y is unknown."""
-    proxy, uniforms, record = job.proxy_reader(), job.uniforms(2), job.record()
+    """Decode under a rule that always defers: D = 1, and the base's p_y is unknown."""
+    waiting, record = Waiting(job), job.record()
+    rows = waiting.take(0)
+    proxy, uniforms = job.proxy_reader(rows), job.uniforms(rows, 2)
+    record.join(rows)
     while True:
         u, n_before = uniforms.take(), record.n_emitted
         q = job.law(proxy.read())
@@ -67,10 +81,15 @@ def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
         ones = np.ones(tokens.shape)
         source = np.full(tokens.shape, PROXY, dtype=np.uint8)
         _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, np.nan * ones, ones, None)
-        if not goes_on.any():
-            break
         proxy.push(tokens)
         if not goes_on.all():
             for part in (proxy, uniforms):
                 part.keep(goes_on.nonzero()[0])
+        rows = waiting.take(len(record.active))
+        if len(rows):
+            proxy.join(job.proxy_texts(rows))
+            uniforms.join([job.keys[row] for row in rows])
+            record.join(rows)
+        if not len(record.active):
+            break
     return record.traces(job.pair.tokenizer), Counts(n_proxy_passes=proxy.n_passes)

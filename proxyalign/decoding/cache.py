@@ -31,9 +31,11 @@ class Reader:
         from transformers import DynamicCache
 
         self.n_passes = 0
+        self._n_rows = 0
         self._name = name
         self._model = model
         self._vocab_size = vocab_size
+        self._context = context
         self._last_position = None if context is None else context - 1
         self._cache = DynamicCache()  # full layers for sliding models too, whose masks are made from slot numbers
         self._n_slots = 0
@@ -55,6 +57,7 @@ class Reader:
         """Add one list of ids a row, none of them empty, padded on the left."""
         lengths = np.array([len(text) for text in texts])
         width = int(lengths.max())
+        self._n_rows = len(texts)
         tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts])
         self.push(tokens.to(self._model.device), np.arange(width) >= (width - lengths)[:, None])
 
@@ -80,8 +83,45 @@ class Reader:
             valid[:, fewest - most :] &= kept.to(valid.device)
             self._realign(valid)
 
+    def join(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in new rows, one list of ids each, none of them empty, after those that are there.
+
+        What the new rows hold is read apart, all but each one's last token: read together with the others, it would
+        make them wait behind padding. Where nothing has been read yet, that is put off too.
+        """
+        other = Reader(self._name, self._model, self._vocab_size, self._context)
+        if (self._n_slots or not self._n_rows) and min(len(text) for text in texts) > 1:
+            other.push_texts([text[:-1] for text in texts])
+            other.read()
+            other.push(torch.tensor([[text[-1]] for text in texts], device=self._model.device))
+        else:
+            other.push_texts(texts)
+        self.n_passes += other.n_passes
+        sizes = self._n_rows, len(texts)
+        self._n_rows = sum(sizes)
+        if not sizes[0]:
+            self._cache, self._n_slots, self._valid = other._cache, other._n_slots, other._valid
+            self._pending = other._pending
+            return
+        theirs = _join(other._pending)
+        ours = _join(self._pending) if self._pending else (theirs[0].new_empty(sizes[0], 0), None)
+        width = max(self._n_slots, other._n_slots)
+        valid = torch.cat([_padded(one._slots(size), width) for one, size in zip((self, other), sizes, strict=True)])
+        _stack(self._cache, other._cache, sizes[1], width)
+        self._n_slots, self._valid = width, None if bool(valid.all()) else valid
+        n = max(ours[0].shape[1], theirs[0].shape[1])
+        tokens = torch.cat([_padded(piece, n) for piece, _ in (ours, theirs)])
+        there = torch.cat([_padded(_flags(*piece), n) for piece in (ours, theirs)])
+        self._pending = [(tokens, None if bool(there.all()) else there)]
+
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""
+        self._n_rows = len(rows)
+        if not len(rows):
+            from transformers import DynamicCache
+
+            self._cache, self._n_slots, self._valid, self._pending = DynamicCache(), 0, None, []
+            return
         at = torch.from_numpy(rows).to(self._model.device)
         if self._n_slots:
             self._cache.batch_select_indices(at)
@@ -162,8 +202,31 @@ def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | 
     tokens = torch.cat([piece for piece, _ in pieces], dim=1)
     if all(valid is None for _, valid in pieces):
         return tokens, None
-    flags = [torch.ones_like(piece, dtype=torch.bool) if valid is None else valid for piece, valid in pieces]
-    return tokens, torch.cat(flags, dim=1)
+    return tokens, torch.cat([_flags(*piece) for piece in pieces], dim=1)
+
+
+def _flags(tokens: Tensor, valid: Tensor | None) -> Tensor:
+    """Which of the tokens (B, n) are there."""
+    return torch.ones_like(tokens, dtype=torch.bool) if valid is None else valid
+
+
+def _padded(columns: Tensor, width: int) -> Tensor:
+    """(B, n) -> (B, width), with zeros on the left."""
+    return torch.nn.functional.pad(columns, (width - columns.shape[1], 0))
+
+
+def _stack(cache: Any, other: Any, n_new: int, width: int) -> None:
+    """Put the `n_new` rows of `other` behind those of `cache`, both with stale slots on the left up to `width`."""
+    for at, layer in enumerate(cache.layers):
+        for name in ("keys", "values"):
+            ours = getattr(layer, name)
+            theirs = (
+                getattr(other.layers[at], name)
+                if other.layers
+                else ours.new_empty(n_new, ours.shape[1], 0, ours.shape[3])
+            )
+            parts = [torch.nn.functional.pad(part, (0, 0, width - part.shape[2], 0)) for part in (ours, theirs)]
+            setattr(layer, name, torch.cat(parts))
 
 
 def _attends_by_slot(config: Any) -> bool:

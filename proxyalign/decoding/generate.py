@@ -10,7 +10,7 @@ import torch
 
 from proxyalign.decoding import autoregressive, speculative
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.trace import Counts, Stats, Trace, stats
+from proxyalign.decoding.trace import Stats, Trace, stats
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
@@ -55,9 +55,10 @@ def generate(
     as many, where the proxy reads other ones. mode: "autoregressive", or "speculative" with `window` drafts a cycle;
     both have the same law. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where that is deferred.
     rule_temperature: of the laws that the rule reads; other than 1 it reproduces code that tempers first, under which
-    greedy decoding defers nothing. batch_size: sequences decoded together; it changes speed and memory, never the
-    answers. distributions: keep the base's laws on the traces. first_index: the index of the first prompt, which seeds
-    its samples with `seed` and the sample's number, so that a run may be cut in parts.
+    greedy decoding defers nothing. batch_size: sequences decoded together, of which those that end make room for
+    others; it changes speed and memory, never the answers. distributions: keep the base's laws on the traces.
+    first_index: the index of the first prompt, which seeds its samples with `seed` and the sample's number, so that a
+    run may be cut in parts.
 
     A rule that always defers is the proxy alone and has nothing to verify: it decodes autoregressively in either mode.
 
@@ -79,27 +80,22 @@ def generate(
             )
     decode = speculative.decode if mode == "speculative" and rule.constant is not True else autoregressive.decode
     samples = [(i, sample) for i in range(len(base_prompts)) for sample in range(num_return_sequences)]
-    traces: list[Trace] = []
-    counts = Counts()
+    job = Job(
+        pair=pair,
+        rule=rule.bound(pair.tokenizer, pair.eos_token_ids),
+        base_prompts=[base_prompts[i] for i, _ in samples],
+        proxy_prompts=[own_prompts[i] for i, _ in samples],
+        keys=[(seed, first_index + i, sample) for i, sample in samples],
+        max_new_tokens=max_new_tokens,
+        temperature=float(temperature),
+        rule_temperature=float(rule_temperature),
+        window=window,
+        batch_size=batch_size,
+        distributions=distributions,
+    )
     start = time.perf_counter()
     with torch.inference_mode():
-        for at in range(0, len(samples), batch_size):
-            batch = samples[at : at + batch_size]
-            job = Job(
-                pair=pair,
-                rule=rule.bound(pair.tokenizer, pair.eos_token_ids),
-                base_prompts=[base_prompts[i] for i, _ in batch],
-                proxy_prompts=[own_prompts[i] for i, _ in batch],
-                keys=[(seed, first_index + i, sample) for i, sample in batch],
-                max_new_tokens=max_new_tokens,
-                temperature=float(temperature),
-                rule_temperature=float(rule_temperature),
-                window=window,
-                distributions=distributions,
-            )
-            batch_traces, batch_counts = decode(job)
-            traces += batch_traces
-            counts.add(batch_counts)
+        traces, counts = decode(job)
     seconds = time.perf_counter() - start
     token_ids = [trace.token_ids.tolist() for trace in traces]
     texts = [pair.tokenizer.decode(ids, skip_special_tokens=True) for ids in token_ids]

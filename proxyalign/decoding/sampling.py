@@ -48,8 +48,7 @@ class Uniforms:
     """
 
     def __init__(self, keys: Sequence[tuple[int, int, int]], per_step: int, device: torch.device) -> None:
-        seeds = [np.random.SeedSequence(seed, spawn_key=(prompt, sample)) for seed, prompt, sample in keys]
-        self._generators = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        self._generators = [_generator(key) for key in keys]
         self._per_step = per_step
         self._device = device
         self._block = torch.empty(len(keys), 0, dtype=torch.float64)
@@ -58,15 +57,32 @@ class Uniforms:
     def take(self) -> Tensor:
         """The next `per_step` numbers of every sequence: float64 (B, per_step)."""
         if self._used == self._block.shape[1]:
-            n = 16 * self._per_step  # drawn ahead, since a call to a generator costs more than its numbers
-            fresh = np.stack([generator.random(n) for generator in self._generators])
-            self._block = torch.from_numpy(np.minimum(fresh, _LARGEST)).to(self._device)
-            self._used = 0
+            # Drawn ahead, since a call to a generator costs more than its numbers.
+            self._block, self._used = self._draw(16 * self._per_step), 0
         start = self._used
         self._used += self._per_step
         return self._block[:, start : self._used]
+
+    def join(self, keys: Sequence[tuple[int, int, int]]) -> None:
+        """Take in new sequences, which start with the first of their numbers wherever the others are."""
+        fresh = Uniforms(keys, self._per_step, self._device)
+        left = self._block.shape[1] - self._used
+        block = torch.zeros(len(keys), self._block.shape[1], dtype=torch.float64, device=self._device)
+        block[:, self._used :] = fresh._draw(left)
+        self._block = torch.cat([self._block, block])
+        self._generators += fresh._generators
+
+    def _draw(self, n: int) -> Tensor:
+        """The next n numbers of every sequence (B, n), without a look at those that wait."""
+        fresh = np.stack([generator.random(n) for generator in self._generators])
+        return torch.from_numpy(np.minimum(fresh, _LARGEST)).to(self._device)
 
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""
         self._generators = [self._generators[row] for row in rows]
         self._block = self._block[torch.from_numpy(rows).to(self._device)]
+
+
+def _generator(key: tuple[int, int, int]) -> np.random.Generator:
+    seed, prompt, sample = key
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(prompt, sample))))

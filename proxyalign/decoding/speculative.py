@@ -5,6 +5,7 @@ the *residual* (statement 10). After a window accepted whole comes the *bonus* (
 base's last row and emitted, unless it is deferred; then the next window's first draft is *owed*: emitted untested.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import BoolArray, IntArray, Reader
-from proxyalign.decoding.job import Job
+from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import Uniforms, draw, probabilities
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Trace
 from proxyalign.deferral import policy
@@ -22,12 +23,15 @@ from proxyalign.deferral.rule import Rule
 
 
 def decode(job: Job) -> tuple[list[Trace], Counts]:
-    """Decode one batch: draft, verify, test, emit, and roll back what was rejected, until all sequences have ended."""
-    base, proxy, reference = Verifier(job.base_reader()), job.proxy_reader(), job.reference_reader()
+    """Decode all sequences: draft, verify, test, emit, and roll back what was rejected, until all have ended."""
+    waiting, record, counts = Waiting(job), job.record(), Counts()
+    rows = waiting.take(0)
+    base, proxy, reference = Verifier(job.base_reader(rows)), job.proxy_reader(rows), job.reference_reader(rows)
     verifiers = [base] if reference is None else [base, Verifier(reference)]
-    record, counts, state = job.record(), Counts(), job.start()
-    uniforms = job.uniforms(2 * job.window + 1)  # a cycle draws and tests each draft, and draws the token after them
-    owed = np.zeros(len(record.active), dtype=bool)
+    # A cycle draws and tests each draft, and draws the token after them.
+    uniforms, state = job.uniforms(rows, 2 * job.window + 1), job.start(rows)
+    owed = np.zeros(len(rows), dtype=bool)
+    record.join(rows)
     while True:
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2 window + 1), (B,)
         drafts, q = _draft(job, proxy, min(job.window, int(record.remaining.max())), u)
@@ -36,20 +40,31 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
-        if not goes_on.any():
-            break
         if states is not None:
             state = states[torch.arange(len(states)), torch.from_numpy(n_emitted)]
         if not goes_on.all():
-            rows = goes_on.nonzero()[0]
+            left = goes_on.nonzero()[0]
             parts: list[Verifier | Reader | Uniforms | _Cycle] = [*verifiers, proxy, uniforms, cycle]
             for part in parts:
-                part.keep(rows)
-            drafts, state = drafts[rows], None if state is None else state[rows]
-        for verifier in verifiers:
-            verifier.roll_back(drafts, cycle)
-        _roll_back(proxy, drafts, cycle)
+                part.keep(left)
+            drafts, state = drafts[left], None if state is None else state[left]
+        if len(record.active):
+            for verifier in verifiers:
+                verifier.roll_back(drafts, cycle)
+            _roll_back(proxy, drafts, cycle)
         owed = cycle.is_owed
+        rows = waiting.take(len(record.active))
+        if len(rows):
+            base.join(job.base_texts(rows))
+            for verifier in verifiers[1:]:
+                verifier.join(job.proxy_texts(rows))
+            proxy.join(job.proxy_texts(rows))
+            owed = np.concatenate([owed, np.zeros(len(rows), dtype=bool)])
+            state = joined(state, job.start(rows))
+            uniforms.join([job.keys[row] for row in rows])
+            record.join(rows)
+        if not len(record.active):
+            break
     counts.n_base_passes, counts.n_proxy_passes = base.reader.n_passes, proxy.n_passes
     return record.traces(job.pair.tokenizer), counts
 
@@ -76,21 +91,20 @@ class Verifier:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._logits: Tensor | None = None  # of the last window
-        self._is_known: BoolArray | None = None  # (B,) whether the last of them come after all that is emitted
+        self._known: Tensor | None = None  # (B, 1, V) logits after all that is emitted, where it has read all that
+        self._is_known: BoolArray = np.zeros(0, dtype=bool)  # (B,) where that is
 
     def read(self, drafts: Tensor) -> Tensor:
         """The logits (B, g + 1, V) at the place of each draft and after the last one, in one forward pass."""
         self.reader.push(drafts)
         logits = self.reader.read(drafts.shape[1] + 1)
-        if self._logits is not None and self._is_known is not None and self._is_known.any():
-            known = self._logits[:, -1:]
+        if self._known is not None and self._is_known.any():
             if self._is_known.all():  # nothing but the drafts was read: the first one's place was known
-                logits = torch.cat([known, logits], dim=1)
+                logits = torch.cat([self._known, logits], dim=1)
             else:
                 rows = self._is_known.nonzero()[0]
-                logits[rows, 0] = known[rows, 0]
-        self._logits = logits
+                logits[rows, 0] = self._known[rows, 0]
+        self._known = logits[:, -1:]
         return logits
 
     def roll_back(self, drafts: Tensor, cycle: "_Cycle") -> None:
@@ -103,8 +117,16 @@ class Verifier:
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""
         self.reader.keep(rows)
-        if self._logits is not None:
-            self._logits = self._logits[rows]
+        if self._known is not None:
+            self._known = self._known[rows]
+
+    def join(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in new rows, one list of ids each."""
+        self.reader.join(texts)
+        if self._known is not None:
+            n = len(texts)
+            self._is_known = np.concatenate([self._is_known[: len(self._known)], np.zeros(n, dtype=bool)])
+            self._known = torch.cat([self._known, self._known.new_zeros(n, *self._known.shape[1:])])
 
 
 @dataclass

@@ -118,13 +118,13 @@ def stats(traces: list[Trace], counts: Counts, seconds: float) -> Stats:
 
 
 class Record:
-    """The tokens of a batch as they are emitted; knows which sequences go on, and nothing of how tokens are chosen.
+    """The tokens of all sequences as they are emitted; knows which go on, and nothing of how tokens are chosen.
 
-    active: (B,) indices of the sequences that go on, in the order of every array passed to `emit`.
+    active: (B,) indices of the sequences in the batch, in the order of every array passed to `emit`.
     """
 
     def __init__(self, n_rows: int, max_new_tokens: int, ends: npt.NDArray[np.bool_], distributions: bool) -> None:
-        self.active = np.arange(n_rows)
+        self.active = np.arange(0)
         self._limit = max_new_tokens
         self._ends = ends  # (V,): whether a token ends the text
         self._n = np.zeros(n_rows, dtype=np.int64)
@@ -133,6 +133,10 @@ class Record:
         self._p_y = np.zeros((n_rows, max_new_tokens))
         self._mass = np.zeros((n_rows, max_new_tokens))
         self._laws: list[list[npt.NDArray[np.float32]]] | None = [[] for _ in range(n_rows)] if distributions else None
+
+    def join(self, rows: npt.NDArray[np.int64]) -> None:
+        """Take these sequences into the batch, after those that are there."""
+        self.active = np.concatenate([self.active, rows])
 
     @property
     def n_emitted(self) -> npt.NDArray[np.int64]:
@@ -181,7 +185,7 @@ class Record:
         return counts, goes_on
 
     def traces(self, tokenizer: Any) -> list[Trace]:
-        """One trace a sequence, in the order of the batch."""
+        """One trace a sequence."""
         names = np.array(SOURCES)
         return [
             Trace(

@@ -133,3 +133,21 @@ def test_traces_hold_the_bases_own_law_at_each_token():
                 np.testing.assert_allclose(trace.distributions[n], p.numpy(), atol=1e-6)
                 assert trace.p_y[n] == pytest.approx(float(p[token]), abs=1e-9)
                 assert trace.deferral_mass[n] == pytest.approx(float((p * rule.defer(p)).sum()), abs=1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rule", [rules.Dual(0.25), rules.Always()], ids=str)
+def test_waiting_sequences_take_the_places_of_those_that_have_ended(mode, rule):
+    """Fails when a batch runs as long as its slowest sequence before the next one starts."""
+    pair = tiny_pair(llama, 10, eos_token_id=[2, 6])
+    prompts = [[i % 10, (3 * i) % 10] if i % 3 else [i % 10] for i in range(24)]
+    settings = {"mode": mode, "window": 2, "max_new_tokens": 30, "seed": 8}
+    alone = generate(pair, prompts, rule, batch_size=1, **settings)
+    together = generate(pair, prompts, rule, batch_size=4, **settings)
+    assert together.token_ids == alone.token_ids
+    lengths = [len(ids) for ids in alone.token_ids]
+    in_turn = sum(max(lengths[at : at + 4]) for at in range(0, 24, 4))
+    stats = together.stats
+    passes = stats.n_proxy_passes if rule.constant else stats.n_base_passes
+    if mode == "autoregressive" or rule.constant:
+        assert passes - len(prompts) < 0.75 * in_turn  # less the passes over the prompts that joined
