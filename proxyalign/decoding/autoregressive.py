@@ -16,7 +16,7 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     """
     if job.rule.constant is True:
         return _decode_proxy_alone(job)
-    waiting, record = Waiting(job), job.record()
+    waiting, record, law = Waiting(job), job.record(), job.shaping.law
     rows = waiting.take(0)
     base, proxy, reference = job.base_reader(rows), job.proxy_reader(rows), job.reference_reader(rows)
     others = [*([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
@@ -25,22 +25,22 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     reads_q = "q" in job.rule.needs.split()
     while True:
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2), (B,)
-        q = job.law(proxy.read()) if reads_q else None
-        q0 = job.law(reference.read()) if reference is not None else None
-        p = job.law(base.read())  # (B, 1, V)
+        q = law("proxy", proxy.read(), n_before) if reads_q else None
+        q0 = law("reference", reference.read(), n_before) if reference is not None else None
+        p = law("base", base.read(), n_before)  # (B, 1, V)
         first, deferred, states = job.rule.propose(p, q, q0, state)
         tokens = draw(first, u[:, :1])  # (B, 1)
         source, mass = np.full(tokens.shape, BASE, dtype=np.uint8), np.zeros(tokens.shape)
         if deferred is not None:
             redrawn = deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
             if bool(redrawn.any()):
-                q = q or job.law(proxy.read())
+                q = q or law("proxy", proxy.read(), n_before)
                 tokens = draw(q.drawn, u[:, 1:]).where(redrawn, tokens)
                 source[redrawn.cpu().numpy()] = PROXY
             mass = policy.deferral_mass(p.own, deferred).cpu().numpy()
-        for model, law in (("proxy", q), ("reference", q0)):
-            if law is not None:
-                probabilities(law.own, tokens, model, n_before)  # for the check alone
+        for model, seen in (("proxy", q), ("reference", q0)):
+            if seen is not None:
+                probabilities(seen.own, tokens, model, n_before)  # for the check alone
         p_y = probabilities(p.own, tokens, "base", n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
@@ -69,13 +69,13 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
 
 def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
     """Decode under a rule that always defers: D = 1, and the base's p_y is unknown."""
-    waiting, record = Waiting(job), job.record()
+    waiting, record, law = Waiting(job), job.record(), job.shaping.law
     rows = waiting.take(0)
     proxy, uniforms = job.proxy_reader(rows), job.uniforms(rows, 2)
     record.join(rows)
     while True:
         u, n_before = uniforms.take(), record.n_emitted
-        q = job.law(proxy.read())
+        q = law("proxy", proxy.read(), n_before)
         tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
         probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
         ones = np.ones(tokens.shape)

@@ -17,6 +17,7 @@ import torch
 from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.trace import Stats
+from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral.rules import Dual, Never, Nudging, Primal, Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
@@ -251,11 +252,3 @@ def _summary(
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
     return summary
-
-
-def tokens_per_cycle(acceptance: float, window: int) -> float:
-    """Statement 12 for i.i.d. acceptance: (1 - A^(g + 1)) / (1 - A), as the sum of powers that it is.
-
-    The quotient loses its digits near A = 1, and has no value there.
-    """
-    return float(sum(acceptance**k for k in range(window + 1)))

@@ -32,7 +32,7 @@ class Reader:
 
         self.n_passes = 0
         self._n_rows = 0
-        self._name = name
+        self.name = name
         self._model = model
         self._vocab_size = vocab_size
         self._context = context
@@ -89,7 +89,7 @@ class Reader:
         What the new rows hold is read apart, all but each one's last token: read together with the others, it would
         make them wait behind padding. Where nothing has been read yet, that is put off too.
         """
-        other = Reader(self._name, self._model, self._vocab_size, self._context)
+        other = Reader(self.name, self._model, self._vocab_size, self._context)
         if (self._n_slots or not self._n_rows) and min(len(text) for text in texts) > 1:
             other.push_texts([text[:-1] for text in texts])
             other.read()
@@ -192,7 +192,7 @@ class Reader:
         """A cache out of step would show only as falling acceptance, never in the text: so ask it each time."""
         held = self._cache.get_seq_length()
         if held != self._n_slots:
-            raise RuntimeError(f"internal: the {self._name}'s cache holds {held} slots where {self._n_slots} were read")
+            raise RuntimeError(f"internal: the {self.name}'s cache holds {held} slots where {self._n_slots} were read")
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

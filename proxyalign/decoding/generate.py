@@ -2,16 +2,21 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from proxyalign.decoding import autoregressive, speculative
 from proxyalign.decoding.job import Job
+from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.trace import Stats, Trace, stats
+from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.truncations import TopK, TopP
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
@@ -38,13 +43,22 @@ def generate(
     rule: Rule,
     *,
     mode: str = "autoregressive",
-    window: int = 5,
+    window: int | Literal["auto"] = 5,
     max_new_tokens: int = 256,
     temperature: float = 1.0,
     rule_temperature: float = 1.0,
     num_return_sequences: int = 1,
     seed: int = 0,
     proxy_prompts: Sequence[str] | Sequence[Sequence[int]] | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    proxy_top_k: int | None = None,
+    proxy_top_p: float | None = None,
+    logit_bias: Mapping[int, float] | None = None,
+    min_new_tokens: int = 0,
+    stop: Sequence[str] = (),
+    eos_token_ids: Sequence[int] | None = None,
+    streamer: Any = None,
     batch_size: int = 16,
     distributions: bool = False,
     first_index: int = 0,
@@ -53,7 +67,13 @@ def generate(
 
     prompts: texts, or lists of token ids; texts are tokenised as the pair's tokenizer does by default. proxy_prompts:
     as many, where the proxy reads other ones. mode: "autoregressive", or "speculative" with `window` drafts a cycle;
-    both have the same law. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where that is deferred.
+    both have the same law. window: a number, or "auto" for the one that pays best as measured while decoding, which a
+    seed cannot fix. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where that is deferred.
+    top_k, top_p: truncate the base's law, proxy_top_k, proxy_top_p the proxy's, before the rule reads them. logit_bias:
+    added to the logits of these token ids, minus infinity to forbid one. min_new_tokens: how many come before the text
+    may end. stop: strings with which a text ends, kept in it. eos_token_ids: tokens that end a text, the pair's own
+    where left out. streamer: a TextStreamer of transformers, for one sequence.
+
     rule_temperature: of the laws that the rule reads; other than 1 it reproduces code that tempers first, under which
     greedy decoding defers nothing. batch_size: sequences decoded together, of which those that end make room for
     others; it changes speed and memory, never the answers. distributions: keep the base's laws on the traces.
@@ -69,6 +89,11 @@ def generate(
     _check_temperature("temperature", temperature)
     _check_temperature("rule_temperature", rule_temperature)
     _check_count("first_index", first_index, least=0)
+    _check_count("min_new_tokens", min_new_tokens, least=0)
+    if min_new_tokens > max_new_tokens:
+        raise InputError(
+            f"generate: min_new_tokens must be at most max_new_tokens, {max_new_tokens}, got {min_new_tokens}; lower it"
+        )
     base_prompts = _token_ids(pair, "prompts", prompts, max_new_tokens)
     own_prompts = base_prompts
     if proxy_prompts is not None:
@@ -80,22 +105,34 @@ def generate(
             )
     decode = speculative.decode if mode == "speculative" and rule.constant is not True else autoregressive.decode
     samples = [(i, sample) for i in range(len(base_prompts)) for sample in range(num_return_sequences)]
+    ends = pair.eos_token_ids if eos_token_ids is None else _known_ids(pair, "eos_token_ids", eos_token_ids)
+    shaping = Shaping(
+        temperature=float(temperature),
+        rule_temperature=float(rule_temperature),
+        bias=_bias(pair, logit_bias),
+        ends=ends,
+        min_new_tokens=min_new_tokens,
+        truncations={"base": _truncations(top_k, top_p), "proxy": _truncations(proxy_top_k, proxy_top_p)},
+    )
     job = Job(
         pair=pair,
-        rule=rule.bound(pair.tokenizer, pair.eos_token_ids),
+        rule=rule.bound(pair.tokenizer, ends),
         base_prompts=[base_prompts[i] for i, _ in samples],
         proxy_prompts=[own_prompts[i] for i, _ in samples],
         keys=[(seed, first_index + i, sample) for i, sample in samples],
         max_new_tokens=max_new_tokens,
-        temperature=float(temperature),
-        rule_temperature=float(rule_temperature),
-        window=window,
+        shaping=shaping,
+        window=AdaptiveWindow() if isinstance(window, str) else FixedWindow(window),
         batch_size=batch_size,
         distributions=distributions,
+        stop=_strings(stop),
+        listener=_listener(streamer, base_prompts, len(samples)),
     )
     start = time.perf_counter()
     with torch.inference_mode():
         traces, counts = decode(job)
+    if streamer is not None:
+        streamer.end()
     seconds = time.perf_counter() - start
     token_ids = [trace.token_ids.tolist() for trace in traces]
     texts = [pair.tokenizer.decode(ids, skip_special_tokens=True) for ids in token_ids]
@@ -106,7 +143,7 @@ def _check_settings(
     pair: ModelPair,
     rule: Rule,
     mode: str,
-    window: int,
+    window: int | str,
     max_new_tokens: int,
     num_return_sequences: int,
     seed: int,
@@ -119,7 +156,8 @@ def _check_settings(
         raise InputError(f"generate: rule must be a rule, got {rule!r}; pass one such as rules.Dual(alpha=0.4)")
     if mode not in MODES:
         raise InputError(f"generate: mode must be {' or '.join(MODES)}, got {mode!r}; choose one of these")
-    _check_count("window", window, least=1)
+    if window != "auto":
+        _check_count("window", window, least=1)
     _check_count("max_new_tokens", max_new_tokens, least=1)
     _check_count("num_return_sequences", num_return_sequences, least=1)
     _check_count("batch_size", batch_size, least=1)
@@ -131,6 +169,58 @@ def _check_settings(
         )
 
 
+def _known_ids(pair: ModelPair, argument: str, ids: Iterable[int]) -> tuple[int, ...]:
+    """The ids, sorted, after a check that the vocabulary has them."""
+    unknown = [i for i in ids if not isinstance(i, int) or not 0 <= i < pair.vocab_size]
+    if unknown:
+        raise InputError(
+            f"generate: {argument} must hold token ids from 0 to {pair.vocab_size - 1}, got {unknown[0]!r}; "
+            "look it up in the pair's tokenizer"
+        )
+    return tuple(sorted(set(ids)))
+
+
+def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None) -> torch.Tensor | None:
+    if not logit_bias:
+        return None
+    _known_ids(pair, "logit_bias", logit_bias)
+    bias = torch.zeros(pair.vocab_size, dtype=torch.float64)
+    for token, amount in logit_bias.items():
+        if not amount < math.inf:
+            raise InputError(
+                f"generate: logit_bias must be below infinity, got {amount!r} for token {token}; pass a number of nats"
+            )
+        bias[token] = amount
+    kind = torch.float64 if pair.base.dtype == torch.float64 else torch.float32
+    return bias.to(pair.device, kind)
+
+
+def _truncations(top_k: int | None, top_p: float | None) -> tuple[Rule, ...]:
+    return (*(() if top_k is None else (TopK(top_k),)), *(() if top_p is None else (TopP(top_p),)))
+
+
+def _strings(stop: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(stop, str) or not all(isinstance(string, str) and string for string in stop):
+        raise InputError(
+            f"generate: stop must be a list of strings that are not empty, got {stop!r}; put a single one in a list"
+        )
+    return tuple(stop)
+
+
+def _listener(
+    streamer: Any, prompts: Sequence[Sequence[int]], n_sequences: int
+) -> Callable[[int, npt.NDArray[np.int64]], None] | None:
+    """What hands new tokens to the streamer, which has had the prompt, as in transformers."""
+    if streamer is None:
+        return None
+    if n_sequences != 1:
+        raise InputError(
+            f"generate: a streamer takes one sequence, got {n_sequences}; pass one prompt and num_return_sequences=1"
+        )
+    streamer.put(torch.tensor(prompts[0]))
+    return lambda _, tokens: streamer.put(torch.from_numpy(tokens)) if len(tokens) else None
+
+
 def _check_temperature(argument: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
         raise InputError(
@@ -138,7 +228,7 @@ def _check_temperature(argument: str, value: float) -> None:
         )
 
 
-def _check_count(argument: str, value: int, least: int) -> None:
+def _check_count(argument: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"generate: {argument} must be a whole number of at least {least}, got {value!r}; pass one")
 

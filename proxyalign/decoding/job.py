@@ -1,16 +1,19 @@
 """The sequences to decode, the settings that both ways of decoding share, and who is decoded when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import IntArray, Reader
 from proxyalign.decoding.sampling import Uniforms
+from proxyalign.decoding.shaping import Shaping
+from proxyalign.decoding.stopping import Stopping
 from proxyalign.decoding.trace import Record
-from proxyalign.deferral.law import Law
+from proxyalign.decoding.window import Window
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 
@@ -22,8 +25,9 @@ class Job:
     """Sequences to decode, at most `batch_size` at a time: those that wait take the places of those that have ended.
 
     base_prompts, proxy_prompts: token ids for each model, one list a sequence. keys: (seed, prompt index, sample
-    index) of each sequence. window: drafts a cycle, read by speculative decoding alone. rule_temperature: of the laws
-    that the rule reads.
+    index) of each sequence. shaping: of logits into laws. window: what chooses how many drafts a cycle makes, for
+    speculative decoding.
+    stop: strings that end a text. listener: told the index of a sequence and its new tokens, as they come.
     """
 
     pair: ModelPair
@@ -32,15 +36,12 @@ class Job:
     proxy_prompts: Sequence[Sequence[int]]
     keys: Sequence[tuple[int, int, int]]
     max_new_tokens: int
-    temperature: float
-    rule_temperature: float
-    window: int
+    shaping: Shaping
+    window: Window
     batch_size: int
     distributions: bool
-
-    def law(self, logits: Tensor) -> Law:
-        """A model's law, as the rule reads it and as tokens are drawn from it."""
-        return Law.of(logits, self.temperature, self.rule_temperature)
+    stop: Sequence[str] = ()
+    listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
 
     def start(self, rows: IntArray) -> Tensor | None:
         """The rule's state of these sequences before their first token."""
@@ -78,9 +79,10 @@ class Job:
     def record(self) -> Record:
         """An empty record of all sequences."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
-        ends[list(self.pair.eos_token_ids)] = True
+        ends[list(self.shaping.ends)] = True
+        stopping = Stopping(ends, self.stop, self.pair.tokenizer)
         has_base_laws = self.distributions and self.rule.constant is not True
-        return Record(len(self.keys), self.max_new_tokens, ends, has_base_laws)
+        return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
 
 
 class Waiting:

@@ -5,6 +5,7 @@ the *residual* (statement 10). After a window accepted whole comes the *bonus* (
 base's last row and emitted, unless it is deferred; then the next window's first draft is *owed*: emitted untested.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,17 +30,20 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     base, proxy, reference = Verifier(job.base_reader(rows)), job.proxy_reader(rows), job.reference_reader(rows)
     verifiers = [base] if reference is None else [base, Verifier(reference)]
     # A cycle draws and tests each draft, and draws the token after them.
-    uniforms, state = job.uniforms(rows, 2 * job.window + 1), job.start(rows)
+    uniforms, state = job.uniforms(rows, 2 * job.window.longest + 1), job.start(rows)
     owed = np.zeros(len(rows), dtype=bool)
     record.join(rows)
     while True:
-        u, n_before = uniforms.take(), record.n_emitted  # (B, 2 window + 1), (B,)
-        drafts, q = _draft(job, proxy, min(job.window, int(record.remaining.max())), u)
-        p, *others = [job.law(verifier.read(drafts)) for verifier in verifiers]
+        u, n_before, began = uniforms.take(), record.n_emitted, time.perf_counter()  # (B, 2 longest + 1), (B,)
+        n_drafts, before = min(job.window.next(), int(record.remaining.max())), (counts.n_tested, counts.n_accepted)
+        drafts, q = _draft(job, proxy, n_drafts, u, n_before)
+        p, *others = [job.shaping.law(one.reader.name, one.read(drafts), n_before) for one in verifiers]
         cycle, states = _test(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
+        tested, accepted = counts.n_tested - before[0], counts.n_accepted - before[1]
+        job.window.observe(n_drafts, tested, accepted, time.perf_counter() - began)
         if states is not None:
             state = states[torch.arange(len(states)), torch.from_numpy(n_emitted)]
         if not goes_on.all():
@@ -69,7 +73,7 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
     return record.traces(job.pair.tokenizer), counts
 
 
-def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor) -> tuple[Tensor, Law]:
+def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor, n_before: IntArray) -> tuple[Tensor, Law]:
     """Draw `n_drafts` tokens from the proxy, each after the last: ids (B, g), and the laws (B, g, V) that drew them.
 
     The last one is not read: only a window accepted whole makes that necessary.
@@ -79,11 +83,11 @@ def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor) -> tuple[Tensor, L
     for i in range(n_drafts):
         if i > 0:
             proxy.push(drafts[-1])
-        laws.append(job.law(proxy.read()))
+        laws.append(job.shaping.law("proxy", proxy.read(), n_before + i))
         drafts.append(draw(laws[-1].drawn, u[:, 2 * i : 2 * i + 1]))
     own = torch.cat([q.own for q in laws], dim=1)
     drawn = own if laws[0].drawn is laws[0].own else torch.cat([q.drawn for q in laws], dim=1)
-    return torch.cat(drafts, dim=1), Law(own, drawn, job.temperature)
+    return torch.cat(drafts, dim=1), Law(own, drawn, job.shaping.temperature)
 
 
 class Verifier:
@@ -185,7 +189,7 @@ def _test(
     """Test the drafts (B, g) in turn, and draw the token after the accepted ones: from the residual, or as a bonus.
 
     p, q0: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. state: the rule's, before the drafts; its states
-    before each of them come back too. owed: rows whose first draft is emitted untested. u: (B, 2 window + 1). Rules
+    before each of them come back too. owed: rows whose first draft is emitted untested. u: (B, 2 longest + 1). Rules
     without a bonus leave the row after the window undecided.
     """
     n_drafts, has_bonus = drafts.shape[1], rule.has_bonus

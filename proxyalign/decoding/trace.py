@@ -1,11 +1,14 @@
 """What decoding leaves behind: for each token who wrote it and how the base saw it, for a run its counts and speed."""
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from proxyalign.decoding.stopping import Stopping
 
 # Who wrote a token. In speculative decoding "base" and "proxy" are the free bonus (statement 11): a token that the base
 # drew after a window accepted whole, or, where that one was deferred, the proxy's, which is emitted without a test.
@@ -123,10 +126,18 @@ class Record:
     active: (B,) indices of the sequences in the batch, in the order of every array passed to `emit`.
     """
 
-    def __init__(self, n_rows: int, max_new_tokens: int, ends: npt.NDArray[np.bool_], distributions: bool) -> None:
+    def __init__(
+        self,
+        n_rows: int,
+        max_new_tokens: int,
+        stopping: Stopping,
+        distributions: bool,
+        listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None,
+    ) -> None:
         self.active = np.arange(0)
         self._limit = max_new_tokens
-        self._ends = ends  # (V,): whether a token ends the text
+        self._stopping = stopping
+        self._listener = listener  # told the index of a sequence and its new tokens
         self._n = np.zeros(n_rows, dtype=np.int64)
         self._tokens = np.zeros((n_rows, max_new_tokens), dtype=np.int64)
         self._source = np.zeros((n_rows, max_new_tokens), dtype=np.uint8)
@@ -166,8 +177,8 @@ class Record:
         counts = np.minimum(counts, self._limit - n_before)
         offsets = np.arange(tokens.shape[1])
         written = offsets < counts[:, None]
-        ends = self._ends[tokens] & written
-        ended = ends.any(1)
+        ends = self._stopping.is_end(tokens) & written
+        ended: npt.NDArray[np.bool_] = np.asarray(ends.any(1))
         if ended.any():
             counts = np.where(ended, ends.argmax(1) + 1, counts)
             written = offsets < counts[:, None]
@@ -175,6 +186,13 @@ class Record:
         at = (self.active[row], n_before[row] + offset)
         for store, values in ((self._tokens, tokens), (self._source, source), (self._p_y, p_y), (self._mass, mass)):
             store[at] = values[row, offset]
+        for i, sequence in enumerate(self.active):
+            cut = self._stopping.n_until_string(self._tokens[sequence, : n_before[i] + counts[i]], int(counts[i]))
+            if cut is not None:
+                counts[i], ended[i] = cut, True
+        if self._listener is not None:
+            for i, sequence in enumerate(self.active):
+                self._listener(int(sequence), tokens[i, : counts[i]])
         if self._laws is not None and laws is not None:
             for i, sequence in enumerate(self.active):
                 self._laws[sequence].append(laws[i, : counts[i]].astype(np.float32))

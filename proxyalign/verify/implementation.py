@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from proxyalign import knapsack
-from proxyalign.decoding.bench import tokens_per_cycle
+from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import policy, rules
 from proxyalign.knapsack import Certificate, DeferralProblem, LPBound, Solution
 

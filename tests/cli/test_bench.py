@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
-from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure, tokens_per_cycle
+from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure
+from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
 

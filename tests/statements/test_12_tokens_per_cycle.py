@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from strategies import check, law_cases
 
-from proxyalign.decoding.bench import tokens_per_cycle
+from proxyalign.decoding.window import tokens_per_cycle
 
 
 @given(case=law_cases(1, 6))

@@ -1,0 +1,52 @@
+"""The adaptive window: it finds the window that statement 12 finds best, and changes neither law nor greedy text."""
+
+import numpy as np
+import pytest
+from test_law import LENGTH, LEVEL, PROMPT, V, p_value, sequence_law
+from tiny_models import llama, tiny_pair
+
+from proxyalign.decoding import generate, window
+from proxyalign.decoding.window import LONGEST, AdaptiveWindow, tokens_per_cycle
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+
+
+@pytest.mark.parametrize("acceptance", [0.1, 0.6, 0.9])
+@pytest.mark.parametrize(("fixed", "each"), [(1.0, 0.1), (1.0, 0.9), (0.3, 0.01)])
+def test_it_settles_on_the_best_window(acceptance, fixed, each):
+    """Fails when cost or acceptance is estimated from the wrong cycles, or noise drives the window away."""
+    rng = np.random.default_rng(3)
+    adaptive, chosen = AdaptiveWindow(), []
+    for _ in range(400):
+        n = adaptive.next()
+        chosen.append(n)
+        passed = rng.random(n) < acceptance
+        n_accepted = n if passed.all() else int(passed.argmin())
+        seconds = (fixed + n * each) * rng.uniform(0.8, 1.2)
+        adaptive.observe(n, min(n, n_accepted + 1), n_accepted, seconds)
+    rate = [tokens_per_cycle(acceptance, n) / (fixed + n * each) for n in range(1, LONGEST + 1)]
+    settled = [rate[n - 1] for n in chosen[200:]]
+    assert np.mean(settled) > 0.93 * max(rate)
+
+
+def test_the_law_is_the_same_under_an_adaptive_window(monkeypatch):
+    """Fails when the choice of a window depends on drafts that are yet to be tested. Clocks are replaced by noise."""
+    rng = np.random.default_rng(5)
+    monkeypatch.setattr(window.AdaptiveWindow, "next", lambda self: int(rng.integers(1, 5)))
+    pair = tiny_pair(llama, V)
+    for rule in (rules.Dual(0.3), rules.ConfidenceBet(0.2)):
+        settings = {"mode": "speculative", "window": "auto", "max_new_tokens": LENGTH, "batch_size": 100, "seed": 1}
+        answers = generate(pair, [PROMPT], rule, num_return_sequences=10_000, **settings)
+        if rule.needs == "p":
+            assert p_value(sequence_law(pair, rule, 1.0), answers.token_ids) > LEVEL
+        greedy = [
+            generate(pair, [PROMPT], rule, mode="speculative", window=n, temperature=0, max_new_tokens=30).token_ids
+            for n in (3, "auto")
+        ]
+        assert greedy[0] == greedy[1]
+
+
+def test_a_window_that_is_none_is_refused():
+    """Fails when another word than auto is taken for it."""
+    with pytest.raises(InputError, match="window must be a whole number of at least 1, got 'best'"):
+        generate(tiny_pair(llama, V), [PROMPT], rules.Dual(0.3), window="best")
