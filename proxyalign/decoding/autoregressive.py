@@ -4,19 +4,19 @@ import numpy as np
 
 from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import draw, probabilities
-from proxyalign.decoding.trace import BASE, PROXY, Counts, Trace
+from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
 from proxyalign.deferral import policy
 
 
-def decode(job: Job) -> tuple[list[Trace], Counts]:
-    """Decode all sequences.
+def decode(job: Job, record: Record) -> Counts:
+    """Decode all sequences into the record.
 
     The proxy runs only at a step where some sequence's token is deferred, and then reads in one pass what it has
     missed; a rule that always defers never runs the base.
     """
     if job.rule.constant is True:
-        return _decode_proxy_alone(job)
-    waiting, record, law = Waiting(job), job.record(), job.shaping.law
+        return _decode_proxy_alone(job, record)
+    waiting, law = Waiting(job), job.shaping.law
     rows = waiting.take(0)
     base, proxy, reference = job.base_reader(rows), job.proxy_reader(rows), job.reference_reader(rows)
     others = [*([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
@@ -63,13 +63,12 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
             record.join(rows)
         if not len(record.active):
             break
-    counts = Counts(n_base_passes=base.n_passes, n_proxy_passes=proxy.n_passes)
-    return record.traces(job.pair.tokenizer), counts
+    return Counts(n_base_passes=base.n_passes, n_proxy_passes=proxy.n_passes)
 
 
-def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
+def _decode_proxy_alone(job: Job, record: Record) -> Counts:
     """Decode under a rule that always defers: D = 1, and the base's p_y is unknown."""
-    waiting, record, law = Waiting(job), job.record(), job.shaping.law
+    waiting, law = Waiting(job), job.shaping.law
     rows = waiting.take(0)
     proxy, uniforms = job.proxy_reader(rows), job.uniforms(rows, 2)
     record.join(rows)
@@ -92,4 +91,4 @@ def _decode_proxy_alone(job: Job) -> tuple[list[Trace], Counts]:
             record.join(rows)
         if not len(record.active):
             break
-    return record.traces(job.pair.tokenizer), Counts(n_proxy_passes=proxy.n_passes)
+    return Counts(n_proxy_passes=proxy.n_passes)

@@ -37,6 +37,14 @@ class Generation:
     traces: list[Trace]
 
 
+class Interrupted(KeyboardInterrupt):
+    """A generation that was stopped by Ctrl-C. traces: of the sequences that had ended by then, by index."""
+
+    def __init__(self, traces: dict[int, Trace], n_sequences: int) -> None:
+        super().__init__(f"generate: stopped after {len(traces)} of {n_sequences} sequences; `traces` holds those")
+        self.traces = traces
+
+
 def generate(
     pair: ModelPair,
     prompts: Sequence[str] | Sequence[Sequence[int]],
@@ -82,8 +90,8 @@ def generate(
 
     A rule that always defers is the proxy alone and has nothing to verify: it decodes autoregressively in either mode.
 
-    Raises InputError for an argument out of its range, an empty prompt, and a prompt that leaves no room for
-    `max_new_tokens` in the models' context.
+    Raises InputError for an argument out of its range, an empty prompt, a prompt that leaves no room for
+    `max_new_tokens` in the models' context, and where memory runs out; Interrupted, with what has ended, on Ctrl-C.
     """
     _check_settings(pair, rule, mode, window, max_new_tokens, num_return_sequences, seed, batch_size)
     _check_temperature("temperature", temperature)
@@ -128,12 +136,23 @@ def generate(
         stop=_strings(stop),
         listener=_listener(streamer, base_prompts, len(samples)),
     )
-    start = time.perf_counter()
-    with torch.inference_mode():
-        traces, counts = decode(job)
-    if streamer is not None:
-        streamer.end()
-    seconds = time.perf_counter() - start
+    start, record = time.perf_counter(), job.record()
+    try:
+        with torch.inference_mode():
+            counts = decode(job, record)
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(record.traces(pair.tokenizer), len(samples)) from stopped
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"generate: a batch of {min(batch_size, len(samples))} sequences must fit the memory of {pair.device}, "
+            f"which ran out; lower batch_size or max_new_tokens, or shorten the prompts"
+        ) from error
+    finally:
+        if streamer is not None:
+            streamer.end()
+    seconds, traces = time.perf_counter() - start, list(record.traces(pair.tokenizer).values())
     token_ids = [trace.token_ids.tolist() for trace in traces]
     texts = [pair.tokenizer.decode(ids, skip_special_tokens=True) for ids in token_ids]
     return Generation(texts=texts, token_ids=token_ids, stats=stats(traces, counts, seconds), traces=traces)

@@ -17,15 +17,15 @@ from torch import Tensor
 from proxyalign.decoding.cache import BoolArray, IntArray, Reader
 from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import Uniforms, draw, probabilities
-from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Trace
+from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Record
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
 
 
-def decode(job: Job) -> tuple[list[Trace], Counts]:
-    """Decode all sequences: draft, verify, test, emit, and roll back what was rejected, until all have ended."""
-    waiting, record, counts = Waiting(job), job.record(), Counts()
+def decode(job: Job, record: Record) -> Counts:
+    """Decode all sequences into the record: draft, verify, test, emit, and roll back what was rejected."""
+    waiting, counts = Waiting(job), Counts()
     rows = waiting.take(0)
     base, proxy, reference = Verifier(job.base_reader(rows)), job.proxy_reader(rows), job.reference_reader(rows)
     verifiers = [base] if reference is None else [base, Verifier(reference)]
@@ -70,7 +70,7 @@ def decode(job: Job) -> tuple[list[Trace], Counts]:
         if not len(record.active):
             break
     counts.n_base_passes, counts.n_proxy_passes = base.reader.n_passes, proxy.n_passes
-    return record.traces(job.pair.tokenizer), counts
+    return counts
 
 
 def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor, n_before: IntArray) -> tuple[Tensor, Law]:

@@ -138,6 +138,7 @@ class Record:
         self._limit = max_new_tokens
         self._stopping = stopping
         self._listener = listener  # told the index of a sequence and its new tokens
+        self._has_ended = np.zeros(n_rows, dtype=np.bool_)
         self._n = np.zeros(n_rows, dtype=np.int64)
         self._tokens = np.zeros((n_rows, max_new_tokens), dtype=np.int64)
         self._source = np.zeros((n_rows, max_new_tokens), dtype=np.uint8)
@@ -199,14 +200,15 @@ class Record:
         self._n[self.active] = n_before + counts
         goes_on = ~ended & (n_before + counts < self._limit)
         if not goes_on.all():
+            self._has_ended[self.active[~goes_on]] = True
             self.active = self.active[goes_on]
         return counts, goes_on
 
-    def traces(self, tokenizer: Any) -> list[Trace]:
-        """One trace a sequence."""
+    def traces(self, tokenizer: Any) -> dict[int, Trace]:
+        """One trace for each sequence that has ended, by its index."""
         names = np.array(SOURCES)
-        return [
-            Trace(
+        return {
+            int(row): Trace(
                 token_ids=self._tokens[row, :n].copy(),
                 source=names[self._source[row, :n]],
                 p_y=self._p_y[row, :n].copy(),
@@ -214,5 +216,6 @@ class Record:
                 distributions=None if self._laws is None else np.concatenate(self._laws[row]),
                 tokenizer=tokenizer,
             )
-            for row, n in enumerate(self._n)
-        ]
+            for row in self._has_ended.nonzero()[0]
+            for n in [self._n[row]]
+        }
