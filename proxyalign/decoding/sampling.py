@@ -17,10 +17,11 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
 
     Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row with
-    NaN gives id 0.
+    NaN gives any id.
     """
     sums = weights.cumsum(-1, dtype=torch.float64)
-    return (sums <= uniforms.unsqueeze(-1) * sums[..., -1:]).sum(-1)
+    found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
+    return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
 
 def probabilities(own: Tensor, tokens: Tensor, model: str, n_before: IntArray) -> npt.NDArray[np.floating]:

@@ -196,11 +196,14 @@ def _test(
     read = p if has_bonus else p.rows(slice(0, n_drafts))
     of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
     first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
-    pi = first[:, :n_drafts]
-    if deferred is not None:
-        pi = policy.cascade(pi, q.drawn, deferred[:, :n_drafts])
+    # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
     at = drafts.unsqueeze(-1)
-    pi_x, q_x = pi.gather(-1, at).squeeze(-1), q.drawn.gather(-1, at).squeeze(-1)
+    pi_x, q_x = first[:, :n_drafts].gather(-1, at).squeeze(-1), q.drawn.gather(-1, at).squeeze(-1)
+    if deferred is not None:
+        drawn_mass = policy.deferral_mass(first, deferred)
+        own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
+        is_deferred = deferred[:, :n_drafts].gather(-1, at).squeeze(-1)
+        pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
     passed = (u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x).cpu().numpy()  # r < pi / q, and never where pi = 0
     passed[:, 0] |= owed
     n_passed = np.where(passed.all(1), n_drafts, passed.argmin(1))
@@ -208,13 +211,13 @@ def _test(
 
     is_owed = np.zeros_like(rejected)
     if rejected.all():
-        weights = policy.residual(_row(pi, n_passed), _row(q.drawn, n_passed))
+        weights = _replacement(first, deferred, q.drawn, n_passed)
     elif not rejected.any():  # without a bonus a draw without meaning, as is that of open rows below
         weights = first[:, -1:]
     else:
         place = np.minimum(n_passed, n_drafts - 1)
         replaced = torch.from_numpy(rejected).to(drafts.device)[:, None, None]
-        weights = policy.residual(_row(pi, place), _row(q.drawn, place)).where(replaced, first[:, -1:])
+        weights = _replacement(first, deferred, q.drawn, place).where(replaced, first[:, -1:])
     final = draw(weights, u[:, -1:])  # (B, 1)
     if has_bonus and deferred is not None and not rejected.all():
         is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final).squeeze(-1).cpu().numpy()
@@ -227,7 +230,7 @@ def _test(
     source[rows, n_passed] = np.where(rejected, RESIDUAL, BASE)
     mass = np.zeros(tokens.shape)
     if deferred is not None:
-        mass[:, : deferred.shape[1]] = policy.deferral_mass(read.own, deferred).cpu().numpy()
+        mass[:, : deferred.shape[1]] = own_mass.cpu().numpy()
     probabilities(q.own, drafts, "proxy", n_before)  # for the check alone
     if q0 is not None:
         probabilities(q0.own, drafts, "reference", n_before)
@@ -242,6 +245,14 @@ def _test(
         mass=mass,
     )
     return cycle, states
+
+
+def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: IntArray) -> Tensor:
+    """The residual (B, 1, V) at one place of each row."""
+    pi, of_proxy = _row(first, places), _row(q, places)
+    if deferred is not None:
+        pi = policy.cascade(pi, of_proxy, _row(deferred, places))
+    return policy.residual(pi, of_proxy)
 
 
 def _row(laws: Tensor, places: IntArray) -> Tensor:
