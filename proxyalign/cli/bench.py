@@ -23,8 +23,10 @@ _HEADER = (
     "tokens/cycle",
     "x by 12",
     "at cost",
+    "of bare",
 )
-
+_BATCH_HEADER = ("contestant", "T", "batch", "tokens/s", "x batch 1", "x transformers")
+_STEP_HEADER = ("rule", "tokens", "draft ms", "test ms", "share of verifying")
 
 app.command("exact")(bench_exact.exact)
 
@@ -48,6 +50,7 @@ def decode(
     data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,
     device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    batches: Annotated[bool, typer.Option("--batches", help="Also decode in batches of 1, 8 and 16.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the numbers to this JSON file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
 ) -> None:
@@ -55,7 +58,9 @@ def decode(
 
     The contestants take turns on every question: the base alone, transformers' generate, plain and assisted by the
     proxy, then dual, primal and nudging, autoregressive and speculative. "x by 12" is what statement 12 predicts from
-    the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step.
+    the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step; "of
+    bare" is the speed as a share of what it would be if nothing but forward passes took time. The last table is what a
+    cycle does beside those, on rows of large vocabularies, as a share of verifying.
     """
     sizes = _windows(windows)
 
@@ -65,6 +70,8 @@ def decode(
 
     from proxyalign import tasks
     from proxyalign.decoding.bench import contestants, measure
+    from proxyalign.decoding.scaling import measure_batches, measure_step
+    from proxyalign.deferral.rules import Dual
     from proxyalign.models import load_pair
 
     if threads < 1 or repeats < 1:
@@ -89,6 +96,20 @@ def decode(
             seed=seed,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
+        if batches:
+            rounds = progress.add_task("batches", total=None)
+            numbers["batches"] = measure_batches(
+                models,
+                [question.prompt for question in questions],
+                Dual(alpha),
+                window=max(sizes),
+                n_tokens=min(64, max_new_tokens or benchmark.max_new_tokens),
+                repeats=repeats,
+                seed=seed,
+                progress=lambda done, total: progress.update(rounds, completed=done, total=total),
+            )
+        verify = numbers["costs_ms"][f"base, {max(sizes) + 1} positions"] / 1e3
+        numbers["steps"] = measure_step(verify, window=max(sizes), seed=seed)
     of_what = {"pair": name or f"{base} + {proxy}", "task": benchmark.name, "split": split, "device": device}
     answer = {**of_what, **numbers}
     if out is not None:
@@ -100,6 +121,9 @@ def decode(
         return
     print(table([_HEADER, *(_cells(run) for run in answer["runs"])]))
     costs = ", ".join(f"{what} {cost:.2f} ms" for what, cost in answer["costs_ms"].items())
+    if batches:
+        print("\n" + table([_BATCH_HEADER, *(_batch_cells(run) for run in answer["batches"])]))
+    print("\n" + table([_STEP_HEADER, *(_step_cells(step) for step in answer["steps"])]))
     print(f"\nforward passes (median): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
 
 
@@ -192,4 +216,27 @@ def _cells(run: "Mapping[str, Any]") -> tuple[str, ...]:
         shown("tokens_per_cycle", ".2f"),
         shown("predicted_speedup", ".2f"),
         shown("predicted_speedup_at_cost", ".2f"),
+        shown("share_of_bare_passes", ".2f"),
+    )
+
+
+def _batch_cells(run: "Mapping[str, Any]") -> tuple[str, ...]:
+    beside = run["times_transformers"]
+    return (
+        run["name"],
+        f"{run['temperature']:g}",
+        str(run["batch"]),
+        f"{run['tokens_per_second']:.0f}",
+        f"{run['times_one']:.2f}",
+        "-" if beside is None else f"{beside:.2f}",
+    )
+
+
+def _step_cells(step: "Mapping[str, Any]") -> tuple[str, ...]:
+    return (
+        step["rule"],
+        str(step["vocabulary"]),
+        f"{step['draft_ms']:.2f}",
+        f"{step['test_ms']:.2f}",
+        f"{step['share']:.1%}",
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,14 @@ class Contestant:
         return f"{self.rule} {self.mode}" if self.window is None else f"{self.rule} {self.mode}, window {self.window}"
 
 
+@dataclass(frozen=True)
+class BothModels(Dual):
+    """The dual as the authors' code decodes it: both models run at every step, whoever writes the token."""
+
+    name: ClassVar[str] = "both-models-dual"
+    needs: ClassVar[str] = "p q"
+
+
 @dataclass
 class _Tally:
     """What one contestant did: seconds and tokens of each question, and the engine's counts."""
@@ -64,6 +72,7 @@ def contestants(alpha: float, budget: float, gate: float, windows: Sequence[int]
         Contestant(Never(), "speculative", max(windows), engine=ASSISTED),
         Contestant(Never(), "speculative", max(windows)),
         *(Contestant(rule) for rule in rules),
+        Contestant(BothModels(alpha)),
         *(Contestant(rule, "speculative", window) for rule in rules[:2] for window in windows),
     ]
 
@@ -87,7 +96,9 @@ def measure(
     dictionary a contestant: n_tokens, seconds, tokens_per_second; speedup, the ratio to the base alone, with
     speedup_low and speedup_high (95 percent bootstrap over prompts); for speculation acceptance_rate and
     tokens_per_cycle, and beside them what statement 12 predicts from that acceptance for equal costs of one and of
-    window + 1 positions (predicted_speedup) and for the measured ones (predicted_speedup_at_cost).
+    window + 1 positions (predicted_speedup) and for the measured ones (predicted_speedup_at_cost);
+    share_of_bare_passes is the speed over what the measured tokens a cycle would come to if nothing but its forward
+    passes took time.
 
     Raises InputError where the field lacks the base alone or there is no prompt.
     """
@@ -244,6 +255,7 @@ def _summary(
         "predicted_tokens_per_cycle": None,
         "predicted_speedup": None,
         "predicted_speedup_at_cost": None,
+        "share_of_bare_passes": None,
     }
     if tested and one.window is not None:
         expected = tokens_per_cycle(accepted / tested, one.window)
@@ -251,4 +263,6 @@ def _summary(
         summary["predicted_tokens_per_cycle"] = expected
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
+        bare = one.window * costs["proxy", 1] + costs["base", one.window + 1]
+        summary["share_of_bare_passes"] = bare * cycles / seconds
     return summary

@@ -38,7 +38,7 @@ def decode(job: Job, record: Record) -> Counts:
         n_drafts, before = min(job.window.next(), int(record.remaining.max())), (counts.n_tested, counts.n_accepted)
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
         p, *others = [job.shaping.law(one.reader.name, one.read(drafts), n_before) for one in verifiers]
-        cycle, states = _test(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
+        cycle, states = test_drafts(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
@@ -175,7 +175,7 @@ class _Cycle:
             setattr(self, name, values[rows])
 
 
-def _test(
+def test_drafts(
     rule: Rule,
     p: Law,
     q: Law,

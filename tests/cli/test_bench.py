@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
+from proxyalign.decoding import scaling
 from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import rules
@@ -31,7 +32,7 @@ def test_the_field_is_measured_side_by_side():
     assert pair.proxy.generation_config.to_dict() == before
     json.dumps(report, allow_nan=False)
     runs = {run["name"]: run for run in report["runs"]}
-    assert len(runs) == len(field) == 11
+    assert len(runs) == len(field) == 12
     assert runs["never() autoregressive"]["speedup"] == 1
     assert {run["n_tokens"] for run in report["runs"]} == {2 * 2 * 6}
     assert set(report["costs_ms"]) == {
@@ -46,6 +47,33 @@ def test_the_field_is_measured_side_by_side():
     for run in report["runs"]:
         assert run["speedup_low"] <= run["speedup_high"]
         assert (run["acceptance_rate"] is None) == (run["window"] is None or run["engine"] != "proxyalign")
+
+
+def test_batches_and_steps_are_measured_beside_what_they_are_compared_with(monkeypatch):
+    """Fails when a text ends early, a batch is compared with another contestant's, or the end of text is left out."""
+    monkeypatch.setattr(scaling, "VOCABULARIES", (50,))
+    pair = tiny_pair(llama, 10, double=False, eos_token_id=3)
+    seen = []
+    runs = scaling.measure_batches(
+        pair,
+        ["t1 t2", "t4"],
+        rules.Dual(0.4),
+        window=2,
+        n_tokens=5,
+        repeats=1,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (6, 6)
+    assert len(runs) == 6 * len(scaling.SIZES)
+    assert pair.base.generation_config.eos_token_id == 3
+    assert all(run["times_one"] == 1.0 for run in runs if run["batch"] == 1)
+    assert all((run["times_transformers"] is None) == run["name"].startswith("dual") for run in runs)
+    steps = scaling.measure_step(0.01, window=2, repeats=2)
+    assert [(step["rule"], step["vocabulary"]) for step in steps] == [
+        ("dual(alpha=0.4)", 50),
+        ("primal(budget=0.5)", 50),
+    ]
+    assert all(step["share"] == pytest.approx(step["test_ms"] / (10 + step["test_ms"])) for step in steps)
 
 
 def test_tokens_per_cycle_by_hand():

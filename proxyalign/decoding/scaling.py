@@ -1,0 +1,151 @@
+"""Speed in batches beside transformers' own, and what a step costs beside the models' forward passes."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from proxyalign.decoding import speculative
+from proxyalign.decoding.generate import generate
+from proxyalign.decoding.sampling import draw
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rules import Dual, Never, Primal, Rule
+from proxyalign.models.pair import ModelPair
+
+SIZES = (1, 8, 16)
+VOCABULARIES = (49_152, 150_000)
+ENGINES = ("proxyalign", "transformers")
+
+
+def measure_batches(
+    pair: ModelPair,
+    prompts: Sequence[str],
+    rule: Rule,
+    *,
+    window: int,
+    n_tokens: int,
+    repeats: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Decode `SIZES`[-1] prompts (the given ones in turn), a batch at a time, `n_tokens` each, whatever would end them.
+
+    The contestants take turns: the base alone in this engine and in transformers' generate, greedy and sampled, then
+    `rule` in both modes. Each answer has name, engine, mode, temperature, batch, tokens_per_second (of the fastest of
+    `repeats` runs), times_one (over the same at batch 1) and, where transformers has the same, times_transformers.
+    """
+    texts = [prompts[i % len(prompts)] for i in range(SIZES[-1])]
+    field: list[tuple[str, Rule, str, float]]
+    field = [(engine, Never(), "autoregressive", heat) for engine in ENGINES for heat in (0.0, 1.0)]
+    field += [("proxyalign", rule, mode, 1.0) for mode in ("autoregressive", "speculative")]
+    speeds: dict[tuple[Any, ...], float] = {}
+    for turn in range(repeats):
+        for at, (engine, chosen, mode, heat) in enumerate(field):
+            for size in SIZES:
+                start = time.perf_counter()
+                if engine == "transformers":
+                    _transformers(pair, texts, size, n_tokens, heat, seed + turn)
+                else:
+                    generate(
+                        pair,
+                        texts,
+                        chosen,
+                        mode=mode,
+                        window=window,
+                        max_new_tokens=n_tokens,
+                        temperature=heat,
+                        seed=seed + turn,
+                        eos_token_ids=(),
+                        batch_size=size,
+                    )
+                speed = len(texts) * n_tokens / (time.perf_counter() - start)
+                key = (engine, str(chosen), mode, heat, size)
+                speeds[key] = max(speed, speeds.get(key, 0.0))
+            progress(turn * len(field) + at + 1, repeats * len(field))
+    return [
+        {
+            "name": f"{name} {mode}" if engine == "proxyalign" else engine,
+            "engine": engine,
+            "mode": mode,
+            "temperature": heat,
+            "batch": size,
+            "tokens_per_second": speed,
+            "times_one": speed / speeds[engine, name, mode, heat, 1],
+            "times_transformers": (
+                speed / speeds["transformers", name, mode, heat, size]
+                if ("transformers", name, mode, heat, size) in speeds
+                else None
+            ),
+        }
+        for (engine, name, mode, heat, size), speed in speeds.items()
+    ]
+
+
+def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: int, heat: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    sampling = {"do_sample": True, "temperature": heat, "top_k": 0} if heat else {"do_sample": False}
+    all_ids = [pair.tokenizer(text)["input_ids"] for text in texts]
+    for first in range(0, len(texts), size):
+        batch = all_ids[first : first + size]
+        width = max(map(len, batch))
+        ids = torch.tensor([[0] * (width - len(one)) + one for one in batch], device=pair.device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch], device=pair.device)
+        ends = pair.base.generation_config.eos_token_id
+        pair.base.generation_config.eos_token_id = None
+        try:
+            pair.base.generate(ids, attention_mask=mask, max_new_tokens=n_tokens, pad_token_id=0, **sampling)
+        finally:
+            pair.base.generation_config.eos_token_id = ends
+
+
+@torch.inference_mode()
+def measure_step(verify_seconds: float, *, window: int, seed: int = 0, repeats: int = 15) -> list[dict[str, Any]]:
+    """What is done to logits in a cycle of one sequence, on rows that are made up, beside a measured verify pass.
+
+    One line for each rule and vocabulary: ms of drawing the drafts, ms of rule, test, residual and draw, and the
+    latter's share of a verify step of `verify_seconds` and it.
+    """
+    lines = []
+    for vocabulary in VOCABULARIES:
+        generator = torch.Generator().manual_seed(seed)
+        of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator)
+        of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator)
+        u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64)
+        drafted = _median_seconds(partial(_draft_all, of_proxy, u), repeats)
+        for rule in (Dual(0.4), Primal(0.5)):
+            tested = _median_seconds(partial(_test_all, rule, of_base, Law.of(of_proxy, 1.0), u), repeats)
+            lines.append(
+                {
+                    "rule": str(rule),
+                    "vocabulary": vocabulary,
+                    "draft_ms": 1e3 * drafted,
+                    "test_ms": 1e3 * tested,
+                    "verify_ms": 1e3 * verify_seconds,
+                    "share": tested / (verify_seconds + tested),
+                }
+            )
+    return lines
+
+
+def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
+    for place in range(of_proxy.shape[1]):
+        draw(Law.of(of_proxy[:, place : place + 1], 1.0).drawn, u[:, place : place + 1])
+
+
+def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, u: torch.Tensor) -> None:
+    drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
+    nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
+    speculative.test_drafts(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
+
+
+def _median_seconds(run: Callable[[], None], repeats: int) -> float:
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return median(times[1:])
