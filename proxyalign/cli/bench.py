@@ -7,6 +7,7 @@ import typer
 
 from proxyalign.cli import bench_exact
 from proxyalign.cli.common import notes, print_json, table
+from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ app.command("exact")(bench_exact.exact)
 @app.command("decode")
 def decode(
     task: Annotated[str, typer.Option(help="The task whose questions are answered.")] = "lab-math",
-    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
-    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    pair: Pair = None,
+    base: Base = None,
+    proxy: Proxy = None,
     alpha: Annotated[float, typer.Option(help="Threshold of dual and of nudging, in [0, 1].")] = 0.4,
     budget: Annotated[float, typer.Option(help="Budget of primal, deferral mass a step in [0, 1].")] = 0.5,
     windows: Annotated[str, typer.Option(help="Drafts per cycle, numbers with commas.")] = "3,4,5",
@@ -48,8 +49,8 @@ def decode(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     threads: Annotated[int, typer.Option(help="Processor threads; a small model is fastest on one.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,
-    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    device: Device = "cpu",
+    offline: Offline = False,
     batches: Annotated[bool, typer.Option("--batches", help="Also decode in batches of 1, 8 and 16.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the numbers to this JSON file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,

@@ -5,11 +5,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxyalign.cli.common import notes, parse_grid, print_json, rule_from_options
-from proxyalign.errors import InputError
+from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.options import (
+    Alpha,
+    Base,
+    Budget,
+    Device,
+    Offline,
+    Pair,
+    Proxy,
+    Reference,
+    RuleName,
+    Set,
+    as_options,
+    rules_from_options,
+)
 
 if TYPE_CHECKING:
-    from proxyalign.deferral.rules import Rule
     from proxyalign.evaluation import Settings
 
 _HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "acceptance", "accepted/cycle", "deferred")
@@ -17,14 +29,18 @@ _HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "acceptan
 
 def evaluate(
     task: Annotated[str, typer.Option(help="lab-facts, lab-math, gsm8k (8 examples) or gsm8k-0shot.")],
-    rule: Annotated[str, typer.Option(help="never, always, dual, primal, nudging, exact, truncated-dual, ...")],
+    rule: RuleName,
     out: Annotated[Path, typer.Option(help="Folder for the records and summary.json; the same command goes on in it.")],
-    grid: Annotated[str | None, typer.Option(help="One run for each value, as in alpha=0.2,0.4.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="The rule's threshold, a probability in [0, 1].")] = None,
-    budget: Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")] = None,
-    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
-    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="One run for each value of a parameter, as in alpha=0.2,0.4.")
+    ] = None,
+    alpha: Alpha = None,
+    budget: Budget = None,
+    settings: Set = None,
+    pair: Pair = None,
+    base: Base = None,
+    proxy: Proxy = None,
+    reference: Reference = None,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
     split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
@@ -37,8 +53,8 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the task's files: PROXYALIGN_DATA, or the pair's.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    device: Device = "cpu",
+    offline: Offline = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
 ) -> None:
     """Answer a task's questions, under one rule or for each value of a grid, and summarise accuracy and speed.
@@ -52,10 +68,10 @@ def evaluate(
     benchmark, name = tasks.get(task), pair if pair or base or proxy else "lab"
     if data is None and name is not None and task.startswith("lab-") and (Path(name) / "lab.json").is_file():
         data = Path(name)  # another lab pair is asked about its own world
-    chosen = _rules(rule, grid, alpha, budget)
+    chosen = rules_from_options(rule, alpha, budget, settings, grid)
     runs = [
         Settings(
-            pair=name or f"{base} + {proxy}",
+            pair=" + ".join(part for part in (name, base, proxy, reference) if part is not None),
             task=benchmark.name,
             task_version=benchmark.version,
             rule=one.name,
@@ -78,34 +94,24 @@ def evaluate(
     from proxyalign.models import load_pair
 
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
-    models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
+    models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     labels = [str(one).removesuffix("()") for one in chosen]
-    with _Bars({settings.slug: label for settings, label in zip(runs, labels, strict=True)}) as bars:
+    with _Bars({run.slug: label for run, label in zip(runs, labels, strict=True)}) as bars:
         summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show)
     if json:
         print_json(summary)
         return
     best = max(summary["runs"], key=lambda run: run["accuracy"])
-    source = f"--base {base} --proxy {proxy}" if name is None else f"--pair {name}"
-    options = " ".join([f"--rule {best['rule']}", *(f"--{key} {value}" for key, value in best["parameters"].items())])
+    at = summary["runs"].index(best)
+    models_asked = {"pair": name, "base": base, "proxy": proxy, "reference": reference}
+    source = " ".join(f"--{key} {value}" for key, value in models_asked.items() if value is not None)
+    options = as_options(chosen[at])
     report = f"evaluate {source} --task {task} {options} --split test --out ..."
     look = f'generate {source} {options} "QUESTION"'
-    print(f"{labels[summary['runs'].index(best)]}: {_headline(best, summary['settings'])}\n")
+    print(f"{labels[at]}: {_headline(best, summary['settings'])}\n")
     print(_table(labels, summary["runs"]))
     notes.print(f"\nrecords and summary.json: {out}", markup=False)
     notes.print(f"next: proxyalign {report if split == 'dev' else look}", markup=False)
-
-
-def _rules(name: str, grid: str | None, alpha: float | None, budget: float | None) -> list["Rule"]:
-    """The rules that the options ask for, in their order: one, or one for each value of the grid."""
-    if grid is None:
-        return [rule_from_options(name, alpha=alpha, budget=budget)]
-    parameter, values = parse_grid(grid)
-    if parameter not in ("alpha", "budget"):
-        raise InputError(f"--grid must be over alpha or budget, got {parameter!r} in {grid!r}; write alpha=0.2,0.4")
-    if alpha is not None or budget is not None:
-        raise InputError(f"--grid must come without --alpha and --budget, got {grid!r} beside one; drop one of the two")
-    return [rule_from_options(name, **{parameter: value}) for value in values]
 
 
 def _headline(run: dict[str, Any], settings: dict[str, Any]) -> str:

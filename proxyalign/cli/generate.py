@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxyalign.cli.common import notes, print_json, rule_from_options
+from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.options import (
+    Alpha,
+    Base,
+    Budget,
+    Device,
+    Offline,
+    Pair,
+    Proxy,
+    Reference,
+    RuleName,
+    Set,
+    rules_from_options,
+)
 
 if TYPE_CHECKING:
     from proxyalign.decoding import Stats
@@ -21,29 +34,34 @@ def generate(
             "other models, and a text that begins with 'Question:', are given it as it stands."
         ),
     ],
-    rule: Annotated[str, typer.Option(help="never, always, dual, primal, nudging, exact, truncated-dual, ...")],
-    alpha: Annotated[float | None, typer.Option(help="The rule's threshold, a probability in [0, 1].")] = None,
-    budget: Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")] = None,
-    pair: Annotated[str | None, typer.Option(help="lab, the default, or a folder with base/ and proxy/ in it.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")] = None,
-    proxy: Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")] = None,
+    rule: RuleName,
+    alpha: Alpha = None,
+    budget: Budget = None,
+    settings: Set = None,
+    pair: Pair = None,
+    base: Base = None,
+    proxy: Proxy = None,
+    reference: Reference = None,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
+    rule_temperature: Annotated[
+        float, typer.Option(help="Of the laws that the rule reads; leave it, but to reproduce code that tempers first.")
+    ] = 1.0,
     max_new_tokens: Annotated[
         int | None, typer.Option(help=f"Longest answer; by default {_MOST_TOKENS}, or what the context leaves.")
     ] = None,
     num_return_sequences: Annotated[int, typer.Option(help="How many answers to draw.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the draws; the same seed gives the same answers.")] = 0,
-    device: Annotated[str, typer.Option(help="Where the models run, as torch names it.")] = "cpu",
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")] = False,
+    device: Device = "cpu",
+    offline: Offline = False,
     json: Annotated[bool, typer.Option("--json", help="Print texts, token ids and numbers as JSON alone.")] = False,
 ) -> None:
     """Answer QUESTION: the text on stdout, then one line of numbers on stderr.
 
     Example: proxyalign generate --rule dual --alpha 0.4 "Mia has 12 apples and buys 5 more. How many has she now?"
     """
-    chosen = rule_from_options(rule, alpha=alpha, budget=budget)
+    (chosen,) = rules_from_options(rule, alpha, budget, settings)
 
     from transformers.utils import logging
 
@@ -52,7 +70,7 @@ def generate(
 
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
     name = pair if pair or base or proxy else "lab"
-    models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
+    models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     prompt = _as_asked(question) if name == "lab" else question
     if max_new_tokens is None:
         room = models.context_length
@@ -66,13 +84,15 @@ def generate(
         window=window,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
+        rule_temperature=rule_temperature,
         num_return_sequences=num_return_sequences,
         seed=seed,
     )
     if json:
-        settings = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
+        asked = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
+        asked["rule_temperature"] = rule_temperature
         stats = dataclasses.asdict(answer.stats)
-        print_json({**settings, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
+        print_json({**asked, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
         return
     for text in answer.texts:
         print(text)

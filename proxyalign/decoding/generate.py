@@ -158,6 +158,15 @@ def generate(
     return Generation(texts=texts, token_ids=token_ids, stats=stats(traces, counts, seconds), traces=traces)
 
 
+def check_reference(pair: ModelPair, rule: Rule) -> None:
+    """Raise InputError where the rule reads a reference and the pair has none."""
+    if "q0" in rule.needs.split() and pair.reference is None:
+        raise InputError(
+            f"generate: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
+            "pass it to load_pair (--reference on the command line)"
+        )
+
+
 def _check_settings(
     pair: ModelPair,
     rule: Rule,
@@ -181,11 +190,7 @@ def _check_settings(
     _check_count("num_return_sequences", num_return_sequences, least=1)
     _check_count("batch_size", batch_size, least=1)
     _check_count("seed", seed, least=0)
-    if "q0" in rule.needs.split() and pair.reference is None:
-        raise InputError(
-            f"generate: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
-            "make it with load_pair(base=..., proxy=..., reference=...)"
-        )
+    check_reference(pair, rule)
 
 
 def _known_ids(pair: ModelPair, argument: str, ids: Iterable[int]) -> tuple[int, ...]:

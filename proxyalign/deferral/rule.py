@@ -144,11 +144,17 @@ class Truncation(Rule):
 
 
 def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:
-    """Raise InputError unless `value` is a number in its domain; NaN is not."""
+    """Raise InputError unless `value` is a number in its domain; NaN and infinity are not."""
     low, high, remedy = domain
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        where = f"of at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
-        raise InputError(f"{owner}: {argument} must be a number {where}, got {value!r}; {remedy}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not (low <= value <= high and math.isfinite(value))
+    ):
+        where = f"number in [{low:g}, {high:g}]"
+        if high == math.inf:
+            where = "finite number" if low == -math.inf else f"finite number of at least {low:g}"
+        raise InputError(f"{owner}: {argument} must be a {where}, got {value!r}; {remedy}")
 
 
 def widen(p: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ REGISTRY: dict[str, Callable[..., Rule]] = {
 }
 
 
-def make(name: str, **parameters: float) -> Rule:
+def make(name: str, /, **parameters: float) -> Rule:
     """The rule called `name`; raises InputError for an unknown name and for missing or other parameters."""
     if name not in REGISTRY:
         raise InputError(f"rules: name must be one of {', '.join(REGISTRY)}, got {name!r}; choose one of these")

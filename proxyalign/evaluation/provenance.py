@@ -34,12 +34,12 @@ def _git(*words: str) -> str:
 
 
 def models_digest(pair: "ModelPair") -> str:
-    """A SHA-256 over names, shapes and leading values of both models' weights: other weights, another digest.
+    """A SHA-256 over names, shapes and leading values of the models' weights: other weights, another digest.
 
     It reads 64 values of each tensor, so that it costs no more for a large model than for a small one.
     """
     digest = hashlib.sha256()
-    for model in (pair.base, pair.proxy):
+    for model in filter(None, (pair.base, pair.proxy, pair.reference)):
         for name, weight in model.named_parameters():
             values = weight.detach().flatten()[:_PROBES].float().cpu().numpy()
             digest.update(f"{name} {tuple(weight.shape)}".encode() + values.tobytes())

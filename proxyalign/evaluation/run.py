@@ -61,8 +61,13 @@ def run_grid(
     parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit`. Arguments and
     errors are those of `run`; the folder `out` may hold this grid alone.
     """
+    from proxyalign.decoding.generate import check_reference
+    from proxyalign.deferral import rules
+
     out = Path(out)
     questions = prepare(grid, out, data=data, batch_size=batch_size)
+    for settings in grid:
+        check_reference(pair, rules.make(settings.rule, **settings.parameters))
     _check_lengths(pair, questions, max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
@@ -105,11 +110,12 @@ def run(
     data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
     alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
     """
-    from proxyalign.decoding import generate
+    from proxyalign.decoding.generate import check_reference, generate
     from proxyalign.deferral import rules
 
     _check_batch_size(batch_size)
     rule = rules.make(settings.rule, **settings.parameters)
+    check_reference(pair, rule)
     task, questions = tasks.get(settings.task), _questions(settings, data)
     _check_lengths(pair, questions, settings.max_new_tokens)
     folder = Path(out) / settings.slug

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sysconfig
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,27 @@ def test_json_stands_alone_and_is_the_summary(command, tmp_path):
     assert json.loads(out) == json.loads((tmp_path / "out" / "summary.json").read_text())
     assert json.loads(out)["runs"][0]["parameters"] == {"budget": 0.5}
     assert json.loads(out)["runs"][0]["acceptance_rate"] is None
+
+
+def test_the_grid_may_be_over_any_parameter_beside_fixed_ones(command, tmp_path):
+    """Fails when a rule's other parameters are dropped, or the hint does not ask for the rule that won."""
+    grid = ("--rule", "top-k", "--grid", "k=1,2", "--set", "min_keep=0", "--out", tmp_path / "out")
+    code, out, err = command(*LAB, *grid)
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()[3:]] == [f"top-k(k={k}, min_keep=0)" for k in (1, 2)]
+    runs = json.loads((tmp_path / "out" / "summary.json").read_text())["runs"]
+    assert [run["parameters"] for run in runs] == [{"k": 1, "min_keep": 0}, {"k": 2, "min_keep": 0}]
+    assert "--rule top-k --set k=1.0 --set min_keep=0.0" in err or "--set k=2.0 --set min_keep=0.0" in err
+
+
+def test_a_reference_is_part_of_the_run(command, tmp_path):
+    """Fails when the reference is not read, or records with another one are taken for the same run's."""
+    lab = files("proxyalign.models") / "lab" / "weights"
+    options = (*LAB, "--rule", "implicit-reward", "--out", tmp_path / "out", "--json", "--reference")
+    code, out, _ = command(*options, lab / "proxy")
+    assert code == 0
+    assert json.loads(out)["settings"]["pair"] == f"lab + {lab / 'proxy'}"
+    assert command(*options, lab / "base")[0] == 2
 
 
 def test_the_same_command_again_changes_nothing_and_another_batch_size_no_record(command, tmp_path):

@@ -24,6 +24,8 @@ def folder(tmp_path_factory):
         ["--rule", "primal", "--budget", "0.9", "--mode", "speculative", "--window", "3"],
         ["--rule", "nudging", "--alpha", "0.4", "--temperature", "0"],
         ["--rule", "truncated-dual", "--alpha", "0.2"],
+        ["--rule", "top-k", "--set", "k=3", "--set", "min_keep=0"],
+        ["--rule", "hybrid", "--budget", "0.3", "--set", "step=1", "--mode", "speculative"],
         ["--rule", "never"],
     ],
     ids=" ".join,
@@ -55,6 +57,24 @@ def test_json_is_alone_on_stdout_and_repeats(command, folder):
     assert answers[0]["prompt"] == "t1 t2"
     assert answers[0]["stats"]["n_tokens"] == 27
     assert 0 <= answers[0]["stats"]["acceptance_rate"] <= 1
+
+
+def test_a_reference_is_read_by_the_rules_that_need_one(command, folder):
+    """Fails when --reference does not reach the pair: the law of proxy-tuning is the base's where q0 is the proxy."""
+    models = ["--base", folder / "base", "--proxy", folder / "proxy", "--offline", "--max-new-tokens", 9, "t1 t2"]
+    tuned = command("generate", "--rule", "proxy-tuning", "--alpha", 3, "--reference", folder / "proxy", *models)
+    plain = command("generate", "--rule", "never", *models)
+    assert tuned[0] == 0
+    assert tuned[1] == plain[1]
+
+
+def test_the_rule_temperature_reaches_the_rule(command, folder):
+    """Fails when a greedy decoding that tempers first defers anything, or the answer does not say that it did so."""
+    options = ["generate", "--pair", folder, "--offline", "--rule", "dual", "--alpha", 0.9, "--temperature", 0]
+    options += ["--json", "t1 t2"]
+    answers = [json.loads(command(*options, "--rule-temperature", of)[1]) for of in (0, 1)]
+    assert [answer["rule_temperature"] for answer in answers] == [0, 1]
+    assert answers[0]["stats"]["deferral_rate"] == 0 < answers[1]["stats"]["deferral_rate"]
 
 
 def test_the_answer_fills_the_context_where_no_length_is_asked_for(command, folder):

@@ -1,8 +1,10 @@
 """A result's commit is the code's, and is called dirty where the code differs from it and nowhere else."""
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 import proxyalign
 from proxyalign.evaluation import provenance
@@ -44,3 +46,11 @@ def test_a_package_installed_inside_another_project_has_no_commit(checkout, monk
     (checkout / "installed" / "__init__.py").write_text("")
     monkeypatch.setattr(proxyalign, "__file__", str(checkout / "installed" / "__init__.py"))
     assert provenance.commit.__wrapped__() is None
+
+
+def test_the_models_digest_tells_a_pair_with_a_reference_from_one_without():
+    """Fails when runs with another reference pass for the same run's."""
+    base, proxy, reference = (torch.nn.Linear(3, 2) for _ in range(3))
+    plain, *others = (SimpleNamespace(base=base, proxy=proxy, reference=model) for model in (None, proxy, reference))
+    digests = [provenance.models_digest(pair) for pair in (plain, *others)]
+    assert len(set(digests)) == 3
