@@ -82,7 +82,8 @@ def load_pair(
 ) -> ModelPair:
     """Load a pair by `name`, or from `base` and `proxy`: hub names or folders.
 
-    name: "lab", which ships with the package, or a folder with base/ and proxy/ in it, as the lab's training makes it.
+    name: "lab", which ships with the package, "smol" for SmolLM2-135M (extra [smol]) with a proxy of random weights,
+    for measuring speed, or a folder with base/ and proxy/ in it, as the lab's training makes it.
 
     reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
     float32 on a CPU and each checkpoint's own elsewhere. offline: use what is on this machine and ask no hub.
@@ -90,8 +91,12 @@ def load_pair(
     Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
     differ; the message then shows the first tokens that do.
     """
-    base_source, proxy_source = _sources(name, base, proxy)
     kind = _dtype(dtype, _device(device))
+    if name == "smol" and base is None and proxy is None:
+        from proxyalign.models.smol import smol_pair
+
+        return smol_pair(torch.float32 if kind == "auto" else kind)
+    base_source, proxy_source = _sources(name, base, proxy)
     sources = {"base": base_source, "proxy": proxy_source}
     if reference is not None:
         sources["reference"] = str(reference)
