@@ -35,7 +35,7 @@ class ModelPair:
         for role, model in self._models():
             _check_cacheable(role, model)
             model.eval()
-        widths = {role: _width(model) for role, model in self._models()}
+        widths = {role: logit_width(model) for role, model in self._models()}
         n_tokens = max(self.tokenizer.get_vocab().values()) + 1
         if len(set(widths.values())) > 1 and min(widths.values()) < n_tokens:
             sizes = ", ".join(f"{role} {width}" for role, width in widths.items())
@@ -54,8 +54,8 @@ class ModelPair:
         """The ids that end a text: those of the models' generation settings and of the tokenizer, in rising order."""
         ids: set[int] = set()
         for _, model in self._models():
-            ids.update(_id_list(getattr(model.generation_config, "eos_token_id", None)))
-        ids.update(_id_list(self.tokenizer.eos_token_id))
+            ids.update(id_list(getattr(model.generation_config, "eos_token_id", None)))
+        ids.update(id_list(self.tokenizer.eos_token_id))
         return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
 
     @property
@@ -194,13 +194,14 @@ def _text_config(model: Any) -> Any:
     return model.config.get_text_config(decoder=True)
 
 
-def _width(model: Any) -> int:
+def logit_width(model: Any) -> int:
     """How many logits the model gives at each position."""
     head = model.get_output_embeddings()
     return int(_text_config(model).vocab_size if head is None else head.weight.shape[0])
 
 
-def _id_list(ids: int | list[int] | None) -> list[int]:
+def id_list(ids: int | list[int] | None) -> list[int]:
+    """None, one id or many, as transformers keeps them, as a list."""
     if ids is None:
         return []
     return [ids] if isinstance(ids, int) else list(ids)
