@@ -85,13 +85,15 @@ def load_pair(
     name: "lab", which ships with the package, or a folder with base/ and proxy/ in it, as the lab's training makes it.
 
     reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
-    float32 on a CPU and each checkpoint's own elsewhere. offline: use what is on this machine and ask no hub.
+    float32 for a pair by name, whose recorded numbers depend on it; for others bfloat16 on a CPU that multiplies it in
+    hardware (AVX512-BF16 or AMX), float32 on other CPUs, and each checkpoint's own elsewhere. Probabilities are float32
+    in all of them. offline: use what is on this machine and ask no hub.
 
     Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
     differ; the message then shows the first tokens that do.
     """
     base_source, proxy_source = _sources(name, base, proxy)
-    kind = _dtype(dtype, _device(device))
+    kind = _dtype(dtype, _device(device), is_named=name is not None)
     sources = {"base": base_source, "proxy": proxy_source}
     if reference is not None:
         sources["reference"] = str(reference)
@@ -136,14 +138,25 @@ def _device(device: str | torch.device) -> torch.device:
         ) from error
 
 
-def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:
+def _dtype(dtype: str | torch.dtype, device: torch.device, is_named: bool) -> Any:
     if isinstance(dtype, torch.dtype):
         return dtype
+    if dtype == "auto" and is_named:
+        return torch.float32
+    if dtype == "auto" and device.type == "cpu":
+        return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
     if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else "auto"
+        return dtype
     if dtype not in _DTYPES:
         raise InputError(f"load_pair: dtype must be auto, {', '.join(_DTYPES)}, got {dtype!r}; choose one of these")
     return _DTYPES[dtype]
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this machine's processor has instructions for products of bfloat16, without which they are slow."""
+    # Torch says so in private functions alone; a release without them is taken to say no.
+    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, question, lambda: False)() for question in questions)
 
 
 def load(owner: str, kind: str, source: str, offline: bool, **options: Any) -> Any:
