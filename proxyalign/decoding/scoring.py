@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import Reader
+from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.sampling import probabilities
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
@@ -29,7 +30,6 @@ class Score:
     is_greedy: npt.NDArray[np.bool_]
 
 
-@torch.inference_mode()
 def score(
     pair: ModelPair, rule: Rule, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
 ) -> list[Score]:
@@ -39,15 +39,21 @@ def score(
     continuation are held for the whole batch: (B, n, V) floats a model.
 
     Raises InputError where a context is empty, an id is not in the pair's vocabulary, a text is longer than the models'
-    context, or the rule needs a reference that the pair does not have.
+    context, the rule needs a reference that the pair does not have, or the memory does not suffice.
     """
     _check(pair, rule, contexts, continuations)
+    with torch.inference_mode(), enough_memory("score", len(contexts), "score fewer or shorter texts at once"):
+        return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, continuations)
+
+
+def _score(
+    pair: ModelPair, rule: Rule, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+) -> list[Score]:
     lengths = np.array([len(ids) for ids in continuations], dtype=np.int64)
     n_steps = int(lengths.max(initial=0))
     log_probs = np.zeros((len(lengths), n_steps))
     is_greedy = np.zeros((len(lengths), n_steps), dtype=bool)
     if n_steps:
-        rule = rule.bound(pair.tokenizer, pair.eos_token_ids)
         texts = [[*context, *ids[:-1]] for context, ids in zip(contexts, continuations, strict=True)]
         roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
         roles["reference"] = "q0" in rule.needs.split()
