@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proxyalign import knapsack, tasks
+    from proxyalign.decoding.custom_generate import generate_kad
     from proxyalign.decoding.generate import Generation, generate
     from proxyalign.deferral import policy, rules
     from proxyalign.models import ModelPair, load_pair
 
 __version__ = "0.1.0"
 
-__all__ = ["Generation", "ModelPair", "generate", "knapsack", "load_pair", "policy", "rules", "tasks"]
+__all__ = ["Generation", "ModelPair", "generate", "generate_kad", "knapsack", "load_pair", "policy", "rules", "tasks"]
 
 # Where each public name lives. Importing the package must cost nothing: torch, transformers and the solvers are
 # loaded by the first name that needs them.
 _HOMES = {
     "Generation": "proxyalign.decoding",
     "generate": "proxyalign.decoding",
+    "generate_kad": "proxyalign.decoding",
     "ModelPair": "proxyalign.models",
     "load_pair": "proxyalign.models",
     "policy": "proxyalign.deferral",

@@ -54,7 +54,7 @@ class Reader:
             self._pending.append((tokens, torch.from_numpy(valid).to(tokens.device)))
 
     def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
-        """Add one list of ids a row, none of them empty, padded on the left."""
+        """Add one list of ids a row, padded on the left; not all of them are empty."""
         lengths = np.array([len(text) for text in texts])
         width = int(lengths.max())
         self._n_rows = len(texts)
@@ -90,7 +90,7 @@ class Reader:
         make them wait behind padding. Where nothing has been read yet, that is put off too.
         """
         other = Reader(self.name, self._model, self._vocab_size, self._context)
-        if (self._n_slots or not self._n_rows) and min(len(text) for text in texts) > 1:
+        if (self._n_slots or not self._n_rows) and max(len(text) for text in texts) > 1:
             other.push_texts([text[:-1] for text in texts])
             other.read()
             other.push(torch.tensor([[text[-1]] for text in texts], device=self._model.device))

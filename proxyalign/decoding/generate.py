@@ -12,6 +12,7 @@ import torch
 
 from proxyalign.decoding import autoregressive, speculative
 from proxyalign.decoding.job import Job
+from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.trace import Stats, Trace, stats
 from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
@@ -137,18 +138,12 @@ def generate(
         listener=_listener(streamer, base_prompts, len(samples)),
     )
     start, record = time.perf_counter(), job.record()
+    n_rows, remedy = min(batch_size, len(samples)), "lower batch_size or max_new_tokens, or shorten the prompts"
     try:
-        with torch.inference_mode():
+        with enough_memory("generate", n_rows, remedy), torch.inference_mode():
             counts = decode(job, record)
     except KeyboardInterrupt as stopped:
         raise Interrupted(record.traces(pair.tokenizer), len(samples)) from stopped
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        raise InputError(
-            f"generate: a batch of {min(batch_size, len(samples))} sequences must fit the memory of {pair.device}, "
-            f"which ran out; lower batch_size or max_new_tokens, or shorten the prompts"
-        ) from error
     finally:
         if streamer is not None:
             streamer.end()

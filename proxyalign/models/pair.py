@@ -35,7 +35,7 @@ class ModelPair:
         for role, model in self._models():
             _check_cacheable(role, model)
             model.eval()
-        widths = {role: _width(model) for role, model in self._models()}
+        widths = {role: logit_width(model) for role, model in self._models()}
         n_tokens = max(self.tokenizer.get_vocab().values()) + 1
         if len(set(widths.values())) > 1 and min(widths.values()) < n_tokens:
             sizes = ", ".join(f"{role} {width}" for role, width in widths.items())
@@ -54,8 +54,8 @@ class ModelPair:
         """The ids that end a text: those of the models' generation settings and of the tokenizer, in rising order."""
         ids: set[int] = set()
         for _, model in self._models():
-            ids.update(_id_list(getattr(model.generation_config, "eos_token_id", None)))
-        ids.update(_id_list(self.tokenizer.eos_token_id))
+            ids.update(id_list(getattr(model.generation_config, "eos_token_id", None)))
+        ids.update(id_list(self.tokenizer.eos_token_id))
         return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
 
     @property
@@ -86,17 +86,19 @@ def load_pair(
     for measuring speed, or a folder with base/ and proxy/ in it, as the lab's training makes it.
 
     reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
-    float32 on a CPU and each checkpoint's own elsewhere. offline: use what is on this machine and ask no hub.
+    float32 for a pair by name, whose recorded numbers depend on it; for others bfloat16 on a CPU that multiplies it in
+    hardware (AVX512-BF16 or AMX), float32 on other CPUs, and each checkpoint's own elsewhere. Probabilities are float32
+    in all of them. offline: use what is on this machine and ask no hub.
 
     Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
     differ; the message then shows the first tokens that do.
     """
-    kind = _dtype(dtype, _device(device))
     if name == "smol" and base is None and proxy is None:
         from proxyalign.models.smol import smol_pair
 
-        return smol_pair(torch.float32 if kind == "auto" else kind)
+        return smol_pair(_dtype(dtype, _device(device), is_named=False))
     base_source, proxy_source = _sources(name, base, proxy)
+    kind = _dtype(dtype, _device(device), is_named=name is not None)
     sources = {"base": base_source, "proxy": proxy_source}
     if reference is not None:
         sources["reference"] = str(reference)
@@ -141,14 +143,25 @@ def _device(device: str | torch.device) -> torch.device:
         ) from error
 
 
-def _dtype(dtype: str | torch.dtype, device: torch.device) -> Any:
+def _dtype(dtype: str | torch.dtype, device: torch.device, is_named: bool) -> Any:
     if isinstance(dtype, torch.dtype):
         return dtype
+    if dtype == "auto" and is_named:
+        return torch.float32
+    if dtype == "auto" and device.type == "cpu":
+        return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
     if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else "auto"
+        return dtype
     if dtype not in _DTYPES:
         raise InputError(f"load_pair: dtype must be auto, {', '.join(_DTYPES)}, got {dtype!r}; choose one of these")
     return _DTYPES[dtype]
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this machine's processor has instructions for products of bfloat16, without which they are slow."""
+    # Torch says so in private functions alone; a release without them is taken to say no.
+    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, question, lambda: False)() for question in questions)
 
 
 def load(owner: str, kind: str, source: str, offline: bool, **options: Any) -> Any:
@@ -199,13 +212,14 @@ def _text_config(model: Any) -> Any:
     return model.config.get_text_config(decoder=True)
 
 
-def _width(model: Any) -> int:
+def logit_width(model: Any) -> int:
     """How many logits the model gives at each position."""
     head = model.get_output_embeddings()
     return int(_text_config(model).vocab_size if head is None else head.weight.shape[0])
 
 
-def _id_list(ids: int | list[int] | None) -> list[int]:
+def id_list(ids: int | list[int] | None) -> list[int]:
+    """None, one id or many, as transformers keeps them, as a list."""
     if ids is None:
         return []
     return [ids] if isinstance(ids, int) else list(ids)

@@ -47,7 +47,7 @@ def test_a_full_memory_says_what_to_lower(error, monkeypatch):
     """Fails for torch's own pages of text, or where other errors are taken for this one."""
     pair = tiny_pair(llama, 10)
     monkeypatch.setattr(pair.base, "forward", failing(pair.base, error, 3))
-    with pytest.raises(InputError, match=r"a batch of 3 sequences must fit the memory of cpu, .* lower batch_size"):
+    with pytest.raises(InputError, match=r"a batch of 3 must fit in memory, .* lower batch_size"):
         generate(pair, [[1, 2, 3]], rules.Dual(0.3), **SETTINGS)
     monkeypatch.setattr(pair.base, "forward", failing(pair.base, RuntimeError("shapes differ"), 0))
     with pytest.raises(RuntimeError, match="shapes differ"):

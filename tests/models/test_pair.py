@@ -10,6 +10,8 @@ from proxyalign.deferral import rules
 from proxyalign.errors import InputError
 from proxyalign.models import ModelPair, load_pair
 
+PROCESSOR = ["_is_avx512_bf16_supported", "_is_amx_tile_supported"]  # what torch can be asked about it
+
 
 def save(folder, model, tokenizer):
     model.save_pretrained(folder)
@@ -25,8 +27,10 @@ def folder(tmp_path_factory):
     return where
 
 
-def test_a_saved_pair_loads_from_its_folder_or_its_parts(folder):
-    """Fails when a pair's folder is not a name, half precision stays half on a CPU, or weights keep gradients."""
+def test_a_saved_pair_loads_from_its_folder_or_its_parts(folder, monkeypatch):
+    """Fails when a pair's folder is not a name, half precision stays half on a plain CPU, or weights keep gradients."""
+    for question in PROCESSOR:
+        monkeypatch.setattr(torch.cpu, question, lambda: False)
     for pair in (
         load_pair(str(folder), offline=True),
         load_pair(base=folder / "base", proxy=folder / "proxy", offline=True),
@@ -47,6 +51,32 @@ def test_a_dtype_may_be_chosen(folder):
     """Fails when the models ignore it."""
     assert load_pair(str(folder), dtype="float64", offline=True).base.dtype == torch.float64
     assert load_pair(str(folder), dtype=torch.bfloat16, offline=True).proxy.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("has", [*PROCESSOR, None])
+def test_the_dtype_follows_the_processor_but_for_named_pairs(folder, monkeypatch, has):
+    """Fails when a CPU without bfloat16 gets it, one with it does not, or a named pair does."""
+    for question in PROCESSOR:
+        monkeypatch.setattr(torch.cpu, question, lambda answer=question == has: answer)
+    pair = load_pair(base=folder / "base", proxy=folder / "proxy", offline=True)
+    expected = torch.bfloat16 if has else torch.float32
+    assert {pair.base.dtype, pair.proxy.dtype} == {expected}
+    answer = generate(pair, ["t1 t2"], rules.Dual(0.3), max_new_tokens=4, distributions=True)
+    assert answer.traces[0].distributions.sum(1) == pytest.approx(1.0, abs=1e-6)  # float32, whatever the weights are
+    assert {model.dtype for name in ("lab", str(folder)) for model in _models(load_pair(name, offline=True))} == {
+        torch.float32
+    }
+
+
+def test_a_torch_without_the_question_gives_float32(folder, monkeypatch):
+    """Fails when loading breaks on a release that cannot be asked about the processor."""
+    for question in PROCESSOR:
+        monkeypatch.delattr(torch.cpu, question, raising=False)
+    assert load_pair(base=folder / "base", proxy=folder / "proxy", offline=True).base.dtype == torch.float32
+
+
+def _models(pair):
+    return pair.base, pair.proxy
 
 
 def test_vocabularies_that_differ_are_told_by_their_first_tokens(folder, tmp_path):

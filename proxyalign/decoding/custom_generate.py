@@ -1,0 +1,218 @@
+"""The engine as a method of transformers: `model.generate(..., custom_generate=generate_kad, proxy=..., rule=...)`."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.generate import generate
+from proxyalign.deferral.rule import Rule
+from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair, id_list, logit_width
+
+_DEFAULT_TOP_K = 50  # which transformers puts in where neither the call nor the checkpoint says anything
+_OWN_WORK = {"attention_mask", "past_key_values", "use_cache", "logits_to_keep", "cache_position"}
+
+
+def generate_kad(
+    model: Any,
+    input_ids: Tensor,
+    *,
+    generation_config: Any,
+    logits_processor: Any = (),
+    stopping_criteria: Any = (),
+    proxy: Any = None,
+    rule: Any = None,
+    mode: str = "autoregressive",
+    window: int = 5,
+    pair_tokenizer: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Decode `model`, the base, with `proxy` under `rule`, as the `custom_generate` of `model.generate`.
+
+    input_ids: int64 (B, T), padded on the left where `attention_mask` is 0. The rest is what `model.generate` makes of
+    its arguments: do_sample and temperature, max_new_tokens or max_length, num_return_sequences, pad_token_id.
+    A text ends at eos_token_id where the call names it, else where either model's generation settings say. mode,
+    window: as in `generate`. pair_tokenizer: for rules that read words, and to cut ids past the tokenizer's last from
+    both laws; without it they share as many ids as both models have. The seed is drawn from torch's global generator,
+    so that `torch.manual_seed` repeats a run. Both models are left in evaluation mode.
+
+    `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing.
+
+    transformers' default top_k of 50 is dropped with a warning, since rules speak of the whole law; top_k=0 says so.
+
+    Returns int64 (B, T + new), prompts included, padded on the right with pad_token_id as transformers does; with
+    return_dict_in_generate a GenerateDecoderOnlyOutput that holds it.
+
+    Raises InputError for what this engine does not do: beams, logits processors beyond temperature, stopping criteria
+    beyond length and end of text, scores and states in the result, and model inputs beside ids and their mask.
+    """
+    if proxy is None or not isinstance(rule, Rule):
+        missing = f"rule {rule!r}" if proxy is not None else "no proxy"
+        raise InputError(
+            f"generate_kad: proxy must be a model and rule a rule, got {missing}; pass both to model.generate, such as "
+            "proxy=small_model, rule=rules.Dual(alpha=0.4)"
+        )
+    _check_settings(generation_config)
+    mask = kwargs.get("attention_mask")
+    mask = torch.ones_like(input_ids, dtype=torch.bool) if mask is None else mask.bool()
+    _check_model_inputs(input_ids, mask, kwargs)
+    temperature = _temperature(model, generation_config, logits_processor)
+    max_length, ends = _limits(stopping_criteria)
+    if ends is None or set(ends) == set(_own_ends(model)):
+        ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
+    pair = _Pair(model, proxy, _tokenizer(model, proxy, rule, pair_tokenizer), ends=ends)
+    prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
+    answers = generate(
+        pair,
+        prompts,
+        rule,
+        mode=mode,
+        window=window,
+        max_new_tokens=max_length - input_ids.shape[1],
+        temperature=temperature,
+        seed=int(torch.randint(2**62, ())) if temperature else 0,
+        batch_size=len(prompts),
+    ).token_ids
+    pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
+    fill = int(pad) if pad is not None else (ends or (0,))[0]
+    new = torch.full((len(answers), max(map(len, answers))), fill, dtype=input_ids.dtype, device=input_ids.device)
+    for row, ids in zip(new, answers, strict=True):
+        row[: len(ids)] = torch.tensor(ids)
+    sequences = torch.cat([input_ids, new], dim=1)
+    if not generation_config.return_dict_in_generate:
+        return sequences
+    from transformers.generation import GenerateDecoderOnlyOutput
+
+    return GenerateDecoderOnlyOutput(sequences=sequences)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair(ModelPair):
+    """A pair whose texts end where one call to transformers says."""
+
+    ends: tuple[int, ...] = ()
+
+    @cached_property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """The ids that end a text, in rising order."""
+        return tuple(i for i in self.ends if 0 <= i < self.vocab_size)
+
+
+class _AnyIds:
+    """Stands for a tokenizer where nothing is spelt: it knows the number of ids alone."""
+
+    eos_token_id = None
+
+    def __init__(self, n_ids: int) -> None:
+        self._n_ids = n_ids
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"": self._n_ids - 1}
+
+    def decode(self, ids: list[int], **settings: Any) -> str:
+        return ""
+
+
+def _own_ends(model: Any) -> list[int]:
+    return id_list(getattr(model.generation_config, "eos_token_id", None))
+
+
+def _tokenizer(model: Any, proxy: Any, rule: Rule, given: Any) -> Any:
+    if given is not None:
+        return given
+    if type(rule).bound is not Rule.bound:
+        raise InputError(
+            f"generate_kad: {rule.name} reads what tokens spell, got no pair_tokenizer; pass the tokenizer as "
+            "pair_tokenizer=tokenizer"
+        )
+    return _AnyIds(min(logit_width(model), logit_width(proxy)))
+
+
+def _check_settings(config: Any) -> None:
+    """Raise InputError for the first setting that asks for more than one token after another."""
+    way = config.get_generation_mode()
+    if way not in ("greedy_search", "sample"):
+        raise InputError(
+            f"generate_kad: model.generate must decode greedily or sample, got settings for {way.value}; drop what "
+            "asks for that, such as num_beams"
+        )
+    asked = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
+    for name in asked:
+        if getattr(config, name, None):
+            raise InputError(
+                f"generate_kad: {name} must be False, got True; the laws are on proxyalign.generate's traces"
+            )
+
+
+def _check_model_inputs(input_ids: Tensor, mask: Tensor, inputs: dict[str, Any]) -> None:
+    """Raise InputError for model inputs that this engine would not pass on."""
+    positions = inputs.get("position_ids")
+    usual = (mask.long().cumsum(-1) - 1)[mask]
+    if positions is not None and not torch.equal(positions.expand_as(mask)[mask].to(usual.device), usual):
+        raise InputError(
+            "generate_kad: position_ids must count the tokens of each prompt from 0, got others; leave them out"
+        )
+    cache = inputs.get("past_key_values")
+    if cache is not None and cache.get_seq_length() > 0:
+        raise InputError(
+            f"generate_kad: past_key_values must be empty, got {cache.get_seq_length()} tokens that the proxy never "
+            "read; leave them out and pass the whole text as input_ids"
+        )
+    for name, value in inputs.items():
+        if value is not None and name not in {"position_ids", *_OWN_WORK}:
+            raise InputError(
+                f"generate_kad: model inputs must be input_ids and attention_mask, got {name} too; leave it out"
+            )
+    if not bool(mask.any(1).all()):
+        raise InputError(
+            "generate_kad: each prompt must hold at least one token, got one that is masked; write a prompt"
+        )
+
+
+def _temperature(model: Any, config: Any, processors: Any) -> float:
+    """The one number that the processors come to."""
+    temperature = 1.0
+    for processor in processors or ():
+        kind = type(processor).__name__
+        if kind == "TemperatureLogitsWarper":
+            temperature = float(processor.temperature)
+        elif (
+            kind == "TopKLogitsWarper"
+            and processor.top_k == _DEFAULT_TOP_K
+            and getattr(model.generation_config, "top_k", None) is None
+        ):
+            warnings.warn(
+                f"generate_kad: transformers' default top_k={_DEFAULT_TOP_K} is not applied, since rules speak of the "
+                "whole law; pass top_k=0 to say so",
+                UserWarning,
+                stacklevel=5,
+            )
+        else:
+            raise InputError(
+                f"generate_kad: logits_processor must hold nothing but a temperature, got {kind}; switch it off in the "
+                "call, as by top_k=0, top_p=1.0 or repetition_penalty=1.0"
+            )
+    return temperature if config.do_sample else 0.0
+
+
+def _limits(criteria: Any) -> tuple[int, tuple[int, ...] | None]:
+    """How long prompt and answer may be together, and the ids that end a text, None where none are named."""
+    lengths, ends = [], None
+    for criterion in criteria or ():
+        kind = type(criterion).__name__
+        if kind == "MaxLengthCriteria":
+            lengths.append(int(criterion.max_length))
+        elif kind == "EosTokenCriteria":
+            ends = tuple(sorted({*(ends or ()), *criterion.eos_token_id.flatten().tolist()}))
+        else:
+            raise InputError(
+                f"generate_kad: stopping_criteria must be lengths and ends of text, got {kind}; leave it out, and cut "
+                "the text afterwards"
+            )
+    if not lengths:
+        raise InputError("generate_kad: max_new_tokens must be given, got no limit; pass it to model.generate")
+    return min(lengths), ends

@@ -1,0 +1,226 @@
+"""A pair under a rule as a model of lm-evaluation-harness, so that its tasks can be run on it; extra [lm-eval].
+
+The harness looks for models in its own table alone, so its command line is started from here:
+`python -m proxyalign.evaluation.harness run --model proxyalign --model_args base=...,proxy=...,rule=dual,alpha=0.4
+--tasks ...`. In Python, importing this module makes `lm_eval.simple_evaluate(model="proxyalign", ...)` find it.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from proxyalign.decoding.generate import generate
+from proxyalign.decoding.scoring import score
+from proxyalign.deferral.rules import make
+from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair, load_pair
+
+try:
+    from lm_eval.api.model import TemplateLM
+    from lm_eval.api.registry import register_model
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+except ImportError as error:
+    raise ImportError("harness: lm-eval must be installed, got none; run pip install 'proxyalign[lm-eval]'") from error
+
+_LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # what tasks call the limit
+_OF_SAMPLING = {"top_k", "top_p", "min_p", "typical_p"}  # without effect on a greedy answer
+_NEUTRAL = {"top_k": 0, "top_p": 1, "min_p": 0, "typical_p": 1, "num_beams": 1, "repetition_penalty": 1}
+
+_logger = logging.getLogger(__name__)
+
+
+@register_model("proxyalign")
+class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
+    """A pair decoded and scored under a rule.
+
+    base, proxy, reference: hub names or folders; or pair: "lab", a folder with both, or a ModelPair. rule: by name, its
+    parameters beside it (alpha=0.4). mode, window, seed: as in `generate`. batch_size: texts read together, a whole
+    number. max_gen_toks: new tokens where a task does not say. Likelihoods are the law's at temperature 1 (`score`);
+    "greedy" is what decoding at temperature 0 writes. Longer prompts are cut on their left, as the harness does.
+
+    Raises InputError for arguments that `load_pair`, the rule or `generate` refuses, and for a task's generation
+    settings beyond until, a limit, do_sample and temperature.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: str | None = None,
+        proxy: str | None = None,
+        reference: str | None = None,
+        pair: str | ModelPair | None = None,
+        rule: str = "dual",
+        mode: str = "autoregressive",
+        window: int = 5,
+        seed: int = 0,
+        device: str | None = None,
+        dtype: str = "auto",
+        batch_size: int | str | None = 1,
+        max_batch_size: int | None = None,  # the harness passes it to every model, for batch sizes that adapt
+        max_gen_toks: int = 256,
+        **parameters: Any,
+    ) -> None:
+        super().__init__()
+        self.rule = make(rule, **parameters)
+        if not isinstance(pair, ModelPair):
+            # The harness's command line asks for cuda:0 on every machine, and takes no for an answer.
+            device = "cpu" if device is None or ("cuda" in device and not torch.cuda.is_available()) else device
+            pair = load_pair(pair, base=base, proxy=proxy, reference=reference, device=device, dtype=dtype)
+        self.pair = pair
+        self.tokenizer = pair.tokenizer
+        self.batch_size = _whole_number(batch_size)
+        self._mode, self._window, self._seed, self._max_gen_toks = mode, window, seed, max_gen_toks
+        self._device = pair.device
+
+    @property
+    def eot_token_id(self) -> int:
+        """The first id that ends a text."""
+        if not self.pair.eos_token_ids:
+            raise InputError(
+                "harness: the models must have an end of text, got none; set eos_token_id in generation_config.json"
+            )
+        return self.pair.eos_token_ids[0]
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text that has no context: the tokenizer's first token, else its end of text."""
+        first = self.tokenizer.bos_token_id
+        return self.eot_token_id if first is None else int(first)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """What the harness's caches tell tokenizers apart by."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The messages as one prompt, by the tokenizer's template."""
+        return str(
+            self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
+        """Token ids; special tokens as the tokenizer adds them, unless the text begins with its first one already."""
+        if add_special_tokens is None:
+            first = self.tokenizer.bos_token
+            add_special_tokens = not (first and string.startswith(first))
+        return list(self.tokenizer(string, add_special_tokens=add_special_tokens, verbose=False)["input_ids"])
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """The answers to `requests`, whose arguments are (prompt, generation settings), cut before a stop string."""
+        answers = [""] * len(requests)
+        alike: dict[str, list[int]] = {}
+        for i, request in enumerate(requests):
+            alike.setdefault(json.dumps(request.args[1], sort_keys=True), []).append(i)
+        done = 0  # seeds each prompt by how many came before it, so that repeats of one differ
+        for batch in self._batches(list(alike.values()), [len(r.args[0]) for r in requests], disable_tqdm):
+            stops, limit, temperature = self._generation_settings(requests[batch[0]].args[1])
+            prompts = [self._cut(self.tok_encode(requests[i].args[0]), limit) for i in batch]
+            texts = generate(
+                self.pair,
+                prompts,
+                self.rule,
+                mode=self._mode,
+                window=self._window,
+                max_new_tokens=limit,
+                temperature=temperature,
+                seed=self._seed,
+                batch_size=len(batch),
+                first_index=done,
+            ).texts
+            done += len(batch)
+            for i, text in zip(batch, texts, strict=True):
+                for stop in stops:
+                    text = text.split(stop)[0]
+                answers[i] = text
+                self.cache_hook.add_partial("generate_until", requests[i].args, text)
+        return answers
+
+    def _loglikelihood_tokens(
+        self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        """For each (its texts, context, continuation), log pi of the continuation and whether all of it is greedy."""
+        answers = [(0.0, True)] * len(requests)
+        everything = list(range(len(requests)))
+        for batch in self._batches([everything], [len(c) + len(ids) for _, c, ids in requests], disable_tqdm):
+            contexts = [self._cut(requests[i][1], len(requests[i][2]) - 1) for i in batch]
+            scores = score(self.pair, self.rule, contexts, [requests[i][2] for i in batch])
+            for i, one in zip(batch, scores, strict=True):
+                answers[i] = (float(one.log_probs.sum()), bool(one.is_greedy.all()))
+                if requests[i][0] is not None:
+                    self.cache_hook.add_partial("loglikelihood", requests[i][0], answers[i])
+        return answers
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+        """log pi of each whole text (`request.args` holds it alone), in windows as long as the context."""
+        windows: list[tuple[Any, list[int], list[int]]] = []
+        owners: list[int] = []
+        for i, request in enumerate(requests):
+            ids = self.tok_encode(request.args[0])
+            room = self.pair.context_length or len(ids) + 1
+            for window in get_rolling_token_windows(ids, self.prefix_token_id, max_seq_len=room, context_len=1):
+                windows.append((None, *make_disjoint_window(window)))
+                owners.append(i)
+        totals = [0.0] * len(requests)
+        for i, (log_prob, _) in zip(owners, self._loglikelihood_tokens(windows, disable_tqdm), strict=True):
+            totals[i] += log_prob
+        for request, total in zip(requests, totals, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
+        return totals
+
+    def _batches(self, groups: list[list[int]], lengths: Sequence[int], quiet: bool) -> Iterator[list[int]]:
+        """Indices to do together, of one group each, the longest first, so that too long a text fails at once."""
+        from tqdm import tqdm
+
+        with tqdm(total=sum(map(len, groups)), disable=quiet, desc="proxyalign") as bar:
+            for group in groups:
+                ordered = sorted(group, key=lambda i: -lengths[i])
+                for at in range(0, len(ordered), self.batch_size):
+                    batch = ordered[at : at + self.batch_size]
+                    yield batch
+                    bar.update(len(batch))
+
+    def _cut(self, ids: list[int], n_more: int) -> list[int]:
+        """The last of the ids that leave room for `n_more` tokens; one at least, for the engine to refuse."""
+        room = self.pair.context_length
+        if room is None or len(ids) + n_more <= room:
+            return ids
+        _logger.warning("a prompt of %d tokens was cut on its left to leave room for %d more", len(ids), n_more)
+        return ids[-max(1, room - n_more) :]
+
+    def _generation_settings(self, settings: dict[str, Any]) -> tuple[list[str], int, float]:
+        """Stop strings, most new tokens and temperature, from what a task asks for."""
+        left = dict(settings)
+        until = left.pop("until", None) or []
+        limits = [left.pop(name) for name in _LENGTHS if left.get(name) is not None]
+        temperature = left.pop("temperature", None)
+        samples = left.pop("do_sample", bool(temperature))
+        temperature = (1.0 if temperature is None else temperature) if samples else 0.0
+        for name, value in left.items():
+            is_idle = value is None or _NEUTRAL.get(name) == value or (temperature == 0 and name in _OF_SAMPLING)
+            if not is_idle:
+                raise InputError(
+                    f"harness: generation settings must be until, max_gen_toks, do_sample and temperature, got {name}="
+                    f"{value!r}; change it with --gen_kwargs"
+                )
+        stops = [until] if isinstance(until, str) else list(until)
+        return [stop for stop in stops if stop], int(limits[0]) if limits else self._max_gen_toks, float(temperature)
+
+
+def _whole_number(batch_size: int | str | None) -> int:
+    if not str(batch_size).isdigit() or int(str(batch_size)) < 1:
+        raise InputError(f"harness: batch_size must be a whole number of at least 1, got {batch_size!r}; pass one")
+    return int(str(batch_size))
+
+
+if __name__ == "__main__":
+    from lm_eval.__main__ import cli_evaluate
+
+    cli_evaluate()

@@ -1,0 +1,147 @@
+"""The engine as a method of transformers: the same answers, its shapes and its padding, and what is refused."""
+
+from functools import partial
+
+import pytest
+import torch
+import transformers
+from tiny_models import gpt2, llama, word_tokenizer
+
+import proxyalign as pa
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+
+PROMPTS = [[1, 2, 3], [0, 1], [2, 3, 4, 4, 1, 0]]
+N_NEW = 9
+
+
+@pytest.fixture(scope="module")
+def models():
+    return llama(12, 0, layers=3).double(), gpt2(12, 1).double()
+
+
+def padded(prompts):
+    """The prompts as ids and their mask, both (B, T), padded on the left."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[5] * (width - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def decode(models, prompts=PROMPTS, **settings):
+    base, proxy = models
+    usual = {"custom_generate": pa.generate_kad, "proxy": proxy, "rule": rules.Dual(0.4), "max_new_tokens": N_NEW}
+    return base.generate(**padded(prompts), **(usual | settings))
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+@pytest.mark.parametrize("rule", [rules.Dual(0.4), rules.Never(), rules.Always(), rules.ConfidenceBet(0.2)], ids=str)
+def test_greedy_answers_are_those_of_generate(models, rule, mode):
+    """Fails when padding is read as text, or a setting gets lost on its way through transformers."""
+    base, proxy = models
+    pair = pa.ModelPair(base=base, proxy=proxy, tokenizer=word_tokenizer(12))
+    expected = pa.generate(pair, PROMPTS, rule, temperature=0, max_new_tokens=N_NEW).token_ids
+    out = decode(models, rule=rule, mode=mode, window=3)
+    assert out.dtype == torch.int64
+    assert out[:, :6].equal(padded(PROMPTS)["input_ids"])
+    assert out[:, 6:].tolist() == expected
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_short_answers_are_padded_as_transformers_pads(models, named):
+    """Fails when an end of text is not obeyed, or the rest of the row is not pad_token_id: compared with the base."""
+    base = llama(12, 0, layers=3, **({} if named else {"eos_token_id": 6})).double()
+    settings = {"max_new_tokens": 20, "pad_token_id": 7} | ({"eos_token_id": 6} if named else {})
+    theirs = base.generate(**padded(PROMPTS), do_sample=False, **settings)
+    mine = decode((base, models[1]), rule=rules.Never(), **settings)
+    assert mine.equal(theirs)
+    assert (mine[:, 6:] == 6).any()
+    assert (mine[:, 6:] == 7).any()
+
+
+def test_the_proxys_end_of_text_counts_unless_the_call_names_one(models):
+    """Fails when an aligned proxy says that it has done, and the text goes on."""
+    proxy = gpt2(12, 1, eos_token_id=9).double()
+    free = decode((models[0], proxy), rule=rules.Always(), eos_token_id=[11])
+    ended = decode((models[0], proxy), rule=rules.Always())
+    assert (free[:, 6:-1] == 9).any()
+    for row in ended[:, 6:].tolist():
+        assert 9 not in row or set(row[row.index(9) :]) == {9}
+
+
+def test_sampling_follows_torchs_global_seed(models):
+    """Fails when two calls share their numbers, or a seeded run cannot be repeated."""
+    sampled = {"do_sample": True, "top_k": 0, "num_return_sequences": 4, "max_new_tokens": 20}
+    transformers.set_seed(3)
+    first, second = decode(models, **sampled), decode(models, **sampled)
+    transformers.set_seed(3)
+    assert decode(models, **sampled).equal(first)
+    assert not second.equal(first)
+    assert first.shape == (12, 26)
+    assert len({tuple(row) for row in first.tolist()}) == 12
+    cold = decode(models, do_sample=True, top_k=0, temperature=1e-6)
+    assert cold.equal(decode(models))
+
+
+def test_greedy_decoding_draws_no_seed(models):
+    """Fails when a greedy call moves torch's generator, which transformers' own does not."""
+    before = torch.get_rng_state()
+    decode(models)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_the_default_top_k_is_dropped_aloud(models):
+    """Fails when transformers' own default stops every call that samples, or goes without a word."""
+    with pytest.warns(UserWarning, match="default top_k=50 is not applied"):
+        decode(models, do_sample=True)
+
+
+def test_a_dictionary_is_returned_on_request(models):
+    """Fails when return_dict_in_generate is ignored."""
+    out = decode(models, return_dict_in_generate=True)
+    assert isinstance(out, transformers.generation.GenerateDecoderOnlyOutput)
+    assert out.sequences.equal(decode(models))
+
+
+def test_a_tokenizer_cuts_padding_ids_and_lets_rules_read_words(models):
+    """Fails when it does not arrive; also when it is bound beforehand."""
+    words = word_tokenizer(5)
+    cut = decode(models, pair_tokenizer=words, prompts=[[1, 2], [3]])
+    assert int(cut.max()) < 5 or (cut == 5).sum() == 1  # 5 is the prompts' padding
+    by_words = {"rule": rules.NudgingWords(0.4), "custom_generate": partial(pa.generate_kad, pair_tokenizer=words)}
+    assert decode(models, **by_words, prompts=[[1, 2]]).shape == (1, 2 + N_NEW)
+
+
+REFUSED = [
+    ({"num_beams": 2}, "must decode greedily or sample, got settings for beam_search"),
+    ({"prompt_lookup_num_tokens": 3}, "must decode greedily or sample, got settings for assisted_generation"),
+    ({"do_sample": True, "top_k": 3}, "must hold nothing but a temperature, got TopKLogitsWarper"),
+    ({"do_sample": True, "top_k": 0, "top_p": 0.9}, "must hold nothing but a temperature, got TopPLogitsWarper"),
+    ({"repetition_penalty": 1.2}, "must hold nothing but a temperature, got RepetitionPenaltyLogitsProcessor"),
+    ({"max_time": 3.0}, "must be lengths and ends of text, got MaxTimeCriteria"),
+    ({"stopping_criteria": [lambda ids, scores: False]}, "must be lengths and ends of text, got function"),
+    ({"output_scores": True}, "output_scores must be False, got True"),
+    ({"position_ids": torch.arange(6).expand(3, 6)}, "position_ids must count the tokens of each prompt from 0"),
+    ({"output_router_logits": True}, "got output_router_logits too; leave it out"),
+    ({"proxy": None}, "got no proxy; pass both to model.generate"),
+    ({"rule": "dual"}, "got rule 'dual'; pass both to model.generate"),
+    ({"rule": rules.NudgingWords(0.4)}, "reads what tokens spell, got no pair_tokenizer"),
+    ({"mode": "beam"}, "mode must be autoregressive or speculative"),
+    ({"max_new_tokens": 60}, r"must fit the models' context of 64 tokens, got 6 \+ 60"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED, ids=[told for _, told in REFUSED])
+def test_what_the_engine_does_not_do_is_refused(models, change, told):
+    """Fails when a setting of transformers is dropped without a word."""
+    with pytest.raises(InputError, match=told):
+        decode(models, **change)
+
+
+def test_a_cache_that_holds_text_is_refused(models):
+    """Fails when the proxy would go on from a text that it has not read."""
+    cache = transformers.DynamicCache()
+    with torch.no_grad():
+        models[0](torch.tensor([[1, 2]]), past_key_values=cache)
+    with pytest.raises(InputError, match="past_key_values must be empty, got 2 tokens"):
+        decode(models, prompts=[[1, 2, 3]], past_key_values=cache)

@@ -1,0 +1,184 @@
+"""The pair as a model of lm-evaluation-harness: its tasks run on it, and get the engine's answers and likelihoods."""
+
+import json
+import math
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_models import gpt2, llama, word_tokenizer
+
+from proxyalign.decoding import generate
+from proxyalign.decoding.scoring import score
+from proxyalign.deferral import rules
+from proxyalign.errors import InputError
+from proxyalign.models import ModelPair
+
+N_TOKENS = 12
+PROMPTS = ["t1 t2 t3", "t4", "t9 t8 t7 t6 t5"]
+RULE = rules.Dual(0.4)
+
+lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed (extra [lm-eval])")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    settings = {"context": 24, "eos_token_id": 11}
+    base, proxy = llama(N_TOKENS, 0, layers=3, **settings).double(), gpt2(N_TOKENS, 1, **settings).double()
+    return ModelPair(base, proxy, word_tokenizer(N_TOKENS, eos_token="t11"))
+
+
+@pytest.fixture
+def model(pair):
+    from proxyalign.evaluation.harness import ProxyAlignLM
+
+    return ProxyAlignLM(pair=pair, rule="dual", alpha=0.4, batch_size=2, max_gen_toks=8)
+
+
+def requests(*arguments):
+    return [SimpleNamespace(args=one) for one in arguments]
+
+
+def test_answers_are_those_of_generate_cut_before_a_stop_string(model, pair):
+    """Fails when prompts are mixed up by sorting, a setting is not obeyed, or the stop string stays in the answer."""
+    greedy = {"until": [], "do_sample": False}
+    expected = generate(pair, PROMPTS, RULE, temperature=0, max_new_tokens=8).texts
+    assert model.generate_until(requests(*((prompt, greedy) for prompt in PROMPTS)), disable_tqdm=True) == expected
+    word = expected[0].split()[2]
+    cut, short = model.generate_until(
+        requests((PROMPTS[0], greedy | {"until": ["", word]}), (PROMPTS[0], greedy | {"max_gen_toks": 2}))
+    )
+    assert cut == expected[0].split(word)[0]
+    assert short.split() == expected[0].split()[:2]
+
+
+def test_sampled_repeats_differ_and_a_run_can_be_repeated(model):
+    """Fails when equal requests share a stream, or the batch size changes a sample."""
+    sampled = {"do_sample": True, "temperature": 1.0}
+    asked = requests(*([("t1 t2", sampled)] * 6))
+    first = model.generate_until(asked)
+    assert len(set(first)) > 3
+    model.batch_size = 6
+    assert model.generate_until(asked) == first
+
+
+def test_likelihoods_are_the_laws(model, pair):
+    """Fails when context and continuation are cut elsewhere than between them, or greedy means something else."""
+    asked = requests(("t1 t2 t3", " t4"), ("t5", " t6 t7"), ("", "t1 t2"))
+    expected = score(pair, RULE, [[1, 2, 3], [5], [11]], [[4], [6, 7], [1, 2]])
+    found = model.loglikelihood(asked, disable_tqdm=True)
+    for (log_prob, greedy), one in zip(found, expected, strict=True):
+        assert log_prob == pytest.approx(one.log_probs.sum(), abs=1e-9)
+        assert greedy == one.is_greedy.all()
+    ids = generate(pair, [[1, 2, 3]], RULE, temperature=0, max_new_tokens=3).token_ids[0]
+    assert model.loglikelihood(requests(("t1 t2 t3", " " + " ".join(f"t{i}" for i in ids))))[0][1]
+
+
+def test_a_long_text_is_scored_in_windows_and_a_long_context_is_cut(model, pair):
+    """Fails when a token is scored twice or not at all, or a text longer than the context stops the run."""
+    ids = [i % 10 for i in range(40)]
+    text = " ".join(f"t{i}" for i in ids)
+    contexts, pieces = [[11], ids[23:24]], [ids[:24], ids[24:40]]
+    contexts[1] = ids[15:24]  # the last window reads as much before it as fits
+    expected = sum(one.log_probs.sum() for one in score(pair, RULE, contexts, pieces))
+    assert model.loglikelihood_rolling(requests((text,)), disable_tqdm=True) == pytest.approx([expected])
+    cut = score(pair, RULE, [ids[-24:]], [[3]])[0].log_probs.sum()
+    assert model.loglikelihood(requests((text, " t3")))[0][0] == pytest.approx(cut)
+    last = generate(pair, [ids[-16:]], RULE, temperature=0, max_new_tokens=8).texts
+    assert model.generate_until(requests((text, {"do_sample": False}))) == last
+
+
+def test_special_tokens_are_not_added_twice(model, pair):
+    """Fails when a chat template's own first token gets a second one before it."""
+    tokenizer = SimpleNamespace(bos_token="<s>", bos_token_id=1)
+    seen = []
+    model.tokenizer = lambda text, **settings: seen.append(settings["add_special_tokens"]) or {"input_ids": [1]}
+    model.tokenizer.bos_token = tokenizer.bos_token
+    model.tok_encode("<s> hello")
+    model.tok_encode("hello")
+    model.tok_encode("hello", add_special_tokens=False)
+    assert seen == [False, True, False]
+
+
+REFUSED = [
+    ({"do_sample": True, "top_p": 0.9}, r"got top_p=0.9; change it with --gen_kwargs"),
+    ({"num_beams": 4}, "got num_beams=4"),
+]
+
+
+@pytest.mark.parametrize(("settings", "told"), REFUSED)
+def test_generation_settings_without_a_meaning_here_are_refused(model, settings, told):
+    """Fails when a task's truncation is dropped without a word."""
+    with pytest.raises(InputError, match=told):
+        model.generate_until(requests(("t1", settings)))
+    idle = {"do_sample": False, "top_p": 0.9, "num_beams": 1, "temperature": 0.0}
+    assert len(model.generate_until(requests(("t1", idle)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"batch_size": "auto"}, "batch_size must be a whole number"), ({"budget": 0.3}, "dual takes alpha")],
+)
+def test_model_arguments_are_checked(pair, change, told):
+    """Fails when a wrong argument waits until the first batch to break."""
+    from proxyalign.evaluation.harness import ProxyAlignLM
+
+    with pytest.raises(InputError, match=told):
+        ProxyAlignLM(**({"pair": pair, "rule": "dual", "alpha": 0.4} | change))
+
+
+def task(folder, name, kind, **settings):
+    """A task of the harness on six questions, from a file as its own local tasks are."""
+    rows = [{"question": f"t{i} t{i + 1}", "answer": f"t{(5 * i) % 7}"} for i in range(6)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"data_files": {"test": str(folder / "test.jsonl")}, "cache_dir": str(folder / "cache")}
+    common = {"task": name, "output_type": kind, "test_split": "test", "doc_to_text": "{{question}}"}
+    return common | {"dataset_path": "json", "dataset_kwargs": data} | settings
+
+
+def test_the_harness_runs_its_tasks_on_two_checkpoints(pair, tmp_path):
+    """Fails when the harness cannot find the model, make it from its argument string, or run a kind of task on it."""
+    pytest.importorskip("datasets", reason="datasets is not installed (extra [lm-eval])")
+    from lm_eval import simple_evaluate
+
+    import proxyalign.evaluation.harness  # noqa: F401 (makes the name known)
+
+    for role in ("base", "proxy"):
+        getattr(pair, role).to(torch.float64).save_pretrained(tmp_path / role)
+        pair.tokenizer.save_pretrained(tmp_path / role)
+    tasks = [
+        task(
+            tmp_path, "choice", "multiple_choice", doc_to_choice=[f"t{i}" for i in range(7)], doc_to_target="{{answer}}"
+        ),
+        task(tmp_path, "answer", "generate_until", doc_to_target="{{answer}}", generation_kwargs={"max_gen_toks": 3}),
+        task(tmp_path, "rolling", "loglikelihood_rolling", doc_to_target="{{question}}", doc_to_text=""),
+    ]
+    found = simple_evaluate(
+        model="proxyalign",
+        model_args=f"base={tmp_path / 'base'},proxy={tmp_path / 'proxy'},rule=dual,alpha=0.4,dtype=float64",
+        tasks=tasks,
+        batch_size=3,
+        bootstrap_iters=0,
+    )
+    n = 6
+    contexts = [[i, i + 1] for i in range(n)]
+    best = []
+    for context in contexts:
+        scores = score(pair, RULE, [context] * 7, [[i] for i in range(7)])
+        best.append(max(range(7), key=lambda i: scores[i].log_probs[0]))
+    accuracy = sum(choice == (5 * i) % 7 for i, choice in enumerate(best)) / n
+    assert found["results"]["choice"]["acc,none"] == pytest.approx(accuracy)
+    texts = [sample["resps"][0][0] for sample in sorted(found["samples"]["answer"], key=lambda one: one["doc_id"])]
+    assert texts == generate(pair, contexts, RULE, temperature=0, max_new_tokens=3).texts
+    total = sum(one.log_probs.sum() for one in score(pair, RULE, [[11]] * n, contexts))
+    perplexity = found["results"]["rolling"]["word_perplexity,none"]
+    assert perplexity == pytest.approx(math.exp(-total / (2 * n)), rel=1e-6)
+
+
+def test_without_the_harness_one_sentence_tells_what_to_install(monkeypatch):
+    """Fails when a missing extra is told by somebody else's traceback."""
+    monkeypatch.setitem(sys.modules, "lm_eval.api.model", None)
+    monkeypatch.delitem(sys.modules, "proxyalign.evaluation.harness", raising=False)
+    with pytest.raises(ImportError, match=r"run pip install 'proxyalign\[lm-eval\]'"):
+        import proxyalign.evaluation.harness  # noqa: F401
