@@ -110,7 +110,8 @@ def run(
     data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
     alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
     """
-    from proxyalign.decoding.generate import check_reference, generate
+    from proxyalign.decoding import generate
+    from proxyalign.decoding.generate import check_reference
     from proxyalign.deferral import rules
 
     _check_batch_size(batch_size)

@@ -273,5 +273,5 @@ def test_a_rule_without_what_it_needs_says_so():
         rules.Processed(0.9)
     with pytest.raises(InputError, match=r"alpha must be a number in \[-1, 1\], got 1.5"):
         rules.ConfidenceBet(1.5)
-    with pytest.raises(InputError, match="k must be a number of at least 1, got 0"):
+    with pytest.raises(InputError, match="k must be a finite number of at least 1, got 0"):
         rules.TopK(0)

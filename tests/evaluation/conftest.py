@@ -52,6 +52,7 @@ def pair():
     """Two models in name alone: what a run reads of them besides their replies is their weights and their context."""
     torch.manual_seed(0)
     return SimpleNamespace(
+        reference=None,
         base=torch.nn.Linear(3, 2),
         proxy=torch.nn.Linear(2, 2),
         tokenizer=lambda text, **_: {"input_ids": list(text.encode())},
