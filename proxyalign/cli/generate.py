@@ -17,7 +17,9 @@ from proxyalign.cli.options import (
     Reference,
     RuleName,
     Set,
+    Window,
     rules_from_options,
+    window_from_option,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def generate(
     proxy: Proxy = None,
     reference: Reference = None,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
-    window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
+    window: Window = "5",
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: Annotated[
         float, typer.Option(help="Of the laws that the rule reads; leave it, but to reproduce code that tempers first.")
@@ -81,7 +83,7 @@ def generate(
         [prompt],
         chosen,
         mode=mode,
-        window=window,
+        window=window_from_option(window),
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         rule_temperature=rule_temperature,

@@ -1,7 +1,7 @@
 """Options that several commands take: which models, which rule, and how its parameters are read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,8 @@ Proxy = Annotated[str | None, typer.Option(help="The proxy instead: a hub name o
 Reference = Annotated[str | None, typer.Option(help="The proxy before alignment, for the rules that need q0.")]
 Device = Annotated[str, typer.Option(help="Where the models run, as torch names it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")]
+
+Window = Annotated[str, typer.Option(help="Drafts per cycle in speculative mode: a number, or auto.")]
 
 _OWN = ("alpha", "budget")  # the parameters with an option of their own
 
@@ -44,6 +46,18 @@ def rules_from_options(
     parameter, values = _read("--grid", grid, "alpha=0.2,0.4")
     _check_once(parameter, given, f"--grid {grid}")
     return [make(name, **given, **{parameter: value}) for value in values]
+
+
+def window_from_option(window: str) -> int | Literal["auto"]:
+    """The drafts a cycle that `--window` asks for. Raises InputError for another word."""
+    if window == "auto":
+        return "auto"
+    try:
+        return int(window)
+    except ValueError as error:
+        raise InputError(
+            f"--window must be a whole number of at least 1, or auto, got {window!r}; 5 is usual"
+        ) from error
 
 
 def as_options(rule: "Rule") -> str:

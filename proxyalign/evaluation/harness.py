@@ -133,6 +133,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
                 temperature=temperature,
                 seed=self._seed,
                 batch_size=len(batch),
+                stop=stops,
                 first_index=done,
             ).texts
             done += len(batch)

@@ -22,6 +22,7 @@ def folder(tmp_path_factory):
     [
         ["--rule", "dual", "--alpha", "0.4"],
         ["--rule", "primal", "--budget", "0.9", "--mode", "speculative", "--window", "3"],
+        ["--rule", "dual", "--alpha", "0.4", "--mode", "speculative", "--window", "auto"],
         ["--rule", "nudging", "--alpha", "0.4", "--temperature", "0"],
         ["--rule", "truncated-dual", "--alpha", "0.2"],
         ["--rule", "top-k", "--set", "k=3", "--set", "min_keep=0"],

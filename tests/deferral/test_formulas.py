@@ -80,12 +80,13 @@ def test_the_mixtures_are_what_their_formulas_say(p, q, q0, alpha):
         for row in range(len(p)):
             base, own, other = p[row].numpy(), q[row].numpy(), q0[row].numpy()
             possible = (base > 0) & (own > 0) & (other > 0)
-            weights = np.zeros(V)
-            weights[possible] = base[possible] * (own[possible] / other[possible]) ** power
-            if weights.sum() > 1e-300:
-                np.testing.assert_allclose(target[row], weights / weights.sum(), rtol=1e-9, atol=1e-12)
-            elif not possible.any():
+            if not possible.any():
                 assert np.array_equal(target[row], base)
+                continue
+            logs = np.full(V, -np.inf)
+            logs[possible] = np.log(base[possible]) + power * (np.log(own[possible]) - np.log(other[possible]))
+            weights = np.exp(logs - logs.max())
+            np.testing.assert_allclose(target[row], weights / weights.sum(), rtol=1e-9, atol=1e-12)
     contrastive = rules.Contrastive(alpha).target(p, q, q0)
     np.testing.assert_allclose(contrastive.sum(-1), 1.0, atol=1e-12)
     likely = (p >= alpha * p.amax(-1, keepdim=True)) & (q0 > 0)
