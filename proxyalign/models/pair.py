@@ -96,7 +96,9 @@ def load_pair(
     if name == "smol" and base is None and proxy is None:
         from proxyalign.models.smol import smol_pair
 
-        return smol_pair(_dtype(dtype, _device(device), is_named=False))
+        where = _device(device)
+        kind = _dtype(dtype, where, is_named=False)
+        return smol_pair(where, torch.float32 if kind == "auto" else kind)  # what its file is read as
     base_source, proxy_source = _sources(name, base, proxy)
     kind = _dtype(dtype, _device(device), is_named=name is not None)
     sources = {"base": base_source, "proxy": proxy_source}

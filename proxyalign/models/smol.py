@@ -1,7 +1,5 @@
 """A pair for measuring speed: SmolLM2-135M, large enough to be bound by memory, and a small proxy of random weights."""
 
-from typing import Any
-
 import torch
 
 from proxyalign.models.causal import load_causal
@@ -10,7 +8,7 @@ from proxyalign.models.pair import ModelPair
 HIDDEN, LAYERS = 96, 4  # 5 million weights, nearly all of them the embedding of SmolLM2's vocabulary
 
 
-def smol_pair(dtype: Any) -> ModelPair:
+def smol_pair(device: torch.device, dtype: torch.dtype) -> ModelPair:
     """SmolLM2-135M-Instruct (extra [smol]) as the base, and a Llama of random weights with its vocabulary as the proxy.
 
     Its acceptance is that of noise. Raises InputError where the extra is not installed.
@@ -33,5 +31,5 @@ def smol_pair(dtype: Any) -> ModelPair:
     torch.manual_seed(0)
     proxy = LlamaForCausalLM(config)
     torch.random.set_rng_state(before)
-    models = [model.to(dtype).requires_grad_(False) for model in (base, proxy)]
+    models = [model.to(device, dtype).requires_grad_(False) for model in (base, proxy)]
     return ModelPair(base=models[0], proxy=models[1], tokenizer=tokenizer)
