@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import draw, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
@@ -17,15 +18,17 @@ def decode(job: Job, record: Record) -> Counts:
     if job.rule.constant is True:
         return _decode_proxy_alone(job, record)
     waiting, law = Waiting(job), job.shaping.law
-    rows = waiting.take(0)
-    base, proxy, reference = job.base_reader(rows), job.proxy_reader(rows), job.reference_reader(rows)
-    others = [*([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
-    uniforms, state = job.uniforms(rows, 2), job.start(rows)
-    record.join(rows)
-    reads_q = "q" in job.rule.needs.split()
+    base, proxy, reference = Reader.of(job.pair, "base"), Reader.of(job.pair, "proxy"), job.reference()
+    readers = [base, *([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
+    uniforms, state = job.uniforms(2), None
     while True:
+        rows = waiting.admit(record, uniforms, readers)
+        if not len(record.active):
+            break
+        if len(rows):
+            state = joined(state, job.start(rows))
         u, n_before = uniforms.take(), record.n_emitted  # (B, 2), (B,)
-        q = law("proxy", proxy.read(), n_before) if reads_q else None
+        q = law("proxy", proxy.read(), n_before) if job.rule.reads("q") else None
         q0 = law("reference", reference.read(), n_before) if reference is not None else None
         p = law("base", base.read(), n_before)  # (B, 1, V)
         first, deferred, states = job.rule.propose(p, q, q0, state)
@@ -45,34 +48,25 @@ def decode(job: Job, record: Record) -> Counts:
         laws = p.own.cpu().numpy() if job.distributions else None
         _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
         state = None if states is None else states[:, 1]
-        for reader in (base, *others):
+        for reader in readers:
             reader.push(tokens)
         if not goes_on.all():
             left = goes_on.nonzero()[0]
-            for reader in (base, *others):
+            for reader in readers:
                 reader.keep(left)
             uniforms.keep(left)
             state = None if state is None else state[left]
-        rows = waiting.take(len(record.active))
-        if len(rows):
-            base.join(job.base_texts(rows))
-            for reader in others:
-                reader.join(job.proxy_texts(rows))
-            state = joined(state, job.start(rows))
-            uniforms.join([job.keys[row] for row in rows])
-            record.join(rows)
-        if not len(record.active):
-            break
     return Counts(n_base_passes=base.n_passes, n_proxy_passes=proxy.n_passes)
 
 
 def _decode_proxy_alone(job: Job, record: Record) -> Counts:
     """Decode under a rule that always defers: D = 1, and the base's p_y is unknown."""
     waiting, law = Waiting(job), job.shaping.law
-    rows = waiting.take(0)
-    proxy, uniforms = job.proxy_reader(rows), job.uniforms(rows, 2)
-    record.join(rows)
+    proxy, uniforms = Reader.of(job.pair, "proxy"), job.uniforms(2)
     while True:
+        waiting.admit(record, uniforms, [proxy])
+        if not len(record.active):
+            break
         u, n_before = uniforms.take(), record.n_emitted
         q = law("proxy", proxy.read(), n_before)
         tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
@@ -84,11 +78,4 @@ def _decode_proxy_alone(job: Job, record: Record) -> Counts:
         if not goes_on.all():
             for part in (proxy, uniforms):
                 part.keep(goes_on.nonzero()[0])
-        rows = waiting.take(len(record.active))
-        if len(rows):
-            proxy.join(job.proxy_texts(rows))
-            uniforms.join([job.keys[row] for row in rows])
-            record.join(rows)
-        if not len(record.active):
-            break
     return Counts(n_proxy_passes=proxy.n_passes)

@@ -164,7 +164,6 @@ def _decode(
         return answer.stats.n_tokens, answer.stats
     torch.manual_seed(seed)
     ids = torch.tensor([pair.tokenizer(prompt)["input_ids"]], device=pair.device)
-    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
     ends = list(pair.eos_token_ids) or None
     with _constant_drafts(pair.proxy, one.window or 1), torch.inference_mode():
         out = pair.base.generate(
@@ -174,9 +173,14 @@ def _decode(
             eos_token_id=ends,
             pad_token_id=ends[0] if ends else 0,
             assistant_model=pair.proxy if one.engine == ASSISTED else None,
-            **sampling,
+            **sampling_settings(temperature),
         )
     return out.shape[1] - ids.shape[1], None
+
+
+def sampling_settings(temperature: float) -> dict[str, Any]:
+    """What transformers' generate is told so that it draws from the whole law at this temperature; 0 is greedy."""
+    return {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
 
 
 @contextmanager
@@ -201,7 +205,7 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> dict[
     ids = pair.tokenizer(prompt)["input_ids"]
     costs = {}
     for role, numbers in (("base", widths), ("proxy", (1,))):
-        reader = Reader(role, getattr(pair, role), pair.vocab_size, pair.context_length)
+        reader = Reader.of(pair, role)
         reader.push_texts([ids])
         reader.read()
         for n in numbers:

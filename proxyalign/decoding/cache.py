@@ -14,6 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from proxyalign.models.pair import ModelPair
+
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -45,6 +47,11 @@ class Reader:
         self._keeps_logits = "logits_to_keep" in parameters
         self._takes_positions = "position_ids" in parameters
         self._attends_by_slot = _attends_by_slot(model.config)
+
+    @classmethod
+    def of(cls, pair: ModelPair, role: str) -> "Reader":
+        """The model that has this role in the pair, and nothing to read yet."""
+        return cls(role, getattr(pair, role), pair.vocab_size, pair.context_length)
 
     def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
@@ -89,8 +96,11 @@ class Reader:
         What the new rows hold is read apart, all but each one's last token: read together with the others, it would
         make them wait behind padding. Where nothing has been read yet, that is put off too.
         """
+        if not self._n_rows:
+            self.push_texts(texts)
+            return
         other = Reader(self.name, self._model, self._vocab_size, self._context)
-        if (self._n_slots or not self._n_rows) and max(len(text) for text in texts) > 1:
+        if self._n_slots and max(len(text) for text in texts) > 1:
             other.push_texts([text[:-1] for text in texts])
             other.read()
             other.push(torch.tensor([[text[-1]] for text in texts], device=self._model.device))
@@ -99,10 +109,6 @@ class Reader:
         self.n_passes += other.n_passes
         sizes = self._n_rows, len(texts)
         self._n_rows = sum(sizes)
-        if not sizes[0]:
-            self._cache, self._n_slots, self._valid = other._cache, other._n_slots, other._valid
-            self._pending = other._pending
-            return
         theirs = _join(other._pending)
         ours = _join(self._pending) if self._pending else (theirs[0].new_empty(sizes[0], 0), None)
         width = max(self._n_slots, other._n_slots)

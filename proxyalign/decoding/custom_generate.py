@@ -1,8 +1,6 @@
 """The engine as a method of transformers: `model.generate(..., custom_generate=generate_kad, proxy=..., rule=...)`."""
 
 import warnings
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -64,7 +62,7 @@ def generate_kad(
     max_length, ends = _limits(stopping_criteria)
     if ends is None or set(ends) == set(_own_ends(model)):
         ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
-    pair = _Pair(model, proxy, _tokenizer(model, proxy, rule, pair_tokenizer), ends=ends)
+    pair = ModelPair(model, proxy, _tokenizer(model, proxy, rule, pair_tokenizer))
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
         pair,
@@ -75,6 +73,7 @@ def generate_kad(
         max_new_tokens=max_length - input_ids.shape[1],
         temperature=temperature,
         seed=int(torch.randint(2**62, ())) if temperature else 0,
+        eos_token_ids=[i for i in ends if i < pair.vocab_size],
         batch_size=len(prompts),
     ).token_ids
     pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
@@ -88,18 +87,6 @@ def generate_kad(
     from transformers.generation import GenerateDecoderOnlyOutput
 
     return GenerateDecoderOnlyOutput(sequences=sequences)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair(ModelPair):
-    """A pair whose texts end where one call to transformers says."""
-
-    ends: tuple[int, ...] = ()
-
-    @cached_property
-    def eos_token_ids(self) -> tuple[int, ...]:
-        """The ids that end a text, in rising order."""
-        return tuple(i for i in self.ends if 0 <= i < self.vocab_size)
 
 
 class _AnyIds:

@@ -114,7 +114,9 @@ def generate(
             )
     decode = speculative.decode if mode == "speculative" and rule.constant is not True else autoregressive.decode
     samples = [(i, sample) for i in range(len(base_prompts)) for sample in range(num_return_sequences)]
-    ends = pair.eos_token_ids if eos_token_ids is None else _known_ids(pair, "eos_token_ids", eos_token_ids)
+    if eos_token_ids is not None:
+        _check_ids(pair, "eos_token_ids", eos_token_ids, "look it up in")
+    ends = pair.eos_token_ids if eos_token_ids is None else tuple(eos_token_ids)
     shaping = Shaping(
         temperature=float(temperature),
         rule_temperature=float(rule_temperature),
@@ -153,11 +155,11 @@ def generate(
     return Generation(texts=texts, token_ids=token_ids, stats=stats(traces, counts, seconds), traces=traces)
 
 
-def check_reference(pair: ModelPair, rule: Rule) -> None:
+def check_reference(owner: str, pair: ModelPair, rule: Rule) -> None:
     """Raise InputError where the rule reads a reference and the pair has none."""
-    if "q0" in rule.needs.split() and pair.reference is None:
+    if rule.reads("q0") and pair.reference is None:
         raise InputError(
-            f"generate: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
+            f"{owner}: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
             "pass it to load_pair (--reference on the command line)"
         )
 
@@ -185,24 +187,23 @@ def _check_settings(
     _check_count("num_return_sequences", num_return_sequences, least=1)
     _check_count("batch_size", batch_size, least=1)
     _check_count("seed", seed, least=0)
-    check_reference(pair, rule)
+    check_reference("generate", pair, rule)
 
 
-def _known_ids(pair: ModelPair, argument: str, ids: Iterable[int]) -> tuple[int, ...]:
-    """The ids, sorted, after a check that the vocabulary has them."""
+def _check_ids(pair: ModelPair, argument: str, ids: Iterable[int], remedy: str) -> None:
+    """Raise InputError for an id that the vocabulary does not have."""
     unknown = [i for i in ids if not isinstance(i, int) or not 0 <= i < pair.vocab_size]
     if unknown:
         raise InputError(
             f"generate: {argument} must hold token ids from 0 to {pair.vocab_size - 1}, got {unknown[0]!r}; "
-            "look it up in the pair's tokenizer"
+            f"{remedy} the pair's tokenizer"
         )
-    return tuple(sorted(set(ids)))
 
 
 def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None) -> torch.Tensor | None:
     if not logit_bias:
         return None
-    _known_ids(pair, "logit_bias", logit_bias)
+    _check_ids(pair, "logit_bias", logit_bias, "look it up in")
     bias = torch.zeros(pair.vocab_size, dtype=torch.float64)
     for token, amount in logit_bias.items():
         if not amount < math.inf:
@@ -267,12 +268,7 @@ def _token_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
             ids = list(prompt)
         if not ids:
             raise InputError(f"generate: {argument}[{i}] must hold at least one token, got {prompt!r}; write a prompt")
-        unknown = [token for token in ids if not isinstance(token, int) or not 0 <= token < pair.vocab_size]
-        if unknown:
-            raise InputError(
-                f"generate: {argument}[{i}] must hold token ids from 0 to {pair.vocab_size - 1}, got {unknown[0]!r}; "
-                "tokenise it with the pair's tokenizer"
-            )
+        _check_ids(pair, f"{argument}[{i}]", ids, "tokenise it with")
         room = pair.context_length
         if room is not None and len(ids) + max_new_tokens > room:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,8 @@ class Job:
 
     base_prompts, proxy_prompts: token ids for each model, one list a sequence. keys: (seed, prompt index, sample
     index) of each sequence. shaping: of logits into laws. window: what chooses how many drafts a cycle makes, for
-    speculative decoding.
-    stop: strings that end a text. listener: told the index of a sequence and its new tokens, as they come.
+    speculative decoding. stop: strings that end a text. listener: told the index of a sequence and its new tokens, as
+    they come.
     """
 
     pair: ModelPair
@@ -47,34 +48,18 @@ class Job:
         """The rule's state of these sequences before their first token."""
         return self.rule.start(len(rows), self.pair.device)
 
-    def base_texts(self, rows: IntArray) -> list[Sequence[int]]:
-        """What the base reads first, of these sequences."""
-        return [self.base_prompts[row] for row in rows]
+    def texts(self, role: str, rows: IntArray) -> list[Sequence[int]]:
+        """What a model reads first, of these sequences: the base its prompts, the proxy and the reference theirs."""
+        prompts = self.base_prompts if role == "base" else self.proxy_prompts
+        return [prompts[row] for row in rows]
 
-    def proxy_texts(self, rows: IntArray) -> list[Sequence[int]]:
-        """What the proxy and the reference read first, of these sequences."""
-        return [self.proxy_prompts[row] for row in rows]
+    def reference(self) -> Reader | None:
+        """The reference, None where the rule does not read it."""
+        return Reader.of(self.pair, "reference") if self.rule.reads("q0") else None
 
-    def base_reader(self, rows: IntArray) -> Reader:
-        """The base, with these sequences' prompts waiting to be read."""
-        return self._reader("base", self.base_texts(rows))
-
-    def proxy_reader(self, rows: IntArray) -> Reader:
-        """The proxy, with these sequences' prompts waiting to be read."""
-        return self._reader("proxy", self.proxy_texts(rows))
-
-    def reference_reader(self, rows: IntArray) -> Reader | None:
-        """The reference, with the proxy's prompts waiting to be read; None where the rule does not read it."""
-        return self._reader("reference", self.proxy_texts(rows)) if "q0" in self.rule.needs.split() else None
-
-    def _reader(self, role: str, prompts: Sequence[Sequence[int]]) -> Reader:
-        reader = Reader(role, getattr(self.pair, role), self.pair.vocab_size, self.pair.context_length)
-        reader.push_texts(prompts)
-        return reader
-
-    def uniforms(self, rows: IntArray, per_step: int) -> Uniforms:
-        """A stream of uniform numbers for each of these sequences, used `per_step` at a time."""
-        return Uniforms([self.keys[row] for row in rows], per_step, self.pair.device)
+    def uniforms(self, per_step: int) -> Uniforms:
+        """The streams of uniform numbers of the sequences to come, used `per_step` at a time."""
+        return Uniforms([], per_step, self.pair.device)
 
     def record(self) -> Record:
         """An empty record of all sequences."""
@@ -85,21 +70,42 @@ class Job:
         return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
 
 
+class Texts(Protocol):
+    """A model that takes in the prompts of sequences: a reader, or what holds one."""
+
+    @property
+    def name(self) -> str:
+        """Its role in the pair."""
+        ...
+
+    def join(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in new rows after those that are there."""
+        ...
+
+
 class Waiting:
     """The sequences whose turn has not come, in order."""
 
     def __init__(self, job: Job) -> None:
-        self._n, self._size, self._next = len(job.keys), job.batch_size, 0
+        self._job = job
+        self._next = 0
 
-    def take(self, n_active: int) -> IntArray:
-        """Who joins `n_active` others (n,): as many as there is room for, once that is worth a pass over prompts."""
-        free = min(self._size - n_active, self._n - self._next)
-        if n_active and free < min(self._n - self._next, self._size // WORTH_A_PASS):
+    def admit(self, record: Record, uniforms: Uniforms, models: Sequence[Texts]) -> IntArray:
+        """Let sequences join the batch (n,): as many as there is room for, once that is worth a pass over prompts."""
+        job, n_active, n_left = self._job, len(record.active), len(self._job.keys) - self._next
+        free = min(job.batch_size - n_active, n_left)
+        if n_active and free < min(n_left, job.batch_size // WORTH_A_PASS):
             free = 0
+        rows = np.arange(self._next, self._next + free)
         self._next += free
-        return np.arange(self._next - free, self._next)
+        if free:
+            for model in models:
+                model.join(job.texts(model.name, rows))
+            uniforms.join([job.keys[row] for row in rows.tolist()])
+            record.join(rows)
+        return rows
 
 
 def joined(state: Tensor | None, fresh: Tensor | None) -> Tensor | None:
     """The states of a batch (B,) and of those who join it (n,), one after the other; None for a rule without one."""
-    return None if state is None or fresh is None else torch.cat([state, fresh])
+    return fresh if state is None or fresh is None else torch.cat([state, fresh])

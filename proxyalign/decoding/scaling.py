@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from proxyalign.decoding import speculative
+from proxyalign.decoding.bench import sampling_settings
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.sampling import draw
 from proxyalign.deferral.law import Law
@@ -87,7 +88,6 @@ def measure_batches(
 
 def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: int, heat: float, seed: int) -> None:
     torch.manual_seed(seed)
-    sampling = {"do_sample": True, "temperature": heat, "top_k": 0} if heat else {"do_sample": False}
     all_ids = [pair.tokenizer(text)["input_ids"] for text in texts]
     for first in range(0, len(texts), size):
         batch = all_ids[first : first + size]
@@ -97,7 +97,9 @@ def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: in
         ends = pair.base.generation_config.eos_token_id
         pair.base.generation_config.eos_token_id = None
         try:
-            pair.base.generate(ids, attention_mask=mask, max_new_tokens=n_tokens, pad_token_id=0, **sampling)
+            pair.base.generate(
+                ids, attention_mask=mask, max_new_tokens=n_tokens, pad_token_id=0, **sampling_settings(heat)
+            )
         finally:
             pair.base.generation_config.eos_token_id = ends
 
@@ -139,7 +141,7 @@ def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
 def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, u: torch.Tensor) -> None:
     drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
     nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
-    speculative.test_drafts(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
+    speculative.examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
 
 
 def _median_seconds(run: Callable[[], None], repeats: int) -> float:

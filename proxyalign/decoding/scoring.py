@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import Reader
+from proxyalign.decoding.generate import check_reference
 from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.sampling import probabilities
 from proxyalign.deferral import policy
@@ -56,7 +57,7 @@ def _score(
     if n_steps:
         texts = [[*context, *ids[:-1]] for context, ids in zip(contexts, continuations, strict=True)]
         roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
-        roles["reference"] = "q0" in rule.needs.split()
+        roles["reference"] = rule.reads("q0")
         logits = {role: _logits(pair, role, texts, n_steps) for role, asked in roles.items() if asked}
         padded = torch.tensor([[*ids, *[0] * (n_steps - len(ids))] for ids in continuations], device=pair.device)
         state = rule.start(len(texts), pair.device)
@@ -90,7 +91,7 @@ def _step(rule: Rule, laws: dict[str, Law], state: Tensor | None) -> tuple[Tenso
 
 
 def _logits(pair: ModelPair, role: str, texts: Sequence[Sequence[int]], n_last: int) -> Tensor:
-    reader = Reader(role, getattr(pair, role), pair.vocab_size, pair.context_length)
+    reader = Reader.of(pair, role)
     reader.push_texts(texts)
     return reader.read(n_last)
 
@@ -104,11 +105,7 @@ def _check(
             f"score: continuations must be as many as contexts, {len(contexts)}, got {len(continuations)}; "
             "pass one for each context"
         )
-    if "q0" in rule.needs.split() and pair.reference is None:
-        raise InputError(
-            f"score: {rule.name} needs a reference, the proxy before alignment, got a pair without one; make it with "
-            "load_pair(base=..., proxy=..., reference=...)"
-        )
+    check_reference("score", pair, rule)
     room = pair.context_length
     for i, (context, ids) in enumerate(zip(contexts, continuations, strict=True)):
         if not context:

@@ -26,19 +26,23 @@ from proxyalign.deferral.rule import Rule
 def decode(job: Job, record: Record) -> Counts:
     """Decode all sequences into the record: draft, verify, test, emit, and roll back what was rejected."""
     waiting, counts = Waiting(job), Counts()
-    rows = waiting.take(0)
-    base, proxy, reference = Verifier(job.base_reader(rows)), job.proxy_reader(rows), job.reference_reader(rows)
+    base, proxy, reference = Verifier(Reader.of(job.pair, "base")), Reader.of(job.pair, "proxy"), job.reference()
     verifiers = [base] if reference is None else [base, Verifier(reference)]
     # A cycle draws and tests each draft, and draws the token after them.
-    uniforms, state = job.uniforms(rows, 2 * job.window.longest + 1), job.start(rows)
-    owed = np.zeros(len(rows), dtype=bool)
-    record.join(rows)
+    uniforms, state = job.uniforms(2 * job.window.longest + 1), None
+    owed = np.zeros(0, dtype=bool)
     while True:
+        rows = waiting.admit(record, uniforms, [*verifiers, proxy])
+        if not len(record.active):
+            break
+        if len(rows):
+            state = joined(state, job.start(rows))
+            owed = np.concatenate([owed, np.zeros(len(rows), dtype=bool)])
         u, n_before, began = uniforms.take(), record.n_emitted, time.perf_counter()  # (B, 2 longest + 1), (B,)
         n_drafts, before = min(job.window.next(), int(record.remaining.max())), (counts.n_tested, counts.n_accepted)
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
-        p, *others = [job.shaping.law(one.reader.name, one.read(drafts), n_before) for one in verifiers]
-        cycle, states = test_drafts(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
+        p, *others = [job.shaping.law(one.name, one.read(drafts), n_before) for one in verifiers]
+        cycle, states = examine(job.rule, p, q, others[0] if others else None, state, drafts, owed, u, n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
@@ -57,18 +61,6 @@ def decode(job: Job, record: Record) -> Counts:
                 verifier.roll_back(drafts, cycle)
             _roll_back(proxy, drafts, cycle)
         owed = cycle.is_owed
-        rows = waiting.take(len(record.active))
-        if len(rows):
-            base.join(job.base_texts(rows))
-            for verifier in verifiers[1:]:
-                verifier.join(job.proxy_texts(rows))
-            proxy.join(job.proxy_texts(rows))
-            owed = np.concatenate([owed, np.zeros(len(rows), dtype=bool)])
-            state = joined(state, job.start(rows))
-            uniforms.join([job.keys[row] for row in rows])
-            record.join(rows)
-        if not len(record.active):
-            break
     counts.n_base_passes, counts.n_proxy_passes = base.reader.n_passes, proxy.n_passes
     return counts
 
@@ -97,6 +89,11 @@ class Verifier:
         self.reader = reader
         self._known: Tensor | None = None  # (B, 1, V) logits after all that is emitted, where it has read all that
         self._is_known: BoolArray = np.zeros(0, dtype=bool)  # (B,) where that is
+
+    @property
+    def name(self) -> str:
+        """Its role in the pair."""
+        return self.reader.name
 
     def read(self, drafts: Tensor) -> Tensor:
         """The logits (B, g + 1, V) at the place of each draft and after the last one, in one forward pass."""
@@ -175,7 +172,7 @@ class _Cycle:
             setattr(self, name, values[rows])
 
 
-def test_drafts(
+def examine(
     rule: Rule,
     p: Law,
     q: Law,

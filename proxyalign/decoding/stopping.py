@@ -17,7 +17,7 @@ class Stopping:
 
     def __init__(self, ends: npt.NDArray[np.bool_], strings: Sequence[str], tokenizer: Any) -> None:
         self._ends = ends
-        self._strings = tuple(strings)
+        self.strings = tuple(strings)
         self._tokenizer = tokenizer
         self._n_back = max(map(len, strings), default=0) + _SPARE_TOKENS
 
@@ -28,7 +28,7 @@ class Stopping:
 
     def n_until_string(self, tokens: npt.NDArray[np.int64], n_new: int) -> int | None:
         """How many of the last `n_new` of a text's tokens (n,) there are up to the end of a stop string, or None."""
-        if not self._strings or not n_new:
+        if not n_new:
             return None
         start = max(0, len(tokens) - n_new - self._n_back)
         if not self._found(tokens[start:]):
@@ -38,4 +38,4 @@ class Stopping:
 
     def _found(self, tokens: npt.NDArray[np.int64]) -> bool:
         text = self._tokenizer.decode(tokens.tolist(), skip_special_tokens=True)
-        return any(string in text for string in self._strings)
+        return any(string in text for string in self.strings)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Rule, threshold, widen
+from proxyalign.deferral.rule import About, Domain, Rule, given, threshold, widen
 
 KAD = "Hammal, Zweigenbaum and Corro, EACL 2026"
 MASS = {"budget": Domain(0.0, 1.0, "it is the probability mass that a step may defer")}
@@ -123,9 +123,8 @@ class Advantage(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> the longest prefix by falling q / p, above 1, whose float64 sum fits the budget."""
-        assert q is not None
         law = p.double()
-        ratio = (q.double() / law).nan_to_num(nan=0.0)
+        ratio = (given(q).double() / law).nan_to_num(nan=0.0)
         order = ratio.sort(dim=-1, descending=True, stable=True).indices
         fits = law.gather(-1, order).cumsum(-1) <= self.budget
         return torch.empty_like(fits).scatter_(-1, order, fits) & (ratio > 1.0)

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from proxyalign.deferral.rule import About, Domain, Rule, below, highest
+from proxyalign.deferral.gates import CASCADES
+from proxyalign.deferral.rule import About, Domain, Rule, below, given, highest
 
 MARGIN = {"alpha": Domain(-1.0, 1.0, "it is a difference of probabilities")}
 SHARE = {"alpha": Domain(0.0, 1.0, "it is a share of the largest probability")}
 CODE = "authors' code"
-CASCADES = "Narasimhan et al., ICLR 2025, mirrored"
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class ConfidenceBet(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> p_y < max q - alpha (..., V)."""
-        assert q is not None
-        return below(p, highest(q) - self.alpha)
+        return below(p, highest(given(q)) - self.alpha)
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ class ProxyDoubt(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> q_y < max p + alpha (..., V)."""
-        assert q is not None
-        return below(q, highest(p) + self.alpha)
+        return below(given(q), highest(p) + self.alpha)
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,7 @@ class ProxyFavour(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> q_y > max p + alpha (..., V)."""
-        assert q is not None
-        return q.double() > highest(p) + self.alpha
+        return given(q).double() > highest(p) + self.alpha
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,7 @@ class ProxyVeto(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> q_y < max q - alpha (..., V)."""
-        assert q is not None
-        return below(q, highest(q) - self.alpha)
+        return below(given(q), highest(given(q)) - self.alpha)
 
 
 @dataclass(frozen=True)
@@ -108,5 +104,4 @@ class ProxyMinP(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> q_y < (1 - alpha) max q (..., V)."""
-        assert q is not None
-        return below(q, highest(q) * (1.0 - self.alpha))
+        return below(given(q), highest(given(q)) * (1.0 - self.alpha))

@@ -1,23 +1,24 @@
 """Rules that flip a whole step: the base writes it where it is sure enough, by a number of its law or of both."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from proxyalign.deferral.rule import About, Domain, Rule, entropy, highest, threshold, widen
+from proxyalign.deferral.rule import About, Domain, Rule, entropy, given, highest, threshold, widen
 
 CASCADES = "Narasimhan et al., ICLR 2025, mirrored"
 INFINITE = float("inf")
 
 
-class Gate(Rule):
+class Gate(Rule, ABC):
     """A rule with one decision for all tokens of a step."""
 
+    @abstractmethod
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """p, q (..., V) -> whether the step is the proxy's: bool (..., 1)."""
-        raise NotImplementedError
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> the same for all tokens of a row (..., V)."""
@@ -89,7 +90,7 @@ class Diff(Gate):
 
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """max p < max q - alpha."""
-        return highest(p) < highest(_there(q)) - self.alpha
+        return highest(p) < highest(given(q)) - self.alpha
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,5 @@ class Opt(Gate):
 
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """max p < max q - alpha TV(p, q)."""
-        distance = (widen(p) - widen(_there(q))).abs().sum(-1, keepdim=True, dtype=torch.float64) / 2.0
-        return highest(p) < highest(_there(q)) - self.alpha * distance
-
-
-def _there(q: Tensor | None) -> Tensor:
-    assert q is not None, "a rule that needs p q is given both"
-    return q
+        distance = (widen(p) - widen(given(q))).abs().sum(-1, keepdim=True, dtype=torch.float64) / 2.0
+        return highest(p) < highest(given(q)) - self.alpha * distance

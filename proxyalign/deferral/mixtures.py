@@ -9,7 +9,7 @@ from proxyalign.deferral import policy
 from proxyalign.deferral.comparisons import ConfidenceBet, ProxyMinP, ProxyVeto
 from proxyalign.deferral.gates import Chow, Diff, EntropyGate, Opt
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Mixture, Proposal, Rule, below, highest
+from proxyalign.deferral.rule import About, Domain, Mixture, Proposal, Rule, below, given, highest
 from proxyalign.errors import InputError
 
 INFINITE = float("inf")
@@ -115,6 +115,11 @@ class SpeculativeCascade(Mixture):
         """`cascade-` and the criterion."""
         return f"cascade-{self.criterion}"
 
+    @property
+    def domains(self) -> dict[str, Domain]:  # type: ignore[override]
+        """The criterion's."""
+        return self.mirrored().domains
+
     def parameters(self) -> dict[str, float]:
         """The criterion's parameter."""
         return {"alpha": self.alpha}
@@ -129,8 +134,8 @@ class SpeculativeCascade(Mixture):
 
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         """As for any rule: decided at temperature 1, drawn at another."""
-        assert q is not None, "the engine reads what the rule needs"
-        return Proposal(policy.cascade(q.drawn, p.drawn, self.mirrored().defer(q.own, p.own)), None)
+        of_proxy = given(q)
+        return Proposal(policy.cascade(of_proxy.drawn, p.drawn, self.mirrored().defer(of_proxy.own, p.own)), None)
 
 
 def _reference(q0: Tensor | None) -> Tensor:

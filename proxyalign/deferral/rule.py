@@ -1,10 +1,11 @@
-"""What every rule has, and the two other ways to make a law of two models: a mixture, and a truncation of one."""
+"""What every rule has, and the other way to make one law of two models: a mixture."""
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law, tempered
 from proxyalign.errors import InputError
+
+T = TypeVar("T")
 
 
 class Domain(NamedTuple):
@@ -78,6 +81,10 @@ class Rule:
         inside = ", ".join(f"{key}={value:g}" for key, value in self.parameters().items())
         return f"{self.name}({inside})"
 
+    def reads(self, law: str) -> bool:
+        """Whether the decision reads this law: "p", "q" or "q0"."""
+        return law in self.needs.split()
+
     @property
     def has_bonus(self) -> bool:
         """Whether the row after a window of drafts, which the proxy has not read, can be decided (statement 11)."""
@@ -106,7 +113,7 @@ class Rule:
         return Proposal(p.drawn, self.defer(p.own, None if q is None else q.own, None if q0 is None else q0.own))
 
 
-class Mixture(Rule):
+class Mixture(Rule, ABC):
     """A law made of `p` and `q`, and of `q0` where it needs that, which is drawn from directly: nothing is deferred.
 
     At other temperatures it is tempered as one law: pi^(1 / T), normalised.
@@ -114,33 +121,20 @@ class Mixture(Rule):
 
     needs: ClassVar[str] = "p q"
 
+    @abstractmethod
     def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
         """p, q, q0 (..., V) -> pi (..., V), the law of an emitted token."""
-        raise NotImplementedError
 
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         """As for any rule; deferred is None."""
-        assert q is not None, "the engine reads what the rule needs"
-        pi = self.target(p.own, q.own, None if q0 is None else q0.own)
+        pi = self.target(p.own, given(q).own, None if q0 is None else q0.own)
         return Proposal(pi if p.temperature == 1.0 else tempered(pi.log(), p.temperature), None)
 
 
-class Truncation(Rule):
-    """The base without a proxy, on the tokens that `keep` names, whose probabilities are normalised."""
-
-    asks_proxy: ClassVar[bool] = False
-
-    def keep(self, p: Tensor) -> Tensor:
-        """p (..., V) -> kept (..., V) bool, at least one token of some mass in each row."""
-        raise NotImplementedError
-
-    def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
-        """p (..., V) -> `p` on the kept tokens, normalised (..., V); `q` is not read."""
-        return policy.restrict(p, self.keep(p))
-
-    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
-        """As for any rule: the tempered law on the tokens kept at temperature 1; deferred is None."""
-        return Proposal(policy.restrict(p.drawn, self.keep(p.own)), None)
+def given(law: T | None) -> T:
+    """`law`, which whoever calls a rule hands over where the rule needs it."""
+    assert law is not None, "a rule is given what it needs"
+    return law
 
 
 def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:

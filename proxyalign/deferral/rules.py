@@ -22,7 +22,7 @@ from proxyalign.deferral.mixtures import (
     SpeculativeCascade,
     StaticMixture,
 )
-from proxyalign.deferral.rule import Domain, Mixture, Rule, Truncation
+from proxyalign.deferral.rule import Mixture, Rule
 from proxyalign.deferral.truncations import (
     Epsilon,
     Eta,
@@ -43,7 +43,7 @@ __all__ = [
     "EntropyGate", "Epsilon", "Eta", "Exact", "Gap", "Hybrid", "ImplicitReward", "MinP", "Mixture", "Never", "Nudging",
     "NudgingWords", "Opt", "Primal", "PrimalPooled", "Processed", "ProxyDoubt", "ProxyFavour", "ProxyMinP",
     "ProxyTuning", "ProxyVeto", "Rule", "SpeculativeCascade", "StaticMixture", "TopH", "TopK",
-    "TopNSigma", "TopP", "Truncated", "Truncation", "Typical", "make", "table",
+    "TopNSigma", "TopP", "Truncated", "Typical", "make", "table",
 ]  # fmt: skip
 
 _CLASSES: list[type[Rule]] = [
@@ -85,12 +85,6 @@ def make(name: str, /, **parameters: float) -> Rule:
     return REGISTRY[name](**parameters)
 
 
-def _domains(rule: Rule) -> dict[str, Domain]:
-    if isinstance(rule, SpeculativeCascade):
-        return rule.mirrored().domains
-    return rule.rule.domains if isinstance(rule, Truncated) else rule.domains
-
-
 def table() -> list[dict[str, Any]]:
     """One line a rule: its name, parameters with their domains, formula, what it needs, both limits, the source."""
     lines = []
@@ -100,7 +94,7 @@ def table() -> list[dict[str, Any]]:
         lines.append(
             {
                 "name": name,
-                "parameters": {key: list(_domains(rule)[key][:2]) for key in parameters},
+                "parameters": {key: list(rule.domains[key][:2]) for key in parameters},
                 "formula": rule.about.formula,
                 "needs": rule.needs,
                 "always_base": rule.about.base,

@@ -5,28 +5,31 @@ is out of reach; 0 lets the rule defer it too.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from proxyalign.deferral import policy
+from proxyalign.deferral.law import Law
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Rule, Truncation, below, entropy, highest, threshold, widen
+from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below, entropy, highest, threshold, widen
 from proxyalign.errors import InputError
 
 KEEPS = Domain(0, 1, "pass 1 to keep the likeliest token always, or 0")
 TRANSFORMERS = "as a sampler in transformers"
 
 
-class Sampler(Rule):
+class Sampler(Rule, ABC):
     """A rule that defers what a sampler cuts off."""
 
     min_keep: int
 
+    @abstractmethod
     def kept(self, p: Tensor) -> Tensor:
         """p (..., V) -> the sampler's set (..., V) bool, before `min_keep`."""
-        raise NotImplementedError
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., V) -> what the sampler cuts off (..., V) bool."""
@@ -219,7 +222,7 @@ class Processed(Rule):
 
 
 @dataclass(frozen=True)
-class Truncated(Truncation):
+class Truncated(Rule):
     """The base without a proxy, on the tokens that `rule` keeps: what remains of a rule when the proxy is taken away.
 
     The likeliest token is always kept (the first where several tie), as the samplers do: with Dual this is epsilon
@@ -227,6 +230,7 @@ class Truncated(Truncation):
     """
 
     rule: Rule
+    asks_proxy: ClassVar[bool] = False
     about: ClassVar[About] = About("p on the kept tokens", "as the rule", "none", "a control")
 
     @property
@@ -241,6 +245,11 @@ class Truncated(Truncation):
                 f"got {self.rule!r}; choose one of those"
             )
 
+    @property
+    def domains(self) -> dict[str, Domain]:  # type: ignore[override]
+        """The truncating rule's."""
+        return self.rule.domains
+
     def parameters(self) -> dict[str, Any]:
         """The truncating rule's parameters."""
         return self.rule.parameters()
@@ -249,3 +258,11 @@ class Truncated(Truncation):
         """p (..., V) -> kept (..., V) bool: what the rule does not defer, and the likeliest token."""
         kept = ~self.rule.defer(p)
         return kept.scatter(-1, p.argmax(-1, keepdim=True), True)
+
+    def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
+        """p (..., V) -> `p` on the kept tokens, normalised (..., V); `q` is not read."""
+        return policy.restrict(p, self.keep(p))
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        """As for any rule: the tempered law on the tokens kept at temperature 1; deferred is None."""
+        return Proposal(policy.restrict(p.drawn, self.keep(p.own)), None)

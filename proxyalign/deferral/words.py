@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Proposal, Rule
+from proxyalign.deferral.rule import About, Domain, Proposal, Rule, given
 from proxyalign.errors import InputError
 
 SURE, IN_WORD, FIRST = range(3)  # the state: who wrote the last token, and whether there is none yet
@@ -60,11 +60,10 @@ class _Bound(NudgingWords):
         return {"alpha": self.alpha}
 
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
-        assert q is not None, "the engine reads what the rule needs"
         states = [self.start(len(p.own), p.own.device) if state is None else state]
         begins = self.begins.to(p.own.device)
         deferred = []
-        for of_base, of_proxy in zip(p.own.unbind(1), q.own.unbind(1), strict=True):
+        for of_base, of_proxy in zip(p.own.unbind(1), given(q).own.unbind(1), strict=True):
             likeliest, next_of_proxy = of_base.argmax(-1), of_proxy.argmax(-1)
             in_word = (states[-1] == FIRST) | ((states[-1] == IN_WORD) & ~begins[next_of_proxy])
             sure = (of_base.amax(-1) >= self.alpha) | (likeliest == next_of_proxy)

@@ -67,7 +67,7 @@ def run_grid(
     out = Path(out)
     questions = prepare(grid, out, data=data, batch_size=batch_size)
     for settings in grid:
-        check_reference(pair, rules.make(settings.rule, **settings.parameters))
+        check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
     _check_lengths(pair, questions, max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
@@ -116,7 +116,7 @@ def run(
 
     _check_batch_size(batch_size)
     rule = rules.make(settings.rule, **settings.parameters)
-    check_reference(pair, rule)
+    check_reference("evaluation", pair, rule)
     task, questions = tasks.get(settings.task), _questions(settings, data)
     _check_lengths(pair, questions, settings.max_new_tokens)
     folder = Path(out) / settings.slug
