@@ -98,7 +98,7 @@ def measure(
     tokens_per_cycle, and beside them what statement 12 predicts from that acceptance for equal costs of one and of
     window + 1 positions (predicted_speedup) and for the measured ones (predicted_speedup_at_cost);
     share_of_bare_passes is the speed over what the measured tokens a cycle would come to if nothing but its forward
-    passes took time.
+    passes, those over the prompts among them, took time.
 
     Raises InputError where the field lacks the base alone or there is no prompt.
     """
@@ -110,6 +110,7 @@ def measure(
     widths = sorted({1, *(one.window + 1 for one in field if one.window is not None)})
     tallies = {one: _Tally([], [], []) for one in field}
     costs: dict[tuple[str, int], list[float]] = {}
+    reading = 0.0  # seconds that both models take for all prompts
     for one in field:  # the first call pays for memory and kernels
         _decode(pair, prompts[0], one, min(8, max_new_tokens), temperature, seed)
     rng = np.random.default_rng(seed)
@@ -124,7 +125,9 @@ def measure(
                 tally.seconds.append(time.perf_counter() - start)
                 tally.n_tokens.append(n_tokens)
                 tally.stats += [] if stats is None else [stats]
-        for key, seconds in _forward_costs(pair, prompt, widths).items():
+        of_prompt, of_steps = _forward_costs(pair, prompt, widths)
+        reading += repeats * of_prompt
+        for key, seconds in of_steps.items():
             costs.setdefault(key, []).append(seconds)
         if progress is not None:
             progress(done + 1, len(prompts))
@@ -140,7 +143,7 @@ def measure(
         "threads": torch.get_num_threads(),
         "costs_ms": {f"{role}, {n} positions": 1e3 * seconds for (role, n), seconds in sorted(medians.items())},
         "runs": [
-            _summary(one, tallies[one], _speeds(tallies[one], repeats, resamples) / base_speeds, medians)
+            _summary(one, tallies[one], _speeds(tallies[one], repeats, resamples) / base_speeds, medians, reading)
             for one in field
         ],
     }
@@ -200,14 +203,22 @@ def _constant_drafts(proxy: Any, window: int) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> dict[tuple[str, int], float]:
-    """Seconds of one forward pass after the prompt, by model and number of positions: the median of five."""
+def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple[float, dict[tuple[str, int], float]]:
+    """Seconds that both models take for the prompt, and for one pass after it, by model and number of positions.
+
+    The prompt's is the faster of two passes; the others are medians of five.
+    """
     ids = pair.tokenizer(prompt)["input_ids"]
-    costs = {}
+    of_prompt, costs = 0.0, {}
     for role, numbers in (("base", widths), ("proxy", (1,))):
-        reader = Reader.of(pair, role)
-        reader.push_texts([ids])
-        reader.read()
+        passes = []
+        for _ in range(2):
+            reader = Reader.of(pair, role)
+            reader.push_texts([ids])
+            start = time.perf_counter()
+            reader.read()
+            passes.append(time.perf_counter() - start)
+        of_prompt += min(passes)
         for n in numbers:
             times = []
             for _ in range(5):
@@ -217,7 +228,7 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> dict[
                 times.append(time.perf_counter() - start)
                 reader.forget(np.array([n]))
             costs[role, n] = median(times)
-    return costs
+    return of_prompt, costs
 
 
 def _speeds(tally: _Tally, repeats: int, resamples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -229,9 +240,13 @@ def _speeds(tally: _Tally, repeats: int, resamples: np.ndarray[Any, Any]) -> np.
 
 
 def _summary(
-    one: Contestant, tally: _Tally, ratios: np.ndarray[Any, Any], costs: dict[tuple[str, int], float]
+    one: Contestant,
+    tally: _Tally,
+    ratios: np.ndarray[Any, Any],
+    costs: dict[tuple[str, int], float],
+    reading: float,
 ) -> dict[str, Any]:
-    """One contestant's run as JSON values; None where a number does not apply."""
+    """One contestant's run as JSON values; None where a number does not apply. reading: seconds for all prompts."""
     low, high = np.quantile(ratios[1:], [0.025, 0.975])
     parameters = one.rule.parameters()
     n_tokens, seconds = sum(tally.n_tokens), sum(tally.seconds)
@@ -268,5 +283,7 @@ def _summary(
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
         bare = one.window * costs["proxy", 1] + costs["base", one.window + 1]
-        summary["share_of_bare_passes"] = bare * cycles / seconds
+        # A text's first cycle reads the prompt where the others read one token.
+        first = reading - len(tally.seconds) * (costs["proxy", 1] + costs["base", 1])
+        summary["share_of_bare_passes"] = (bare * cycles + first) / seconds
     return summary
