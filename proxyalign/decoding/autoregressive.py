@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.job import Job, Waiting, joined
 from proxyalign.decoding.sampling import draw, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
@@ -18,7 +17,7 @@ def decode(job: Job, record: Record) -> Counts:
     if job.rule.constant is True:
         return _decode_proxy_alone(job, record)
     waiting, law = Waiting(job), job.shaping.law
-    base, proxy, reference = Reader.of(job.pair, "base"), Reader.of(job.pair, "proxy"), job.reference()
+    base, proxy, reference = job.reader("base"), job.reader("proxy"), job.reference()
     readers = [base, *([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
     uniforms, state = job.uniforms(2), None
     while True:
@@ -62,7 +61,7 @@ def decode(job: Job, record: Record) -> Counts:
 def _decode_proxy_alone(job: Job, record: Record) -> Counts:
     """Decode under a rule that always defers: D = 1, and the base's p_y is unknown."""
     waiting, law = Waiting(job), job.shaping.law
-    proxy, uniforms = Reader.of(job.pair, "proxy"), job.uniforms(2)
+    proxy, uniforms = job.reader("proxy"), job.uniforms(2)
     while True:
         waiting.admit(record, uniforms, [proxy])
         if not len(record.active):

@@ -110,15 +110,14 @@ class Reader:
         sizes = self._n_rows, len(texts)
         self._n_rows = sum(sizes)
         theirs = _join(other._pending)
-        ours = _join(self._pending) if self._pending else (theirs[0].new_empty(sizes[0], 0), None)
+        nobody = theirs[0].new_empty(sizes[1], 0), None
+        # Pieces stay apart: read in one pass, a token that a row lacks would lie within the window of the next one.
+        *earlier, last = self._pending or [(theirs[0].new_empty(sizes[0], 0), None)]
+        self._pending = [*(_stacked(piece, nobody) for piece in earlier), _stacked(last, theirs)]
         width = max(self._n_slots, other._n_slots)
         valid = torch.cat([_padded(one._slots(size), width) for one, size in zip((self, other), sizes, strict=True)])
         _stack(self._cache, other._cache, sizes[1], width)
         self._n_slots, self._valid = width, None if bool(valid.all()) else valid
-        n = max(ours[0].shape[1], theirs[0].shape[1])
-        tokens = torch.cat([_padded(piece, n) for piece, _ in (ours, theirs)])
-        there = torch.cat([_padded(_flags(*piece), n) for piece in (ours, theirs)])
-        self._pending = [(tokens, None if bool(there.all()) else there)]
 
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""
@@ -209,6 +208,14 @@ def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | 
     if all(valid is None for _, valid in pieces):
         return tokens, None
     return tokens, torch.cat([_flags(*piece) for piece in pieces], dim=1)
+
+
+def _stacked(above: tuple[Tensor, Tensor | None], below: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
+    """Two pieces one above the other, the narrower one with nothing on its left."""
+    n = max(above[0].shape[1], below[0].shape[1])
+    tokens = torch.cat([_padded(piece, n) for piece, _ in (above, below)])
+    there = torch.cat([_padded(_flags(*piece), n) for piece in (above, below)])
+    return tokens, None if bool(there.all()) else there
 
 
 def _flags(tokens: Tensor, valid: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import IntArray, Reader
+from proxyalign.decoding.cache import BoolArray, IntArray, Reader
 from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.stopping import Stopping
@@ -18,6 +18,7 @@ from proxyalign.decoding.window import Window
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 
+STATIC_ON = ("cuda",)  # kinds of device on which steps of one shape pay, since they are captured as graphs
 WORTH_A_PASS = 8  # a batch is filled up when an eighth of it has ended: prompts read together cost less
 
 
@@ -53,9 +54,21 @@ class Job:
         prompts = self.base_prompts if role == "base" else self.proxy_prompts
         return [prompts[row] for row in rows]
 
-    def reference(self) -> Reader | None:
+    def reader(self, role: str) -> "Reads":
+        """The model that has this role in the pair, and nothing to read yet."""
+        if self.pair.device.type in STATIC_ON:
+            from proxyalign.decoding import static  # here, since it is of no use elsewhere and slow to load
+
+            model, prompts = getattr(self.pair, role), self.texts(role, np.arange(len(self.keys)))
+            if static.supports(model):
+                length = max(map(len, prompts)) + self.max_new_tokens + self.window.longest
+                n_rows = min(self.batch_size, len(self.keys))
+                return static.StaticReader(role, model, self.pair.vocab_size, self.pair.context_length, n_rows, length)
+        return Reader.of(self.pair, role)
+
+    def reference(self) -> "Reads | None":
         """The reference, None where the rule does not read it."""
-        return Reader.of(self.pair, "reference") if self.rule.reads("q0") else None
+        return self.reader("reference") if self.rule.reads("q0") else None
 
     def uniforms(self, per_step: int) -> Uniforms:
         """The streams of uniform numbers of the sequences to come, used `per_step` at a time."""
@@ -80,6 +93,28 @@ class Texts(Protocol):
 
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows after those that are there."""
+        ...
+
+
+class Reads(Texts, Protocol):
+    """One model's reading of a batch of texts; `cache.Reader` says what each of these does."""
+
+    n_passes: int
+
+    def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
+        """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
+        ...
+
+    def read(self, n_last: int = 1) -> Tensor:
+        """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed."""
+        ...
+
+    def forget(self, n_tokens: IntArray) -> None:
+        """Take back the last `n_tokens` (B,) slots that were read, a number for each row."""
+        ...
+
+    def keep(self, rows: IntArray) -> None:
+        """Go on with these rows (n,) of the batch alone."""
         ...
 
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import BoolArray, IntArray, Reader
-from proxyalign.decoding.job import Job, Waiting, joined
+from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.job import Job, Reads, Waiting, joined
 from proxyalign.decoding.sampling import Uniforms, draw, probabilities
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Record
 from proxyalign.deferral import policy
@@ -26,7 +26,7 @@ from proxyalign.deferral.rule import Rule
 def decode(job: Job, record: Record) -> Counts:
     """Decode all sequences into the record: draft, verify, test, emit, and roll back what was rejected."""
     waiting, counts = Waiting(job), Counts()
-    base, proxy, reference = Verifier(Reader.of(job.pair, "base")), Reader.of(job.pair, "proxy"), job.reference()
+    base, proxy, reference = Verifier(job.reader("base")), job.reader("proxy"), job.reference()
     verifiers = [base] if reference is None else [base, Verifier(reference)]
     # A cycle draws and tests each draft, and draws the token after them.
     uniforms, state = job.uniforms(2 * job.window.longest + 1), None
@@ -52,7 +52,7 @@ def decode(job: Job, record: Record) -> Counts:
             state = states[torch.arange(len(states)), torch.from_numpy(n_emitted)]
         if not goes_on.all():
             left = goes_on.nonzero()[0]
-            parts: list[Verifier | Reader | Uniforms | _Cycle] = [*verifiers, proxy, uniforms, cycle]
+            parts: list[Verifier | Reads | Uniforms | _Cycle] = [*verifiers, proxy, uniforms, cycle]
             for part in parts:
                 part.keep(left)
             drafts, state = drafts[left], None if state is None else state[left]
@@ -65,7 +65,7 @@ def decode(job: Job, record: Record) -> Counts:
     return counts
 
 
-def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor, n_before: IntArray) -> tuple[Tensor, Law]:
+def _draft(job: Job, proxy: Reads, n_drafts: int, u: Tensor, n_before: IntArray) -> tuple[Tensor, Law]:
     """Draw `n_drafts` tokens from the proxy, each after the last: ids (B, g), and the laws (B, g, V) that drew them.
 
     The last one is not read: only a window accepted whole makes that necessary.
@@ -85,7 +85,7 @@ def _draft(job: Job, proxy: Reader, n_drafts: int, u: Tensor, n_before: IntArray
 class Verifier:
     """A model that reads whole windows of drafts, and remembers its last logits where a window was accepted whole."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reads) -> None:
         self.reader = reader
         self._known: Tensor | None = None  # (B, 1, V) logits after all that is emitted, where it has read all that
         self._is_known: BoolArray = np.zeros(0, dtype=bool)  # (B,) where that is
@@ -259,7 +259,7 @@ def _row(laws: Tensor, places: IntArray) -> Tensor:
     return laws[torch.arange(len(places)), torch.from_numpy(places)].unsqueeze(1)
 
 
-def _roll_back(proxy: Reader, drafts: Tensor, cycle: _Cycle) -> None:
+def _roll_back(proxy: Reads, drafts: Tensor, cycle: _Cycle) -> None:
     """Make the proxy forget the drafts after the accepted ones, and push the tokens that it has yet to read.
 
     It has not read the last draft, so it rewinds one less than the base, and reads that draft where the window was

@@ -100,6 +100,23 @@ def test_rows_may_leave(make):
     assert reader._valid is None  # one row alone takes the path without masks
 
 
+@pytest.mark.parametrize("make", MAKES)
+@torch.inference_mode()
+def test_rows_may_join_while_others_wait_for_different_numbers_of_tokens(make):
+    """Fails when a token that a row lacks comes to lie between its tokens, where a window of attention counts it."""
+    model, reader = reader_of(make, TEXTS)
+    reader.read()
+    reader.push(torch.full((3, 1), 7), np.array([[True], [False], [True]]))
+    reader.push(torch.full((3, 1), 2))
+    reader.join([[3, 1, 4, 1, 5, 9]])
+    read = [TEXTS[0] + [7, 2], TEXTS[1] + [2], TEXTS[2] + [7, 2], [3, 1, 4, 1, 5, 9]]
+    for token in (8, 6, 4):
+        for row, text in zip(reader.read(), read, strict=True):
+            torch.testing.assert_close(row[-1], whole(model, text), rtol=0, atol=1e-11)
+        reader.push(torch.full((4, 1), token))
+        read = [[*text, token] for text in read]
+
+
 @torch.inference_mode()
 def test_a_cache_out_of_step_is_noticed():
     """Fails when a cache that holds something else than was read goes on unnoticed."""
