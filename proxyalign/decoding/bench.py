@@ -206,29 +206,35 @@ def _constant_drafts(proxy: Any, window: int) -> Iterator[None]:
 def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple[float, dict[tuple[str, int], float]]:
     """Seconds that both models take for the prompt, and for one pass after it, by model and number of positions.
 
-    The prompt's is the faster of two passes; the others are medians of five.
+    Passes come in the order of a cycle, drafts and then their verification, since each model finds the processor's
+    caches as the other one left them. The prompt's time is the faster of two; the others are medians.
     """
     ids = pair.tokenizer(prompt)["input_ids"]
-    of_prompt, costs = 0.0, {}
-    for role, numbers in (("base", widths), ("proxy", (1,))):
+    readers, of_prompt = {}, 0.0
+    for role in ("base", "proxy"):
         passes = []
         for _ in range(2):
-            reader = Reader.of(pair, role)
-            reader.push_texts([ids])
-            start = time.perf_counter()
-            reader.read()
-            passes.append(time.perf_counter() - start)
+            readers[role] = Reader.of(pair, role)
+            readers[role].push_texts([ids])
+            passes.append(_seconds(readers[role], 1))
         of_prompt += min(passes)
-        for n in numbers:
-            times = []
-            for _ in range(5):
-                reader.push(torch.full((1, n), ids[-1], device=pair.device))
-                start = time.perf_counter()
-                reader.read(n)
-                times.append(time.perf_counter() - start)
-                reader.forget(np.array([n]))
-            costs[role, n] = median(times)
-    return of_prompt, costs
+    costs: dict[tuple[str, int], list[float]] = {}
+    for n in widths:
+        for _ in range(5):
+            for role, width in [("proxy", 1)] * (n - 1) + [("base", n)]:
+                readers[role].push(torch.full((1, width), ids[-1], device=pair.device))
+                costs.setdefault((role, width), []).append(_seconds(readers[role], width))
+                readers[role].forget(np.array([width]))
+    return of_prompt, {key: median(seconds) for key, seconds in costs.items()}
+
+
+def _seconds(reader: Reader, n: int) -> float:
+    """How long reading what was pushed takes."""
+    start = time.perf_counter()
+    logits = reader.read(n)
+    if logits.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def _speeds(tally: _Tally, repeats: int, resamples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
