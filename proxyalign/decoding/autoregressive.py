@@ -1,9 +1,10 @@
 """One token a step: drawn from the base, and from the proxy where that one is deferred. The reference for the law."""
 
 import numpy as np
+import torch
 
 from proxyalign.decoding.job import Job, Waiting, joined
-from proxyalign.decoding.sampling import draw, probabilities
+from proxyalign.decoding.sampling import check_finite, draw, fetch, probabilities
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
 from proxyalign.deferral import policy
 
@@ -32,20 +33,28 @@ def decode(job: Job, record: Record) -> Counts:
         p = law("base", base.read(), n_before)  # (B, 1, V)
         first, deferred, states = job.rule.propose(p, q, q0, state)
         tokens = draw(first, u[:, :1])  # (B, 1)
-        source, mass = np.full(tokens.shape, BASE, dtype=np.uint8), np.zeros(tokens.shape)
-        if deferred is not None:
-            redrawn = deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-            if bool(redrawn.any()):
-                q = q or law("proxy", proxy.read(), n_before)
-                tokens = draw(q.drawn, u[:, 1:]).where(redrawn, tokens)
-                source[redrawn.cpu().numpy()] = PROXY
-            mass = policy.deferral_mass(p.own, deferred).cpu().numpy()
-        for model, seen in (("proxy", q), ("reference", q0)):
-            if seen is not None:
-                probabilities(seen.own, tokens, model, n_before)  # for the check alone
-        p_y = probabilities(p.own, tokens, "base", n_before)
+        ids, p_y, thrown, mass, *others = fetch(
+            tokens,
+            probabilities(p.own, tokens),
+            torch.zeros_like(tokens) if deferred is None else deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
+            torch.zeros_like(tokens) if deferred is None else policy.deferral_mass(p.own, deferred),
+            *(probabilities(seen.own, tokens) for seen in (q, q0) if seen is not None),
+        )
+        for model, found in zip(
+            (name for name, seen in (("proxy", q), ("reference", q0)) if seen is not None), others, strict=True
+        ):
+            check_finite(found, model, n_before)
+        redrawn, source = thrown > 0, np.full(ids.shape, BASE, dtype=np.uint8)
+        if redrawn.any():
+            q = q or law("proxy", proxy.read(), n_before)
+            again = draw(q.drawn, u[:, 1:])
+            tokens = again.where(torch.from_numpy(redrawn).to(again.device), tokens)
+            ids, p_y, q_y = fetch(tokens, probabilities(p.own, tokens), probabilities(q.own, tokens))
+            check_finite(q_y, "proxy", n_before)
+            source[redrawn] = PROXY
+        check_finite(p_y, "base", n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
-        _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, p_y, mass, laws)
+        _, goes_on = record.emit(np.ones_like(n_before), ids.astype(np.int64), source, p_y, mass, laws)
         state = None if states is None else states[:, 1]
         for reader in readers:
             reader.push(tokens)
@@ -69,10 +78,11 @@ def _decode_proxy_alone(job: Job, record: Record) -> Counts:
         u, n_before = uniforms.take(), record.n_emitted
         q = law("proxy", proxy.read(), n_before)
         tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
-        probabilities(q.own, tokens, "proxy", n_before)  # for the check alone
+        ids, q_y = fetch(tokens, probabilities(q.own, tokens))
+        check_finite(q_y, "proxy", n_before)
         ones = np.ones(tokens.shape)
         source = np.full(tokens.shape, PROXY, dtype=np.uint8)
-        _, goes_on = record.emit(np.ones_like(n_before), tokens.cpu().numpy(), source, np.nan * ones, ones, None)
+        _, goes_on = record.emit(np.ones_like(n_before), ids.astype(np.int64), source, np.nan * ones, ones, None)
         proxy.push(tokens)
         if not goes_on.all():
             for part in (proxy, uniforms):

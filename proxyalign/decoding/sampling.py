@@ -24,20 +24,32 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
 
-def probabilities(own: Tensor, tokens: Tensor, model: str, n_before: IntArray) -> npt.NDArray[np.floating]:
-    """The probabilities that a model's laws (B, n, V) give to tokens (B, n): (B, n), on the host.
+def probabilities(own: Tensor, tokens: Tensor) -> Tensor:
+    """What laws (B, n, V) give to tokens (B, n): (B, n)."""
+    return own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
-    n_before: how many new tokens each row had before these (B,). Raises InputError where a probability is NaN, as all
-    are in a row whose logits held NaN, plus infinity or no finite number.
+
+def check_finite(found: npt.NDArray[np.floating], model: str, n_before: IntArray) -> None:
+    """Raise InputError where a probability (B, n) is NaN, as in a row whose logits are not finite.
+
+    n_before: how many new tokens each row had before these (B,).
     """
-    found: npt.NDArray[np.floating] = own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).cpu().numpy()
     if np.isnan(found).any():
         row = np.argwhere(np.isnan(found))[0, 0]  # which of a window's tokens it was, attention has blurred
         raise InputError(
             f"generate: the {model} must give finite logits, got NaN or infinity in the step from new token "
             f"{n_before[row] + 1} on; check its weights, or load it in a wider dtype"
         )
-    return found
+
+
+def fetch(*parts: Tensor) -> list[npt.NDArray[np.float64]]:
+    """Tensors (B, n) of any n as arrays on the host, brought there together, since each wait for a device costs.
+
+    Float64, which holds every token id and every float32 exactly.
+    """
+    widths = [part.shape[1] for part in parts]
+    together = torch.cat([part.double() for part in parts], dim=1).cpu().numpy()
+    return np.split(together, np.cumsum(widths[:-1]), axis=1)
 
 
 class Uniforms:
@@ -52,7 +64,7 @@ class Uniforms:
         self._generators = [_generator(key) for key in keys]
         self._per_step = per_step
         self._device = device
-        self._block = torch.empty(len(keys), 0, dtype=torch.float64)
+        self._block = torch.empty(len(keys), 0, dtype=torch.float64, device=device)
         self._used = 0
 
     def take(self) -> Tensor:

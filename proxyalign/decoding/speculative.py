@@ -16,7 +16,7 @@ from torch import Tensor
 
 from proxyalign.decoding.cache import BoolArray, IntArray
 from proxyalign.decoding.job import Job, Reads, Waiting, joined
-from proxyalign.decoding.sampling import Uniforms, draw, probabilities
+from proxyalign.decoding.sampling import Uniforms, check_finite, draw, fetch, probabilities
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Record
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
@@ -201,50 +201,60 @@ def examine(
         own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
         is_deferred = deferred[:, :n_drafts].gather(-1, at).squeeze(-1)
         pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
-    passed = (u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x).cpu().numpy()  # r < pi / q, and never where pi = 0
-    passed[:, 0] |= owed
-    n_passed = np.where(passed.all(1), n_drafts, passed.argmin(1))
-    rejected = n_passed < n_drafts
+    passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
+    if owed.any():
+        passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
+    n_passed = passed.long().cumprod(1).sum(1)
+    final = draw(_next_weights(first, deferred, q.drawn, n_passed), u[:, -1:])  # (B, 1)
+    tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
+    seen = [tokens, n_passed.unsqueeze(1), probabilities(p.own, tokens), probabilities(q.own, drafts)]
+    seen.append(final[:, :0] if q0 is None else probabilities(q0.own, drafts))
+    seen.append(final[:, :0] if deferred is None else own_mass)
+    is_bonus_deferred = has_bonus and deferred is not None
+    seen.append(deferred[:, n_drafts].gather(-1, final) if has_bonus and deferred is not None else final[:, :0])
+    ids, counts, p_y, q_y, q0_y, some_mass, thrown = fetch(*seen)
 
-    is_owed = np.zeros_like(rejected)
-    if rejected.all():
-        weights = _replacement(first, deferred, q.drawn, n_passed)
-    elif not rejected.any():  # without a bonus a draw without meaning, as is that of open rows below
-        weights = first[:, -1:]
-    else:
-        place = np.minimum(n_passed, n_drafts - 1)
-        replaced = torch.from_numpy(rejected).to(drafts.device)[:, None, None]
-        weights = _replacement(first, deferred, q.drawn, place).where(replaced, first[:, -1:])
-    final = draw(weights, u[:, -1:])  # (B, 1)
-    if has_bonus and deferred is not None and not rejected.all():
-        is_owed = ~rejected & deferred[:, n_drafts].gather(-1, final).squeeze(-1).cpu().numpy()
-
-    rows = np.arange(len(n_passed))
-    tokens = torch.cat([drafts, final], dim=1).cpu().numpy()
-    tokens[rows, n_passed] = final[:, 0].cpu().numpy()
-    source = np.full(tokens.shape, DRAFT, dtype=np.uint8)
+    check_finite(q_y, "proxy", n_before)
+    check_finite(q0_y, "reference", n_before)
+    check_finite(p_y, "base", n_before)
+    passes = counts[:, 0].astype(np.int64)
+    rejected = passes < n_drafts
+    is_owed = ~rejected & (thrown[:, 0] > 0) if is_bonus_deferred else np.zeros_like(rejected)
+    source = np.full(ids.shape, DRAFT, dtype=np.uint8)
     source[owed, 0] = PROXY
-    source[rows, n_passed] = np.where(rejected, RESIDUAL, BASE)
-    mass = np.zeros(tokens.shape)
-    if deferred is not None:
-        mass[:, : deferred.shape[1]] = own_mass.cpu().numpy()
-    probabilities(q.own, drafts, "proxy", n_before)  # for the check alone
-    if q0 is not None:
-        probabilities(q0.own, drafts, "reference", n_before)
+    source[np.arange(len(passes)), passes] = np.where(rejected, RESIDUAL, BASE)
+    mass = np.zeros(ids.shape)
+    mass[:, : some_mass.shape[1]] = some_mass
     cycle = _Cycle(
-        n_passed=n_passed,
+        n_passed=passes,
         rejected=rejected,
         is_open=is_owed if has_bonus else ~rejected,
         is_owed=is_owed,
-        tokens=tokens,
+        tokens=ids.astype(np.int64),
         source=source,
-        p_y=probabilities(p.own, torch.from_numpy(tokens).to(drafts.device), "base", n_before),
+        p_y=p_y,
         mass=mass,
     )
     return cycle, states
 
 
-def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: IntArray) -> Tensor:
+def _next_weights(first: Tensor, deferred: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
+    """What the token after the accepted drafts is drawn from (B, 1, V): the residual, or the row after the window.
+
+    Without a bonus the latter, a draw without meaning.
+    """
+    n_drafts = q.shape[1]
+    rejected = n_passed < n_drafts
+    if not first.is_cuda:  # where to look costs nothing, and what is not drawn from need not be computed
+        if bool(rejected.all()):
+            return _replacement(first, deferred, q, n_passed)
+        if not bool(rejected.any()):
+            return first[:, -1:]
+    replacement = _replacement(first, deferred, q, n_passed.clamp(max=n_drafts - 1))
+    return replacement.where(rejected[:, None, None], first[:, -1:])
+
+
+def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: Tensor) -> Tensor:
     """The residual (B, 1, V) at one place of each row."""
     pi, of_proxy = _row(first, places), _row(q, places)
     if deferred is not None:
@@ -252,11 +262,12 @@ def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: IntA
     return policy.residual(pi, of_proxy)
 
 
-def _row(laws: Tensor, places: IntArray) -> Tensor:
+def _row(laws: Tensor, places: Tensor) -> Tensor:
     """The law at one place of each row: (B, n, V), (B,) -> (B, 1, V)."""
-    if len(places) == 1:  # without an index tensor, which costs as much as all the rest of a test
-        return laws[:, places[0] : places[0] + 1]
-    return laws[torch.arange(len(places)), torch.from_numpy(places)].unsqueeze(1)
+    if len(places) == 1 and not laws.is_cuda:  # an index tensor costs as much as all the rest of a test
+        place = int(places)
+        return laws[:, place : place + 1]
+    return laws[torch.arange(len(places), device=laws.device), places].unsqueeze(1)
 
 
 def _roll_back(proxy: Reads, drafts: Tensor, cycle: _Cycle) -> None:
