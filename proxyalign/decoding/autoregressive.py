@@ -33,17 +33,17 @@ def decode(job: Job, record: Record) -> Counts:
         p = law("base", base.read(), n_before)  # (B, 1, V)
         first, deferred, states = job.rule.propose(p, q, q0, state)
         tokens = draw(first, u[:, :1])  # (B, 1)
-        ids, p_y, thrown, mass, *others = fetch(
+        nothing = tokens[:, :0]
+        ids, p_y, thrown, mass, q_y, q0_y = fetch(
             tokens,
             probabilities(p.own, tokens),
-            torch.zeros_like(tokens) if deferred is None else deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
-            torch.zeros_like(tokens) if deferred is None else policy.deferral_mass(p.own, deferred),
-            *(probabilities(seen.own, tokens) for seen in (q, q0) if seen is not None),
+            nothing if deferred is None else deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
+            nothing if deferred is None else policy.deferral_mass(p.own, deferred),
+            nothing if q is None else probabilities(q.own, tokens),
+            nothing if q0 is None else probabilities(q0.own, tokens),
         )
-        for model, found in zip(
-            (name for name, seen in (("proxy", q), ("reference", q0)) if seen is not None), others, strict=True
-        ):
-            check_finite(found, model, n_before)
+        check_finite(q_y, "proxy", n_before)
+        check_finite(q0_y, "reference", n_before)
         redrawn, source = thrown > 0, np.full(ids.shape, BASE, dtype=np.uint8)
         if redrawn.any():
             q = q or law("proxy", proxy.read(), n_before)
@@ -54,7 +54,9 @@ def decode(job: Job, record: Record) -> Counts:
             source[redrawn] = PROXY
         check_finite(p_y, "base", n_before)
         laws = p.own.cpu().numpy() if job.distributions else None
-        _, goes_on = record.emit(np.ones_like(n_before), ids.astype(np.int64), source, p_y, mass, laws)
+        _, goes_on = record.emit(
+            np.ones_like(n_before), ids.astype(np.int64), source, p_y, mass if mass.size else np.zeros(ids.shape), laws
+        )
         state = None if states is None else states[:, 1]
         for reader in readers:
             reader.push(tokens)

@@ -1,6 +1,7 @@
 """From laws and uniform numbers to tokens; one stream of uniform numbers per sequence."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +43,13 @@ def check_finite(found: npt.NDArray[np.floating], model: str, n_before: IntArray
         )
 
 
-def fetch(*parts: Tensor) -> list[npt.NDArray[np.float64]]:
+def fetch(*parts: Tensor) -> list[npt.NDArray[Any]]:
     """Tensors (B, n) of any n as arrays on the host, brought there together, since each wait for a device costs.
 
-    Float64, which holds every token id and every float32 exactly.
+    From a device they come as float64, which holds every token id and every float32 exactly.
     """
+    if parts[0].device.type == "cpu":
+        return [part.numpy() for part in parts]
     widths = [part.shape[1] for part in parts]
     together = torch.cat([part.double() for part in parts], dim=1).cpu().numpy()
     return np.split(together, np.cumsum(widths[:-1]), axis=1)
