@@ -34,6 +34,16 @@ def supports(model: Any) -> bool:
     )
 
 
+def captures(model: Any) -> bool:
+    """Whether a pass asks the device nothing on its way, as a graph requires: experts and growing rotary tables do."""
+    config = model.config.get_text_config(decoder=True)
+    experts = ("num_experts", "num_local_experts", "n_routed_experts")
+    rotary = str(getattr(config, "rope_parameters", None))
+    return not any(getattr(config, name, None) for name in experts) and not any(
+        kind in rotary for kind in ("dynamic", "longrope")
+    )
+
+
 class StaticReader:
     """One model's reading of at most `n_rows` texts of at most `length` tokens, drafts that are rejected included.
 
@@ -51,6 +61,7 @@ class StaticReader:
         self._lengths = np.zeros(n_rows, dtype=np.int64)
         self._place = _Place(n_rows, length)
         self._masks = _Masks(model)
+        self._captures = self._device.type == "cuda" and captures(model)
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self._cache = Cache(layers=[_Slots(self._place) for _ in range(layers)])
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
@@ -144,7 +155,11 @@ class StaticReader:
         step = self._steps.get(key)
         if step is None:
             step = _Step(
-                place.n_rows, n, self._device, lambda tokens, where: self._forward(tokens, where, shown, n_last)
+                place.n_rows,
+                n,
+                self._device,
+                self._captures,
+                lambda tokens, where: self._forward(tokens, where, shown, n_last),
             )
             self._steps[key] = step
         place.rows = None
@@ -259,18 +274,26 @@ class _Masks:
 
 
 class _Step:
-    """One shape of step, whose inputs keep their place: on a CUDA device a graph, captured when it first runs."""
+    """One shape of step, whose inputs keep their place: a graph if it can be, captured when it first runs."""
 
-    def __init__(self, n_rows: int, n: int, device: torch.device, forward: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        n_rows: int,
+        n: int,
+        device: torch.device,
+        is_graph: bool,
+        forward: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
         self.tokens = torch.zeros(n_rows, n, dtype=torch.int64, device=device)
         self.where = torch.zeros(2, n_rows, n, dtype=torch.int64, device=device)
+        self._is_graph = is_graph
         self._forward = forward
         self._graph: torch.cuda.CUDAGraph | None = None
         self._logits: Tensor | None = None
 
     def run(self) -> Tensor:
-        """The logits of the inputs as they are now; on a CUDA device the next run overwrites them."""
-        if self.tokens.device.type != "cuda":
+        """The logits of the inputs as they are now; the next run of a graph overwrites them."""
+        if not self._is_graph:
             return self._forward(self.tokens, self.where)
         if self._graph is None:
             self._capture()

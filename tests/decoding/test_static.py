@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from test_architectures import DOUBLE, N_NEW, PROMPTS, SINGLE, tiny, tiny_pair
+from tiny_models import llama
 
 from proxyalign.decoding import generate, job, static
 from proxyalign.deferral import rules
@@ -85,3 +86,11 @@ def test_a_model_that_counts_for_itself_keeps_the_growing_cache(static_everywher
     config = transformers.BloomConfig(vocab_size=12, hidden_size=16, n_layer=2, n_head=2, eos_token_id=None)
     assert not static.supports(transformers.BloomForCausalLM(config))
     assert static.supports(tiny("Llama", 0))
+
+
+def test_a_pass_that_asks_the_device_on_its_way_is_not_captured():
+    """Fails when experts, whose loops follow the router, or a rotary table that grows are put into a graph."""
+    scaled = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    assert static.captures(tiny("Llama", 0))
+    assert not static.captures(tiny("Qwen3Moe", 0))
+    assert not static.captures(llama(12, 0, rope_parameters=scaled))
