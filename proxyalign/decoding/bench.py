@@ -174,7 +174,7 @@ def _decode(
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
             eos_token_id=ends,
-            pad_token_id=ends[0] if ends else 0,
+            pad_token_id=ends[0] if ends else None,  # an id of the text would be hidden from the assistant
             assistant_model=pair.proxy if one.engine == ASSISTED else None,
             **sampling_settings(temperature),
         )
