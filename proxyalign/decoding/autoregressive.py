@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from proxyalign.decoding.job import Job, Waiting, joined
-from proxyalign.decoding.sampling import check_finite, draw, fetch, probabilities
+from proxyalign.decoding.sampling import at_tokens, check_finite, draw, fetch
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
 from proxyalign.deferral import policy
 
@@ -36,11 +36,11 @@ def decode(job: Job, record: Record) -> Counts:
         nothing = tokens[:, :0]
         ids, p_y, thrown, mass, q_y, q0_y = fetch(
             tokens,
-            probabilities(p.own, tokens),
-            nothing if deferred is None else deferred.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
+            at_tokens(p.own, tokens),
+            nothing if deferred is None else at_tokens(deferred, tokens),
             nothing if deferred is None else policy.deferral_mass(p.own, deferred),
-            nothing if q is None else probabilities(q.own, tokens),
-            nothing if q0 is None else probabilities(q0.own, tokens),
+            nothing if q is None else at_tokens(q.own, tokens),
+            nothing if q0 is None else at_tokens(q0.own, tokens),
         )
         check_finite(q_y, "proxy", n_before)
         check_finite(q0_y, "reference", n_before)
@@ -49,7 +49,7 @@ def decode(job: Job, record: Record) -> Counts:
             q = q or law("proxy", proxy.read(), n_before)
             again = draw(q.drawn, u[:, 1:])
             tokens = again.where(torch.from_numpy(redrawn).to(again.device), tokens)
-            ids, p_y, q_y = fetch(tokens, probabilities(p.own, tokens), probabilities(q.own, tokens))
+            ids, p_y, q_y = fetch(tokens, at_tokens(p.own, tokens), at_tokens(q.own, tokens))
             check_finite(q_y, "proxy", n_before)
             source[redrawn] = PROXY
         check_finite(p_y, "base", n_before)
@@ -80,7 +80,7 @@ def _decode_proxy_alone(job: Job, record: Record) -> Counts:
         u, n_before = uniforms.take(), record.n_emitted
         q = law("proxy", proxy.read(), n_before)
         tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
-        ids, q_y = fetch(tokens, probabilities(q.own, tokens))
+        ids, q_y = fetch(tokens, at_tokens(q.own, tokens))
         check_finite(q_y, "proxy", n_before)
         ones = np.ones(tokens.shape)
         source = np.full(tokens.shape, PROXY, dtype=np.uint8)

@@ -62,11 +62,8 @@ class Reader:
 
     def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
         """Add one list of ids a row, padded on the left; not all of them are empty."""
-        lengths = np.array([len(text) for text in texts])
-        width = int(lengths.max())
         self._n_rows = len(texts)
-        tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts])
-        self.push(tokens.to(self._model.device), np.arange(width) >= (width - lengths)[:, None])
+        self.push(*side_by_side(texts, self._model.device))
 
     def read(self, n_last: int = 1) -> Tensor:
         """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed.
@@ -198,6 +195,14 @@ class Reader:
         held = self._cache.get_seq_length()
         if held != self._n_slots:
             raise RuntimeError(f"internal: the {self.name}'s cache holds {held} slots where {self._n_slots} were read")
+
+
+def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, BoolArray]:
+    """Texts padded on the left: ids (B, T) on the device, and which of them are there (B, T) on the host."""
+    lengths = np.array([len(text) for text in texts])
+    width = int(lengths.max())
+    tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=device)
+    return tokens, np.arange(width) >= (width - lengths)[:, None]
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

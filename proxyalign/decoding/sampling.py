@@ -25,9 +25,9 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
 
-def probabilities(own: Tensor, tokens: Tensor) -> Tensor:
-    """What laws (B, n, V) give to tokens (B, n): (B, n)."""
-    return own.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+def at_tokens(rows: Tensor, tokens: Tensor) -> Tensor:
+    """What laws or sets (B, n, V) say of tokens (B, n): (B, n)."""
+    return rows.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
 
 def check_finite(found: npt.NDArray[np.floating], model: str, n_before: IntArray) -> None:

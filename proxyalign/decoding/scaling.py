@@ -11,6 +11,7 @@ import torch
 
 from proxyalign.decoding import speculative
 from proxyalign.decoding.bench import sampling_settings
+from proxyalign.decoding.cache import side_by_side
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.sampling import draw
 from proxyalign.deferral.law import Law
@@ -91,9 +92,8 @@ def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: in
     all_ids = [pair.tokenizer(text)["input_ids"] for text in texts]
     for first in range(0, len(texts), size):
         batch = all_ids[first : first + size]
-        width = max(map(len, batch))
-        ids = torch.tensor([[0] * (width - len(one)) + one for one in batch], device=pair.device)
-        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch], device=pair.device)
+        ids, there = side_by_side(batch, pair.device)
+        mask = torch.from_numpy(there).long().to(pair.device)
         ends = pair.base.generation_config.eos_token_id
         pair.base.generation_config.eos_token_id = None
         try:

@@ -11,7 +11,7 @@ from torch import Tensor
 from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.generate import check_reference
 from proxyalign.decoding.memory import enough_memory
-from proxyalign.decoding.sampling import check_finite, probabilities
+from proxyalign.decoding.sampling import at_tokens, check_finite
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
@@ -68,9 +68,9 @@ def _score(
             laws = {role: Law.of(of_role[rows, place].unsqueeze(1), 1.0) for role, of_role in logits.items()}
             tokens = padded[:, step : step + 1]  # (B, 1)
             for role, law in laws.items():
-                check_finite(probabilities(law.own, tokens).cpu().numpy(), role, np.full(len(texts), step))
+                check_finite(at_tokens(law.own, tokens).cpu().numpy(), role, np.full(len(texts), step))
             pi, greedy, state = _step(rule, laws, state)
-            log_probs[:, step] = pi.gather(-1, tokens.unsqueeze(-1)).flatten().double().log().cpu().numpy()
+            log_probs[:, step] = at_tokens(pi, tokens).flatten().double().log().cpu().numpy()
             is_greedy[:, step] = (greedy == tokens).flatten().cpu().numpy()
     return [Score(log_probs[row, :n].copy(), is_greedy[row, :n].copy()) for row, n in enumerate(lengths)]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from proxyalign.decoding.cache import BoolArray, IntArray
 from proxyalign.decoding.job import Job, Reads, Waiting, joined
-from proxyalign.decoding.sampling import Uniforms, check_finite, draw, fetch, probabilities
+from proxyalign.decoding.sampling import Uniforms, at_tokens, check_finite, draw, fetch
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts, Record
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
@@ -194,12 +194,11 @@ def examine(
     of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
     first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
     # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
-    at = drafts.unsqueeze(-1)
-    pi_x, q_x = first[:, :n_drafts].gather(-1, at).squeeze(-1), q.drawn.gather(-1, at).squeeze(-1)
+    pi_x, q_x = at_tokens(first[:, :n_drafts], drafts), at_tokens(q.drawn, drafts)
     if deferred is not None:
         drawn_mass = policy.deferral_mass(first, deferred)
         own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
-        is_deferred = deferred[:, :n_drafts].gather(-1, at).squeeze(-1)
+        is_deferred = at_tokens(deferred[:, :n_drafts], drafts)
         pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
     passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
     if owed.any():
@@ -207,19 +206,23 @@ def examine(
     n_passed = passed.long().cumprod(1).sum(1)
     final = draw(_next_weights(first, deferred, q.drawn, n_passed), u[:, -1:])  # (B, 1)
     tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
-    seen = [tokens, n_passed.unsqueeze(1), probabilities(p.own, tokens), probabilities(q.own, drafts)]
-    seen.append(final[:, :0] if q0 is None else probabilities(q0.own, drafts))
-    seen.append(final[:, :0] if deferred is None else own_mass)
-    is_bonus_deferred = has_bonus and deferred is not None
-    seen.append(deferred[:, n_drafts].gather(-1, final) if has_bonus and deferred is not None else final[:, :0])
-    ids, counts, p_y, q_y, q0_y, some_mass, thrown = fetch(*seen)
+    nothing = final[:, :0]
+    ids, counts, p_y, q_y, q0_y, some_mass, thrown = fetch(
+        tokens,
+        n_passed.unsqueeze(1),
+        at_tokens(p.own, tokens),
+        at_tokens(q.own, drafts),
+        nothing if q0 is None else at_tokens(q0.own, drafts),
+        nothing if deferred is None else own_mass,
+        at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
+    )
 
     check_finite(q_y, "proxy", n_before)
     check_finite(q0_y, "reference", n_before)
     check_finite(p_y, "base", n_before)
     passes = counts[:, 0].astype(np.int64)
     rejected = passes < n_drafts
-    is_owed = ~rejected & (thrown[:, 0] > 0) if is_bonus_deferred else np.zeros_like(rejected)
+    is_owed = ~rejected & (thrown[:, 0] > 0) if thrown.size else np.zeros_like(rejected)
     source = np.full(ids.shape, DRAFT, dtype=np.uint8)
     source[owed, 0] = PROXY
     source[np.arange(len(passes)), passes] = np.where(rejected, RESIDUAL, BASE)

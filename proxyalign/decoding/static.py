@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.cache import BoolArray, IntArray, side_by_side
 
 _BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
 _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
@@ -74,36 +74,24 @@ class StaticReader:
         if there.any():
             self._pending.append((tokens, there))
 
-    def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
-        """Begin with these texts, one list of ids a row; not all of them are empty."""
-        self._rows = np.arange(len(texts))
-        self.push(*self._padded(texts))
-
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows, none of them empty, after those that are there: read now, all but each one's last token."""
         if not len(self._rows):
             self._lengths[:] = 0
-            self.push_texts(texts)
+            self._rows = np.arange(len(texts))
+            self.push(*side_by_side(texts, self._device))
             return
         rows = np.setdiff1d(np.arange(self._place.n_rows), self._rows)[: len(texts)]
         self._lengths[rows] = 0
         if max(map(len, texts)) > 1:
-            self._read(*self._padded([text[:-1] for text in texts]), rows, 1)
-        last = torch.tensor([[text[-1]] for text in texts], device=self._device)
-        tokens, valid = self._joined()
-        n = max(tokens.shape[1], 1)
-        pad = torch.nn.functional.pad
-        self._pending = [
-            (
-                torch.cat([pad(tokens, (n - tokens.shape[1], 0)), pad(last, (n - 1, 0))]),
-                np.concatenate(
-                    [
-                        np.pad(valid, ((0, 0), (n - valid.shape[1], 0))),
-                        np.pad(np.ones((len(rows), 1), dtype=np.bool_), ((0, 0), (n - 1, 0))),
-                    ]
-                ),
-            )
-        ]
+            self._read(*side_by_side([text[:-1] for text in texts], self._device), rows, 1)
+        waiting, valid = self._joined()
+        old, n = waiting.shape
+        tokens = waiting.new_zeros(old + len(rows), max(n, 1))
+        there = np.zeros(tokens.shape, dtype=np.bool_)
+        tokens[:old, :n], there[:old, :n] = waiting, valid
+        tokens[old:, -1], there[old:, -1] = torch.tensor([text[-1] for text in texts], device=self._device), True
+        self._pending = [(tokens, there)]
         self._rows = np.concatenate([self._rows, rows])
 
     def read(self, n_last: int = 1) -> Tensor:
@@ -121,13 +109,6 @@ class StaticReader:
         self._rows = self._rows[rows]
         at = torch.from_numpy(rows).to(self._device)
         self._pending = [(tokens[at], valid[rows]) for tokens, valid in self._pending] if len(rows) else []
-
-    def _padded(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, BoolArray]:
-        """The texts side by side, padded on the left: ids (n, T) and which of them are there."""
-        lengths = np.array([len(text) for text in texts])
-        width = int(lengths.max())
-        tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=self._device)
-        return tokens, np.arange(width) >= (width - lengths)[:, None]
 
     def _joined(self) -> tuple[Tensor, BoolArray]:
         if not self._pending:
