@@ -68,7 +68,7 @@ class Reader:
     def read(self, n_last: int = 1) -> Tensor:
         """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed.
 
-        Float32, or float64 from a float64 model. A slot without a token gives a row without meaning.
+        In the model's dtype. A slot without a token gives a row without meaning.
         """
         pieces = self._pending if self._attends_by_slot else [_join(self._pending)]
         self._pending = []
@@ -133,7 +133,7 @@ class Reader:
 
     def _read(self, tokens: Tensor, valid: Tensor | None, n_last: int) -> Tensor:
         n = tokens.shape[1]
-        arguments: dict[str, Any] = {"logits_to_keep": min(n_last, n)} if self._keeps_logits else {}
+        arguments: dict[str, Any] = {"logits_to_keep": _last(n_last, n, tokens.device)} if self._keeps_logits else {}
         if valid is not None or self._valid is not None:
             arguments |= self._ragged_arguments(tokens, valid)
         logits: Tensor = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, **arguments).logits
@@ -144,7 +144,7 @@ class Reader:
             logits = logits[:, -n_last:, : self._vocab_size]
         if self._valid is not None and self._attends_by_slot:
             self._realign(self._valid)
-        return logits if logits.dtype == torch.float64 else logits.float()
+        return logits
 
     def _ragged_arguments(self, tokens: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
         """Mark the new slots, and tell the model which slots each row may look at and where its tokens stand."""
@@ -203,6 +203,14 @@ def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[
     width = int(lengths.max())
     tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=device)
     return tokens, np.arange(width) >= (width - lengths)[:, None]
+
+
+def _last(n_last: int, n: int, device: torch.device) -> int | Tensor:
+    """The last of n places as models are told: as a list where it is not all of them.
+
+    A number would make them take a slice, and torch copies the whole output matrix to multiply it with one.
+    """
+    return 0 if n_last >= n else torch.arange(n - n_last, n, device=device)
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

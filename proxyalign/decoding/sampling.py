@@ -12,6 +12,8 @@ from proxyalign.decoding.cache import IntArray
 from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
+_MANY = 1 << 13  # tokens from which summing blocks first, and cumulating within one, is faster than cumulating all
+_BLOCK = 256
 
 
 def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
@@ -20,9 +22,23 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row with
     NaN gives any id.
     """
-    sums = weights.cumsum(-1, dtype=torch.float64)
-    found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
-    return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
+    if weights.shape[-1] < _MANY:
+        sums = weights.cumsum(-1, dtype=torch.float64)
+        found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
+        return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
+    whole, n = weights.shape[-1] // _BLOCK, weights.shape[-1]
+    of_blocks = weights[..., : whole * _BLOCK].unflatten(-1, (whole, _BLOCK)).sum(-1, dtype=torch.float64)
+    of_rest = weights[..., whole * _BLOCK :].sum(-1, keepdim=True, dtype=torch.float64)
+    sums = torch.cat([of_blocks, of_rest], dim=-1).cumsum(-1)
+    target = uniforms.unsqueeze(-1) * sums[..., -1:]
+    block = torch.searchsorted(sums, target, right=True).clamp_(max=whole)
+    before = sums.gather(-1, (block - 1).clamp_(min=0)).masked_fill_(block == 0, 0.0)
+    tokens = block * _BLOCK + torch.arange(_BLOCK, device=weights.device)
+    inside = weights.gather(-1, tokens.clamp(max=n - 1)).masked_fill_(tokens >= n, 0.0).cumsum(-1, dtype=torch.float64)
+    # The block's sum, made in another order, may be a little more than what cumulating comes to.
+    within = (target - before).minimum(inside[..., -1:] * _LARGEST)
+    found = block * _BLOCK + torch.searchsorted(inside, within, right=True)
+    return found.squeeze(-1).clamp_(max=n - 1)
 
 
 def at_tokens(rows: Tensor, tokens: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from proxyalign.decoding import speculative
 from proxyalign.decoding.bench import sampling_settings
 from proxyalign.decoding.cache import side_by_side
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.sampling import draw
+from proxyalign.decoding.verification import examine
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rules import Dual, Never, Primal, Rule
 from proxyalign.models.pair import ModelPair
@@ -117,9 +117,11 @@ def measure_step(verify_seconds: float, *, window: int, seed: int = 0, repeats: 
         of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator)
         of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator)
         u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64)
+        q = Law.of(of_proxy, 1.0)
+        drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
         drafted = _median_seconds(partial(_draft_all, of_proxy, u), repeats)
         for rule in (Dual(0.4), Primal(0.5)):
-            tested = _median_seconds(partial(_test_all, rule, of_base, Law.of(of_proxy, 1.0), u), repeats)
+            tested = _median_seconds(partial(_test_all, rule, of_base, q, drafts, u), repeats)
             lines.append(
                 {
                     "rule": str(rule),
@@ -138,10 +140,9 @@ def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
         draw(Law.of(of_proxy[:, place : place + 1], 1.0).drawn, u[:, place : place + 1])
 
 
-def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, u: torch.Tensor) -> None:
-    drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
+def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, drafts: torch.Tensor, u: torch.Tensor) -> None:
     nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
-    speculative.examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
+    examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
 
 
 def _median_seconds(run: Callable[[], None], repeats: int) -> float:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import IntArray
-from proxyalign.deferral.law import Law, tempered
+from proxyalign.deferral.law import Law, tempered, widen
 from proxyalign.deferral.rule import Rule
 
 
@@ -31,14 +31,18 @@ class Shaping:
 
     def law(self, role: str, logits: Tensor, n_before: IntArray) -> Law:
         """The law of logits (B, n, V) of the model in `role`, after `n_before` (B,) new tokens at the first place."""
+        return Law.of(self.shaped(role, logits, n_before), self.temperature, self.rule_temperature)
+
+    def shaped(self, role: str, logits: Tensor, n_before: IntArray) -> Tensor:
+        """All but temperature: logits (B, n, V), minus infinity where a token may not come; as given where all may."""
         if self.bias is not None:
-            logits = logits + self.bias
+            logits = widen(logits) + self.bias
         if n_before.min(initial=self.min_new_tokens) < self.min_new_tokens:
             logits = self._without_ends(logits, n_before)
         for truncation in self.truncations.get(role, ()):
             cut = truncation.defer(tempered(logits, self.temperature or 1.0))
             logits = logits.masked_fill(cut, -torch.inf)
-        return Law.of(logits, self.temperature, self.rule_temperature)
+        return logits
 
     def _without_ends(self, logits: Tensor, n_before: IntArray) -> Tensor:
         places = n_before[:, None] + np.arange(logits.shape[1])

@@ -167,8 +167,7 @@ class StaticReader:
         return logits[:, -n_last:]
 
     def _trimmed(self, logits: Tensor) -> Tensor:
-        logits = logits[..., : self._vocab_size]
-        return logits if logits.dtype == torch.float64 else logits.float()
+        return logits[..., : self._vocab_size]
 
 
 @dataclass

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proxyalign.deferral.law import widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Rule, given, threshold, widen
+from proxyalign.deferral.rule import About, Domain, Rule, given, threshold
 
 KAD = "Hammal, Zweigenbaum and Corro, EACL 2026"
 MASS = {"budget": Domain(0.0, 1.0, "it is the probability mass that a step may defer")}

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from proxyalign.deferral.rule import About, Domain, Rule, entropy, given, highest, threshold, widen
+from proxyalign.deferral.law import widen
+from proxyalign.deferral.rule import About, Domain, Rule, entropy, given, highest, threshold
 
 CASCADES = "Narasimhan et al., ICLR 2025, mirrored"
 INFINITE = float("inf")

@@ -29,8 +29,14 @@ class Law:
         return Law(own, own if self.drawn is self.own else self.drawn[..., places, :], self.temperature)
 
 
+def widen(p: Tensor) -> Tensor:
+    """Half precision as float32, the rest as it is."""
+    return p if p.dtype in (torch.float32, torch.float64) else p.float()
+
+
 def tempered(logits: Tensor, temperature: float) -> Tensor:
-    """logits (..., V) -> softmax(logits / temperature) (..., V); its limit at 0, all mass on the first argmax."""
+    """logits (..., V) -> softmax(logits / temperature), float32 or wider; at 0 all mass on the first argmax."""
+    logits = widen(logits)
     if temperature == 1.0:
         return logits.softmax(-1)
     if temperature == 0.0:

@@ -10,13 +10,12 @@ from torch import Tensor
 
 def deferral_mass(p: Tensor, deferred: Tensor) -> Tensor:
     """D (...): the probability that a token drawn from `p` is thrown away, sum_y d_y p_y."""
-    return (p * deferred).sum(-1)
+    return p.where(deferred, 0.0).sum(-1)
 
 
 def cascade(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
     """pi (..., V): the law of drawing y from `p`, and anew from `q` where y is deferred: (1 - d_y) p_y + D q_y."""
-    thrown = p * deferred
-    return (p - thrown) + thrown.sum(-1, keepdim=True) * q
+    return p.masked_fill(deferred, 0.0) + deferral_mass(p, deferred).unsqueeze(-1) * q
 
 
 def acceptance(pi: Tensor, q: Tensor) -> Tensor:

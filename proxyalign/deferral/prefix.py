@@ -1,14 +1,18 @@
 """The longest prefix of a law's tokens by rising probability that fits a budget, found without sorting the vocabulary.
 
-A histogram of mass over the leading bits of the probabilities finds the one bucket in which the budget runs out: what
-lies below it fits, what lies above does not, and only the bucket's own tokens are sorted. Every sum is in float64;
-rows in which one of them comes so near the budget that rounding may have decided are settled in exact arithmetic.
+Where the budget holds all unlikely tokens, as in most rows of a language model, the few likely ones are sorted. In
+other rows a histogram of mass over the leading bits of the probabilities finds the one bucket in which the budget runs
+out: what lies below it fits, what lies above does not, and only the bucket's own tokens are sorted. Every sum is in
+float64; rows in which one comes so near the budget that rounding may have decided are settled in exact arithmetic.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from proxyalign.deferral.law import widen
+
+_LIKELY = 2.0**-12  # of such tokens a law has at most 4,096
 # The bits of a non-negative float32 rise with the number. Its exponent and the first 5 bits of its mantissa tell the
 # buckets apart, 32 to an octave: of a language model's row, the fullest holds a few hundredths of the tokens.
 _DROPPED_BITS = 18
@@ -28,7 +32,7 @@ def longest_prefix(p: Tensor, budget: float) -> Tensor:
     """
     if budget == 0.0:
         return p == 0
-    rows = p.detach().reshape(-1, p.shape[-1]).contiguous()
+    rows = widen(p.detach()).reshape(-1, p.shape[-1]).contiguous()
     deferred = torch.empty(rows.shape, dtype=torch.bool, device=p.device)
     at_once = _AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE
     step = max(1, at_once // max(p.shape[-1], _N_BUCKETS))
@@ -49,21 +53,12 @@ def _sort(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
 
 
 def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
-    """As `_sort`, by the histogram."""
+    """As `_sort`, but of a few tokens, those among which the budget runs out."""
     n_rows, n_tokens = p.shape
-    law = p.double()
-    # Rounding to float32 keeps the order, so that a bucket is a run of the sorted row; without its sign -0.0 is a zero.
-    bucket = (p.float().view(torch.int32) >> _DROPPED_BITS).bitwise_and_(_N_BUCKETS - 1)
-    below = law.new_zeros(n_rows, _N_BUCKETS + 1)  # the mass below each bucket
-    below[:, 1:].scatter_add_(1, bucket.long(), law)
-    below = below.cumsum(1)
-    split = torch.searchsorted(below, law.new_full((n_rows, 1), budget), right=True) - 1
-    spent = below.gather(1, split).squeeze(1)
-    place = _below_and_at(bucket, split.int(), deferred)  # in the flattened p, as are all tensors (m,) from here on
-    inside, order = law.view(-1)[place].sort(stable=True)
+    found = _likely(deferred, p, budget) if p.device.type == "cpu" else None
+    place, spent, slack = found or _bucket(deferred, p, budget)  # place: in the flattened p, as are all tensors (m,)
+    inside, order = p.view(-1)[place].double().sort(stable=True)
     place = place[order]
-    # A sum of n terms is off by at most n 2^-53 of it. Twice that is safe, as the end of a bucket is a sum in two ways.
-    slack: float | Tensor = 2.0**-52 * n_tokens
     if n_rows == 1:
         sums = inside.cumsum(0) + spent
     else:
@@ -77,6 +72,35 @@ def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     if not unsure.any():
         return []
     return sorted(set(torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].tolist()))
+
+
+def _likely(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Where p (n, V) is likely, as places (m,) in all; the mass of each row's other tokens (n,), and how far it is off.
+
+    These are written into deferred (n, V). None where they do not fit the budget in some row.
+    """
+    np.less(p.numpy(), _LIKELY, out=deferred.numpy())
+    place = torch.from_numpy(np.flatnonzero(~deferred.numpy()))
+    total = p.sum(1, dtype=torch.float64)
+    spent = total.scatter_add(0, torch.div(place, p.shape[1], rounding_mode="floor"), -p.view(-1)[place].double())
+    if bool((spent > budget).any()):
+        return None
+    return place, spent, 2.0**-51 * p.shape[1] * total.max().clamp(min=1.0)  # see _bucket: two such sums
+
+
+def _bucket(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, float]:
+    """As `_likely`, for the one bucket of the histogram in which the budget runs out; those below it are deferred."""
+    n_rows, n_tokens = p.shape
+    law = p.double()
+    # Rounding to float32 keeps the order, so that a bucket is a run of the sorted row; without its sign -0.0 is a zero.
+    bucket = (p.float().view(torch.int32) >> _DROPPED_BITS).bitwise_and_(_N_BUCKETS - 1)
+    below = law.new_zeros(n_rows, _N_BUCKETS + 1)  # the mass below each bucket
+    below[:, 1:].scatter_add_(1, bucket.long(), law)
+    below = below.cumsum(1)
+    split = torch.searchsorted(below, law.new_full((n_rows, 1), budget), right=True) - 1
+    spent = below.gather(1, split).squeeze(1)
+    # A sum of n terms is off by at most n 2^-53 of it. Twice that is safe, as the end of a bucket is a sum in two ways.
+    return _below_and_at(bucket, split.int(), deferred), spent, 2.0**-52 * n_tokens
 
 
 def _below_and_at(bucket: Tensor, split: Tensor, below: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral import policy
-from proxyalign.deferral.law import Law, tempered
+from proxyalign.deferral.law import Law, tempered, widen
 from proxyalign.errors import InputError
 
 T = TypeVar("T")
@@ -151,11 +151,6 @@ def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:
         raise InputError(f"{owner}: {argument} must be a {where}, got {value!r}; {remedy}")
 
 
-def widen(p: Tensor) -> Tensor:
-    """Half precision as float32, the rest as it is."""
-    return p if p.dtype in (torch.float32, torch.float64) else p.float()
-
-
 @lru_cache(maxsize=64)
 def threshold(alpha: float, dtype: torch.dtype) -> float:
     """The smallest number of p's dtype that is not below alpha: for p of that dtype, p < it iff p < alpha as reals.
@@ -173,11 +168,14 @@ def threshold(alpha: float, dtype: torch.dtype) -> float:
 def below(p: Tensor, bound: Tensor) -> Tensor:
     """Whether p (..., V) < bound (..., 1), a float64 tensor, compared as real numbers whatever the dtype of p."""
     p = widen(p)
-    if p.dtype == torch.float64:
-        return p < bound
+    return p < (bound if p.dtype == torch.float64 else rounded_up(bound))
+
+
+def rounded_up(bound: Tensor) -> Tensor:
+    """The smallest float32 numbers not below `bound`, a float64 tensor: `threshold` for one bound a row."""
     rounded = bound.float()
     up = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
-    return p < up.where(rounded.double() < bound, rounded)
+    return up.where(rounded.double() < bound, rounded)
 
 
 def highest(p: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral import policy
-from proxyalign.deferral.law import Law
+from proxyalign.deferral.law import Law, widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below, entropy, highest, threshold, widen
+from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below, entropy, highest, threshold
 from proxyalign.errors import InputError
 
 KEEPS = Domain(0, 1, "pass 1 to keep the likeliest token always, or 0")

@@ -1,0 +1,196 @@
+"""The verify step of speculative decoding in a few Triton kernels, for rules that compare p with one number a row.
+
+`verification.examine` makes laws (B, n, V) and sets of them, and asks the host in between; this reads the base's logits
+and tells the host everything in one copy. How often it reads a logit of the base:
+
+    summarise       once: the row's maximum, sums, argmax, and whether a number is bad
+    weigh_deferred  once more, but not where the threshold is 0 or infinite: the deferral mass of both laws
+    accept          the g drafts' alone
+    weigh_final     one row of the g + 1: sums of the weights, by blocks
+    draw_final      one block of that row
+
+At most twice each, then, and one row of g + 1 a third time; of the proxy's laws, one row of g and the drafts.
+
+The result is that of `verification.examine` up to rounding: a law's float32 sum is made in another order, so that p may
+differ in its last digits, and a token within these of a threshold, a test or a boundary of the inverse CDF may fall on
+the other side. Given p, the comparison with the threshold is the rule's own. Where a rule defers a whole row its mass
+is 1, where `examine` has the law's float32 sum.
+"""
+
+import math
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.cycle import Cycle
+from proxyalign.decoding.sampling import at_tokens, check_finite
+from proxyalign.deferral.budgets import Always, Dual, Never
+from proxyalign.deferral.comparisons import Gap
+from proxyalign.deferral.gates import Chow, Nudging
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import Rule, rounded_up, threshold
+from proxyalign.deferral.truncations import Epsilon, MinP
+from proxyalign.errors import InputError
+
+BLOCK = 4096  # columns that a program reads at once; a power of two
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@lru_cache(maxsize=1)
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
+
+
+def is_available(device: torch.device) -> bool:
+    """Whether the kernels can run there: on CUDA devices, where triton is installed."""
+    return device.type == "cuda" and _has_triton()
+
+
+def covers(rule: Rule, dtype: torch.dtype, rule_temperature: float = 1.0) -> bool:
+    """Whether `examine_fused` can be asked: for a threshold rule, on logits no wider than float32, at any temperature.
+
+    The rule's temperature must be positive.
+    """
+    return dtype in _DTYPES and rule_temperature > 0.0 and row_threshold(rule, torch.ones(1)) is not None
+
+
+def row_threshold(rule: Rule, p_max: Tensor) -> Tensor | None:
+    """The t (...), float32, for which the rule defers {y: p_y < t} in rows whose largest p is p_max (...), float32.
+
+    Infinity where it defers the whole row. None where the rule's sets are no such sets, or need more than p_max.
+    """
+    whole = torch.full_like(p_max, math.inf)
+    kind = type(rule)  # a subclass may decide otherwise
+    if kind is Never:
+        return torch.zeros_like(p_max)
+    if kind is Always:
+        return whole
+    if isinstance(rule, Dual) and kind is Dual:
+        return torch.full_like(p_max, threshold(rule.alpha, torch.float32))
+    if isinstance(rule, Nudging) and kind is Nudging:
+        return whole.where(p_max < threshold(rule.alpha, torch.float32), 0.0)
+    if isinstance(rule, Chow) and kind is Chow:
+        return whole.where(p_max.double() < 1.0 - rule.alpha, 0.0)
+    if isinstance(rule, Gap) and kind is Gap:
+        return rounded_up(p_max.double() - rule.alpha)
+    if isinstance(rule, MinP) and kind is MinP:  # whatever min_keep: no share of max p is above it
+        return rounded_up(rule.alpha * p_max.double())
+    if isinstance(rule, Epsilon) and kind is Epsilon:
+        bound = torch.full_like(p_max, threshold(rule.alpha, torch.float32))
+        return bound.minimum(p_max) if rule.min_keep else bound
+    return None
+
+
+def examine_fused(
+    rule: Rule,
+    logits: Tensor,
+    q: Law,
+    drafts: Tensor,
+    owed: BoolArray,
+    u: Tensor,
+    n_before: IntArray,
+    rule_temperature: float = 1.0,
+) -> Cycle:
+    """What `verification.examine` says of a window, from the base's logits; rules that are covered have no state.
+
+    logits: (B, g + 1, V), float32 or half precision, biased and truncated already. q: (B, g, V) float32, the laws that
+    drew the drafts, whose temperature is the base's as well. drafts: int64 (B, g). owed: bool (B,), on the host. u:
+    float64 (B, 2 longest + 1). n_before: (B,), for messages. A rejected row's last p_y is 0. Raises InputError for what
+    is not covered, and where a model gave NaN or infinity.
+    """
+    if not covers(rule, logits.dtype, rule_temperature):
+        raise InputError(
+            f"examine_fused: rule and logits must be a threshold on p and at most float32 wide, got {rule.name} and "
+            f"{logits.dtype}; ask verification.examine"
+        )
+    n_drafts = drafts.shape[1]
+    packed = _launch(rule, logits, q, drafts, owed, u, rule_temperature).cpu().numpy()  # the one copy
+    outcome, tokens, p_y, mass, q_x = np.split(packed, np.cumsum([3, n_drafts + 1, n_drafts + 1, n_drafts + 1]), axis=1)
+    check_finite(q_x, "proxy", n_before)
+    check_finite(p_y, "base", n_before)
+
+    n_passed, final, thrown = outcome[:, 0].astype(np.int64), outcome[:, 1], outcome[:, 2] > 0
+    tokens[np.arange(len(tokens)), n_passed] = final
+    return Cycle.of(tokens, n_passed, thrown, owed, p_y, mass, has_bonus=True)
+
+
+def _launch(
+    rule: Rule, logits: Tensor, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor, rule_temperature: float
+) -> Tensor:
+    """All that the host will ask for, without asking it: float64 (B, 3 + 3 (g + 1) + g), side by side
+
+    n_passed, the token after them, whether it is owed (B, 3); the drafts and that token, p_y, mass: (B, g + 1) each; q
+    at the drafts (B, g). NaN in p_y or in q marks a row whose logits were bad. Ids are exact in float64.
+    """
+    from proxyalign.decoding import fused_kernels as kernels
+
+    n, n_places, n_columns = logits.shape
+    n_drafts, n_blocks, device = n_places - 1, -(-n_columns // BLOCK), logits.device
+    if logits.stride(-1) != 1:
+        logits = logits.contiguous()
+    own_t, is_greedy = float(rule_temperature), q.temperature == 0.0
+    drawn_t = own_t if is_greedy else float(q.temperature)
+    laws: dict[str, Any] = {"own_t": own_t, "drawn_t": drawn_t, "SAME": own_t == drawn_t}
+    # The sums and products are torch's, unfused; so `examine` and all kernels round alike.
+    options: dict[str, Any] = {"num_warps": 8, "enable_fp_fusion": False}
+    strides = (logits.stride(0), logits.stride(1), n_places)
+
+    partial = torch.empty(n * n_places, n_blocks, 5, device=device)
+    kernels.summarise[(n * n_places, n_blocks)](logits, partial, *strides, n_columns, **laws, BLOCK=BLOCK, **options)
+    statistics = _combined(rule, partial, own_t, drawn_t, n_columns)
+
+    laws["GREEDY"] = is_greedy
+    partial = torch.empty(n * n_places, n_blocks, 2, device=device)
+    kernels.weigh_deferred[(n * n_places, n_blocks)](
+        logits, statistics, partial, *strides, n_columns, **laws, BLOCK=BLOCK, **options
+    )
+    own_mass, drawn_mass = partial.sum(1, dtype=torch.float64).float().T.contiguous()
+
+    q_x = at_tokens(q.drawn, drafts)
+    outcome = torch.empty(n, 3, dtype=torch.int64, device=device)
+    p_y = torch.empty(n, n_places, device=device)
+    kernels.accept[(n,)](
+        logits, statistics, drawn_mass, drafts.contiguous(), q_x, u[:, 1 : 2 * n_drafts : 2].contiguous(),
+        torch.from_numpy(owed).to(device), outcome, p_y, *strides, **laws, PLACES=_power(n_places), **options,
+    )  # fmt: skip
+
+    row = (logits, statistics, drawn_mass, q.drawn.contiguous(), outcome)
+    sums = torch.empty(n, n_blocks, 2, dtype=torch.float64, device=device)
+    kernels.weigh_final[(n, n_blocks)](*row, sums, *strides, n_columns, **laws, BLOCK=BLOCK, **options)
+    kernels.draw_final[(n,)](
+        *row, sums, u[:, -1].contiguous(), p_y, *strides, n_columns, n_blocks, **laws,
+        BLOCK=BLOCK, BLOCKS=_power(n_blocks), **options,
+    )  # fmt: skip
+    read = q_x if q.own is q.drawn else at_tokens(q.own, drafts)
+    parts = [outcome, drafts, outcome[:, 1:2], p_y, own_mass.view(n, n_places), read]
+    return torch.cat([part.double() for part in parts], dim=1)
+
+
+def _combined(rule: Rule, partial: Tensor, own_t: float, drawn_t: float, n_columns: int) -> Tensor:
+    """The statistics (rows, 5) of rows from those of their blocks (rows, blocks, 5), and the rule's thresholds.
+
+    The sums of a bad row are NaN, and so then are its probabilities, as those of a softmax.
+    """
+    tops, own, drawn, firsts, is_bad = partial.unbind(-1)
+    top = tops.amax(-1, keepdim=True)
+    below = tops - top
+    nothing = (is_bad.amax(-1) > 0) | torch.isneginf(top.squeeze(-1))
+    sums = [
+        (part * (below / temperature).exp()).sum(-1).masked_fill(nothing, math.nan)
+        for part, temperature in ((own, own_t), (drawn, drawn_t))
+    ]
+    first = firsts.where(below == 0.0, float(n_columns)).amin(-1)
+    bound = row_threshold(rule, 1.0 / sums[0])  # exp(0) / sum, as the kernels have it
+    assert bound is not None, "the rule is covered"
+    return torch.stack([top.squeeze(-1), *sums, first, bound], dim=-1)
+
+
+def _power(n: int) -> int:
+    """The smallest power of two that is not below n >= 1."""
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,160 @@
+"""From the logits of a window to its outcome: each draft is tested against pi, and the token after them is drawn."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxyalign.decoding import fused
+from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.cycle import Cycle
+from proxyalign.decoding.job import Job
+from proxyalign.decoding.sampling import at_tokens, check_finite, draw, fetch
+from proxyalign.deferral import policy
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import Rule
+
+_AT_ONCE = 1 << 19  # numbers of a law that are worked on together on a processor, so that its caches hold them
+
+
+def verify(
+    job: Job,
+    logits: Mapping[str, Tensor],
+    proxy_laws: Sequence[Law],
+    state: Tensor | None,
+    drafts: Tensor,
+    owed: BoolArray,
+    u: Tensor,
+    n_before: IntArray,
+) -> tuple[Cycle, Tensor | None, npt.NDArray[np.floating] | None]:
+    """The outcome of a window, the rule's states before each of its tokens, and, if asked for, the base's laws.
+
+    logits: (B, g + 1, V) of the base, and of the reference if the rule reads it. proxy_laws: the g laws (B, 1, V) that
+    drew the drafts (B, g). The others as for `examine`. On a device the whole batch is examined at once, in a few
+    kernels where the rule allows; on a processor a few rows at a time.
+    """
+    shaping, n_rows = job.shaping, len(drafts)
+    if fused.is_available(drafts.device) and not job.distributions:
+        shaped = shaping.shaped("base", logits["base"], n_before)
+        if fused.covers(job.rule, shaped.dtype, shaping.rule_temperature):
+            q = _side_by_side(proxy_laws, slice(None))
+            cycle = fused.examine_fused(
+                job.rule, shaped, q, drafts, owed, u, n_before, rule_temperature=shaping.rule_temperature
+            )
+            return cycle, None, None
+    at_once = n_rows if drafts.is_cuda else max(1, _AT_ONCE // logits["base"][0].numel())
+    cycles, states, laws = [], [], []
+    for first in range(0, n_rows, at_once):
+        rows = slice(first, first + at_once)
+        before = n_before[rows]
+        p, q0 = (
+            shaping.law(role, logits[role][rows], before) if role in logits else None for role in ("base", "reference")
+        )
+        assert p is not None
+        own_state = None if state is None else state[rows]
+        q = _side_by_side(proxy_laws, rows)
+        cycle, after = examine(job.rule, p, q, q0, own_state, drafts[rows], owed[rows], u[rows], before)
+        cycles.append(cycle)
+        states += [] if after is None else [after]
+        laws += [p.own.cpu().numpy()] if job.distributions else []
+    return (
+        cycles[0] if len(cycles) == 1 else Cycle.joined(cycles),
+        torch.cat(states) if states else None,
+        np.concatenate(laws) if laws else None,
+    )
+
+
+def _side_by_side(laws: Sequence[Law], rows: slice) -> Law:
+    """One law (n, g, V) of g laws (B, 1, V), for these rows of them."""
+    own = torch.cat([law.own[rows] for law in laws], dim=1)
+    is_one = laws[0].drawn is laws[0].own
+    drawn = own if is_one else torch.cat([law.drawn[rows] for law in laws], dim=1)
+    return Law(own, drawn, laws[0].temperature)
+
+
+def examine(
+    rule: Rule,
+    p: Law,
+    q: Law,
+    q0: Law | None,
+    state: Tensor | None,
+    drafts: Tensor,
+    owed: BoolArray,
+    u: Tensor,
+    n_before: IntArray,
+) -> tuple[Cycle, Tensor | None]:
+    """Test the drafts (B, g) in turn, and draw the token after the accepted ones: from the residual, or as a bonus.
+
+    p, q0: (B, g + 1, V). q: (B, g, V), the laws that drew the drafts. state: the rule's, before the drafts; its states
+    before each of them come back too. owed: rows whose first draft is emitted untested. u: (B, 2 longest + 1). Rules
+    without a bonus leave the row after the window undecided. n_before: new tokens before these (B,), for messages.
+    Raises InputError where a model gave NaN or infinity.
+    """
+    n_drafts, has_bonus = drafts.shape[1], rule.has_bonus
+    read = p if has_bonus else p.rows(slice(0, n_drafts))
+    of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
+    first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
+    # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
+    pi_x, q_x = at_tokens(first[:, :n_drafts], drafts), at_tokens(q.drawn, drafts)
+    if deferred is not None:
+        drawn_mass = policy.deferral_mass(first, deferred)
+        own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
+        is_deferred = at_tokens(deferred[:, :n_drafts], drafts)
+        pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
+    passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
+    if owed.any():
+        passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
+    n_passed = passed.long().cumprod(1).sum(1)
+    final = draw(_next_weights(first, deferred, q.drawn, n_passed), u[:, -1:])  # (B, 1)
+    tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
+    nothing = final[:, :0]
+    ids, passes, p_y, q_y, q0_y, some_mass, thrown = fetch(
+        tokens,
+        n_passed.unsqueeze(1),
+        at_tokens(p.own, tokens),
+        q_x if q.own is q.drawn else at_tokens(q.own, drafts),
+        nothing if q0 is None else at_tokens(q0.own, drafts),
+        nothing if deferred is None else own_mass,
+        at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
+    )
+    check_finite(q_y, "proxy", n_before)
+    check_finite(q0_y, "reference", n_before)
+    check_finite(p_y, "base", n_before)
+    mass = np.zeros(ids.shape)
+    mass[:, : some_mass.shape[1]] = some_mass
+    is_thrown = thrown[:, 0] > 0 if thrown.size else np.zeros(len(ids), dtype=bool)
+    return Cycle.of(ids, passes[:, 0], is_thrown, owed, p_y, mass, has_bonus), states
+
+
+def _next_weights(first: Tensor, deferred: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
+    """What the token after the accepted drafts is drawn from (B, 1, V): the residual, or the row after the window.
+
+    Without a bonus the latter, a draw without meaning.
+    """
+    n_drafts = q.shape[1]
+    rejected = n_passed < n_drafts
+    if not first.is_cuda:  # where to look costs nothing, and what is not drawn from need not be computed
+        if bool(rejected.all()):
+            return _replacement(first, deferred, q, n_passed)
+        if not bool(rejected.any()):
+            return first[:, -1:]
+    replacement = _replacement(first, deferred, q, n_passed.clamp(max=n_drafts - 1))
+    return replacement.where(rejected[:, None, None], first[:, -1:])
+
+
+def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: Tensor) -> Tensor:
+    """The residual (B, 1, V) at one place of each row."""
+    pi, of_proxy = _row(first, places), _row(q, places)
+    if deferred is not None:
+        pi = policy.cascade(pi, of_proxy, _row(deferred, places))
+    return policy.residual(pi, of_proxy)
+
+
+def _row(laws: Tensor, places: Tensor) -> Tensor:
+    """The law at one place of each row: (B, n, V), (B,) -> (B, 1, V)."""
+    if len(places) == 1 and not laws.is_cuda:  # an index tensor costs as much as all the rest of a test
+        place = int(places)
+        return laws[:, place : place + 1]
+    return laws[torch.arange(len(places), device=laws.device), places].unsqueeze(1)
