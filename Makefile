@@ -52,7 +52,7 @@ format: $(INSTALLED) ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 lock: ## pin what is installed now
-	@{ sed -n '/^#/p' requirements.lock; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	@{ sed -n '/^#/p' requirements.lock; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//; /^triton==/s/$$/; sys_platform == "linux"/'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean: ## remove what the commands made; the figures that are kept in the repository stay

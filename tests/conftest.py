@@ -1,4 +1,4 @@
-"""What all tests share: derandomised property tests, one torch thread, no hub, and the command line in-process."""
+"""What all tests share: seeded property tests, one torch thread, no hub, Triton on the CPU, commands in-process."""
 
 import os
 
@@ -6,7 +6,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is imported, which transformers does unasked
 
 settings.register_profile(
     "proxyalign",

@@ -26,10 +26,11 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
         sums = weights.cumsum(-1, dtype=torch.float64)
         found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
         return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
-    whole, n = weights.shape[-1] // _BLOCK, weights.shape[-1]
-    of_blocks = weights[..., : whole * _BLOCK].unflatten(-1, (whole, _BLOCK)).sum(-1, dtype=torch.float64)
+    n = weights.shape[-1]
+    whole = n // _BLOCK
+    blocks = weights[..., : whole * _BLOCK].view(*weights.shape[:-1], whole, _BLOCK)
     of_rest = weights[..., whole * _BLOCK :].sum(-1, keepdim=True, dtype=torch.float64)
-    sums = torch.cat([of_blocks, of_rest], dim=-1).cumsum(-1)
+    sums = torch.cat([blocks.sum(-1, dtype=torch.float64), of_rest], dim=-1).cumsum(-1)
     target = uniforms.unsqueeze(-1) * sums[..., -1:]
     block = torch.searchsorted(sums, target, right=True).clamp_(max=whole)
     before = sums.gather(-1, (block - 1).clamp_(min=0)).masked_fill_(block == 0, 0.0)

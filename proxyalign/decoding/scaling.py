@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from proxyalign.decoding.bench import sampling_settings
+from proxyalign.decoding.bench import OURS, TRANSFORMERS, Contestant, sampling_settings
 from proxyalign.decoding.cache import side_by_side
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.sampling import draw
@@ -20,7 +20,6 @@ from proxyalign.models.pair import ModelPair
 
 SIZES = (1, 8, 16)
 VOCABULARIES = (49_152, 150_000)
-ENGINES = ("proxyalign", "transformers")
 
 
 def measure_batches(
@@ -28,36 +27,36 @@ def measure_batches(
     prompts: Sequence[str],
     rule: Rule,
     *,
-    window: int,
+    windows: Sequence[int],
     n_tokens: int,
     repeats: int,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, Any]]:
-    """Decode `SIZES`[-1] prompts (the given ones in turn), a batch at a time, `n_tokens` each, whatever would end them.
+    """Decode in batches of each of `SIZES`, the given prompts in turn, `n_tokens` each, whatever would end them.
 
-    The contestants take turns: the base alone in this engine and in transformers' generate, greedy and sampled, then
-    `rule` in both modes. Each answer has name, engine, mode, temperature, batch, tokens_per_second (of the fastest of
-    `repeats` runs), times_one (over the same at batch 1) and, where transformers has the same, times_transformers.
+    A batch is filled once, and up to the largest size each prompt is decoded at least once. The contestants take turns:
+    the base alone, greedy and sampled, here and in transformers' generate, then `rule`, without and with each window.
+    Each answer has name, engine, mode, window, temperature, batch, tokens_per_second (of the fastest of `repeats`
+    runs), times_one (over the same at batch 1) and, where transformers has the same, times_transformers.
     """
-    texts = [prompts[i % len(prompts)] for i in range(SIZES[-1])]
-    field: list[tuple[str, Rule, str, float]]
-    field = [(engine, Never(), "autoregressive", heat) for engine in ENGINES for heat in (0.0, 1.0)]
-    field += [("proxyalign", rule, mode, 1.0) for mode in ("autoregressive", "speculative")]
-    speeds: dict[tuple[Any, ...], float] = {}
+    field = [(Contestant(Never(), engine=engine), heat) for engine in (OURS, TRANSFORMERS) for heat in (0.0, 1.0)]
+    field += [(Contestant(rule), 1.0)] + [(Contestant(rule, "speculative", window), 1.0) for window in windows]
+    speeds: dict[tuple[Contestant, float, int], float] = {}
     for turn in range(repeats):
-        for at, (engine, chosen, mode, heat) in enumerate(field):
+        for at, (one, heat) in enumerate(field):
             for size in SIZES:
+                texts = [prompts[i % len(prompts)] for i in range(max(size, min(len(prompts), SIZES[-1])))]
                 start = time.perf_counter()
-                if engine == "transformers":
+                if one.engine == TRANSFORMERS:
                     _transformers(pair, texts, size, n_tokens, heat, seed + turn)
                 else:
                     generate(
                         pair,
                         texts,
-                        chosen,
-                        mode=mode,
-                        window=window,
+                        one.rule,
+                        mode=one.mode,
+                        window=one.window or 1,
                         max_new_tokens=n_tokens,
                         temperature=heat,
                         seed=seed + turn,
@@ -65,25 +64,22 @@ def measure_batches(
                         batch_size=size,
                     )
                 speed = len(texts) * n_tokens / (time.perf_counter() - start)
-                key = (engine, str(chosen), mode, heat, size)
-                speeds[key] = max(speed, speeds.get(key, 0.0))
+                speeds[one, heat, size] = max(speed, speeds.get((one, heat, size), 0.0))
             progress(turn * len(field) + at + 1, repeats * len(field))
+    theirs = Contestant(Never(), engine=TRANSFORMERS)
     return [
         {
-            "name": f"{name} {mode}" if engine == "proxyalign" else engine,
-            "engine": engine,
-            "mode": mode,
+            "name": str(one),
+            "engine": one.engine,
+            "mode": one.mode,
+            "window": one.window,
             "temperature": heat,
             "batch": size,
             "tokens_per_second": speed,
-            "times_one": speed / speeds[engine, name, mode, heat, 1],
-            "times_transformers": (
-                speed / speeds["transformers", name, mode, heat, size]
-                if ("transformers", name, mode, heat, size) in speeds
-                else None
-            ),
+            "times_one": speed / speeds[one, heat, 1],
+            "times_transformers": speed / speeds[theirs, heat, size] if one.rule == theirs.rule else None,
         }
-        for (engine, name, mode, heat, size), speed in speeds.items()
+        for (one, heat, size), speed in speeds.items()
     ]
 
 

@@ -58,13 +58,14 @@ def test_batches_and_steps_are_measured_beside_what_they_are_compared_with(monke
         pair,
         ["t1 t2", "t4"],
         rules.Dual(0.4),
-        window=2,
+        windows=(1, 2),
         n_tokens=5,
         repeats=1,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen[-1] == (6, 6)
-    assert len(runs) == 6 * len(scaling.SIZES)
+    assert seen[-1] == (7, 7)
+    assert len(runs) == 7 * len(scaling.SIZES)
+    assert {run["window"] for run in runs if run["mode"] == "speculative"} == {1, 2}
     assert pair.base.generation_config.eos_token_id == 3
     assert all(run["times_one"] == 1.0 for run in runs if run["batch"] == 1)
     assert all((run["times_transformers"] is None) == run["name"].startswith("dual") for run in runs)
