@@ -125,7 +125,7 @@ def decode(
     if batches:
         print("\n" + table([_BATCH_HEADER, *(_batch_cells(run) for run in answer["batches"])]))
     print("\n" + table([_STEP_HEADER, *(_step_cells(step) for step in answer["steps"])]))
-    print(f"\nforward passes (median): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
+    print(f"\nforward passes (mean): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
 
 
 @app.command("rules")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,7 +92,7 @@ def measure(
     """Let every contestant answer every prompt `repeats` times, one sequence at a time, and compare their speeds.
 
     The field must hold `BASE_ALONE`. progress is called with the number of prompts done and of all. Returns JSON
-    values: "costs_ms", the median time of one forward pass by model and number of positions, and "runs", one
+    values: "costs_ms", the mean time of one forward pass by model and number of positions, and "runs", one
     dictionary a contestant: n_tokens, seconds, tokens_per_second; speedup, the ratio to the base alone, with
     speedup_low and speedup_high (95 percent bootstrap over prompts); for speculation acceptance_rate and
     tokens_per_cycle, and beside them what statement 12 predicts from that acceptance for equal costs of one and of
@@ -131,7 +131,7 @@ def measure(
             costs.setdefault(key, []).append(seconds)
         if progress is not None:
             progress(done + 1, len(prompts))
-    medians = {key: median(seconds) for key, seconds in costs.items()}
+    means = {key: fmean(seconds) for key, seconds in costs.items()}
     resamples = rng.integers(len(prompts), size=(n_resamples, len(prompts)))
     base_speeds = _speeds(tallies[BASE_ALONE], repeats, resamples)
     return {
@@ -141,9 +141,9 @@ def measure(
         "temperature": temperature,
         "seed": seed,
         "threads": torch.get_num_threads(),
-        "costs_ms": {f"{role}, {n} positions": 1e3 * seconds for (role, n), seconds in sorted(medians.items())},
+        "costs_ms": {f"{role}, {n} positions": 1e3 * seconds for (role, n), seconds in sorted(means.items())},
         "runs": [
-            _summary(one, tallies[one], _speeds(tallies[one], repeats, resamples) / base_speeds, medians, reading)
+            _summary(one, tallies[one], _speeds(tallies[one], repeats, resamples) / base_speeds, means, reading)
             for one in field
         ],
     }
@@ -207,7 +207,8 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple
     """Seconds that both models take for the prompt, and for one pass after it, by model and number of positions.
 
     Passes come in the order of a cycle, drafts and then their verification, since each model finds the processor's
-    caches as the other one left them. The prompt's time is the faster of two; the others are medians.
+    caches as the other one left them; every other time the first draft's is over two positions. The prompt's time is
+    the faster of two; the others are means, as a run's time is a sum, and what disturbs it disturbs them too.
     """
     ids = pair.tokenizer(prompt)["input_ids"]
     readers, of_prompt = {}, 0.0
@@ -220,12 +221,13 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple
         of_prompt += min(passes)
     costs: dict[tuple[str, int], list[float]] = {}
     for n in widths:
-        for _ in range(5):
-            for role, width in [("proxy", 1)] * (n - 1) + [("base", n)]:
+        for turn in range(10):
+            drafting = [("proxy", 1 + turn % 2), *[("proxy", 1)] * (n - 2)] if n > 1 else []
+            for role, width in [*drafting, ("base", n)]:
                 readers[role].push(torch.full((1, width), ids[-1], device=pair.device))
                 costs.setdefault((role, width), []).append(_seconds(readers[role], width))
                 readers[role].forget(np.array([width]))
-    return of_prompt, {key: median(seconds) for key, seconds in costs.items()}
+    return of_prompt, {key: fmean(seconds) for key, seconds in costs.items()}
 
 
 def _seconds(reader: Reader, n: int) -> float:
@@ -288,8 +290,11 @@ def _summary(
         summary["predicted_tokens_per_cycle"] = expected
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
-        bare = one.window * costs["proxy", 1] + costs["base", one.window + 1]
+        bare = cycles * (one.window * costs["proxy", 1] + costs["base", one.window + 1])
+        # After a window accepted whole the proxy reads its last draft too, which it had not; none follows the last.
+        n_whole = max(0, cycles - (tested - accepted) - len(tally.seconds))
+        bare += n_whole * (costs["proxy", 2] - costs["proxy", 1])
         # A text's first cycle reads the prompt where the others read one token.
         first = reading - len(tally.seconds) * (costs["proxy", 1] + costs["base", 1])
-        summary["share_of_bare_passes"] = (bare * cycles + first) / seconds
+        summary["share_of_bare_passes"] = (bare + first) / seconds
     return summary

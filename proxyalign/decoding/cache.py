@@ -6,7 +6,8 @@ much of it is stale. A batch in which no slot is stale, such as a batch of one, 
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,8 @@ class Reader:
         self._n_slots = 0
         self._valid: Tensor | None = None  # (B, n_slots) bool; None where no slot is stale
         self._pending: list[tuple[Tensor, Tensor | None]] = []
-        parameters = inspect.signature(model.forward).parameters
-        self._keeps_logits = "logits_to_keep" in parameters
-        self._takes_positions = "position_ids" in parameters
+        self._keeps_logits = takes(model, "logits_to_keep")
+        self._takes_positions = takes(model, "position_ids")
         self._attends_by_slot = _attends_by_slot(model.config)
 
     @classmethod
@@ -133,7 +133,9 @@ class Reader:
 
     def _read(self, tokens: Tensor, valid: Tensor | None, n_last: int) -> Tensor:
         n = tokens.shape[1]
-        arguments: dict[str, Any] = {"logits_to_keep": _last(n_last, n, tokens.device)} if self._keeps_logits else {}
+        arguments: dict[str, Any] = (
+            {"logits_to_keep": last_places(n_last, n, tokens.device)} if self._keeps_logits else {}
+        )
         if valid is not None or self._valid is not None:
             arguments |= self._ragged_arguments(tokens, valid)
         logits: Tensor = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, **arguments).logits
@@ -205,7 +207,17 @@ def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[
     return tokens, np.arange(width) >= (width - lengths)[:, None]
 
 
-def _last(n_last: int, n: int, device: torch.device) -> int | Tensor:
+def takes(model: Any, argument: str) -> bool:
+    """Whether the model's forward pass has an argument of this name."""
+    return argument in _arguments(type(model).forward)
+
+
+@cache  # since to look them up costs a tenth of a small model's pass
+def _arguments(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
+
+
+def last_places(n_last: int, n: int, device: torch.device) -> int | Tensor:
     """The last of n places as models are told: as a list where it is not all of them.
 
     A number would make them take a slice, and torch copies the whole output matrix to multiply it with one.

@@ -44,14 +44,14 @@ class Cycle:
         thrown: where that token, were it a bonus, is deferred (B,). was_owed: rows whose first draft was emitted
         untested.
         """
-        passed = n_passed.astype(np.int64)
+        passed = n_passed.astype(np.int64, copy=False)
         rejected = passed < tokens.shape[1] - 1
         is_owed = ~rejected & thrown
         source = np.full(tokens.shape, DRAFT, dtype=np.uint8)
         source[was_owed, 0] = PROXY
         source[np.arange(len(passed)), passed] = np.where(rejected, RESIDUAL, BASE)
         is_open = is_owed if has_bonus else ~rejected
-        return cls(passed, rejected, is_open, is_owed, tokens.astype(np.int64), source, p_y, mass)
+        return cls(passed, rejected, is_open, is_owed, tokens.astype(np.int64, copy=False), source, p_y, mass)
 
     @classmethod
     def joined(cls, parts: "Sequence[Cycle]") -> "Cycle":

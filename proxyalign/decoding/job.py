@@ -19,6 +19,7 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 
 STATIC_ON = ("cuda",)  # kinds of device on which steps of one shape pay, since they are captured as graphs
+_NOBODY: IntArray = np.arange(0)
 WORTH_A_PASS = 8  # a batch is filled up when an eighth of it has ended: prompts read together cost less
 
 
@@ -131,13 +132,14 @@ class Waiting:
         free = min(job.batch_size - n_active, n_left)
         if n_active and free < min(n_left, job.batch_size // WORTH_A_PASS):
             free = 0
+        if not free:
+            return _NOBODY
         rows = np.arange(self._next, self._next + free)
         self._next += free
-        if free:
-            for model in models:
-                model.join(job.texts(model.name, rows))
-            uniforms.join([job.keys[row] for row in rows.tolist()])
-            record.join(rows)
+        for model in models:
+            model.join(job.texts(model.name, rows))
+        uniforms.join([job.keys[row] for row in rows.tolist()])
+        record.join(rows)
         return rows
 
 

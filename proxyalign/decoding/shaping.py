@@ -37,7 +37,7 @@ class Shaping:
         """All but temperature: logits (B, n, V), minus infinity where a token may not come; as given where all may."""
         if self.bias is not None:
             logits = widen(logits) + self.bias
-        if n_before.min(initial=self.min_new_tokens) < self.min_new_tokens:
+        if self.min_new_tokens and n_before.min(initial=self.min_new_tokens) < self.min_new_tokens:
             logits = self._without_ends(logits, n_before)
         for truncation in self.truncations.get(role, ()):
             cut = truncation.defer(tempered(logits, self.temperature or 1.0))

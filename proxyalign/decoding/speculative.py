@@ -17,7 +17,7 @@ from proxyalign.decoding.cycle import Cycle
 from proxyalign.decoding.job import Job, Reads, Waiting, joined
 from proxyalign.decoding.sampling import Uniforms, draw
 from proxyalign.decoding.trace import Counts, Record
-from proxyalign.decoding.verification import verify
+from proxyalign.decoding.verification import Drafted, verify
 from proxyalign.deferral.law import Law
 
 
@@ -40,7 +40,7 @@ def decode(job: Job, record: Record) -> Counts:
         n_drafts, before = min(job.window.next(), int(record.remaining.max())), (counts.n_tested, counts.n_accepted)
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
         logits = {verifier.name: verifier.read(drafts) for verifier in verifiers}
-        cycle, states, laws = verify(job, logits, q, state, drafts, owed, u, n_before)
+        cycle, states, laws = verify(job, Drafted(logits, q, state, drafts, owed, u, n_before))
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         cycle.count(counts, owed, n_emitted)
         tested, accepted = counts.n_tested - before[0], counts.n_accepted - before[1]

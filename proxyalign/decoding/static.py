@@ -7,7 +7,6 @@ device each shape of step is therefore captured once as a graph, and replayed. O
 `cache.py` is faster, since it computes no idle rows and attends to no empty slots.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from proxyalign.decoding.cache import BoolArray, IntArray, side_by_side
+from proxyalign.decoding.cache import BoolArray, IntArray, last_places, side_by_side, takes
 
 _BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
 _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
@@ -27,7 +26,7 @@ def supports(model: Any) -> bool:
     """Whether a model takes positions and masks from outside, for any rows: no ALiBi, no masks of its own."""
     config = model.config.get_text_config(decoder=True)
     return (
-        "position_ids" in inspect.signature(model.forward).parameters
+        takes(model, "position_ids")
         and config._attn_implementation in ("sdpa", "eager")
         and not getattr(config, "alibi", False)
         and not hasattr(config, "attention_layers")
@@ -64,7 +63,7 @@ class StaticReader:
         self._captures = self._device.type == "cuda" and captures(model)
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self._cache = Cache(layers=[_Slots(self._place) for _ in range(layers)])
-        self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._keeps_logits = takes(model, "logits_to_keep")
         self._pending: list[tuple[Tensor, BoolArray]] = []
         self._steps: dict[tuple[int, int, int], _Step] = {}
 
@@ -155,7 +154,9 @@ class StaticReader:
 
     def _forward(self, tokens: Tensor, where: Tensor, shown: int, n_last: int) -> Tensor:
         self._place.slots, self._place.shown = where[1], shown
-        arguments: dict[str, Any] = {"logits_to_keep": n_last} if self._keeps_logits else {}
+        arguments: dict[str, Any] = {}
+        if self._keeps_logits:
+            arguments["logits_to_keep"] = last_places(n_last, tokens.shape[1], tokens.device)
         logits: Tensor = self._model(
             input_ids=tokens,
             position_ids=where[0] if self._last_position is None else where[0].clamp(max=self._last_position),

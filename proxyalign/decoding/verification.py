@@ -1,6 +1,7 @@
 """From the logits of a window to its outcome: each draft is tested against pi, and the token after them is drawn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,59 +20,98 @@ from proxyalign.deferral.rule import Rule
 _AT_ONCE = 1 << 19  # numbers of a law that are worked on together on a processor, so that its caches hold them
 
 
-def verify(
-    job: Job,
-    logits: Mapping[str, Tensor],
-    proxy_laws: Sequence[Law],
-    state: Tensor | None,
-    drafts: Tensor,
-    owed: BoolArray,
-    u: Tensor,
-    n_before: IntArray,
-) -> tuple[Cycle, Tensor | None, npt.NDArray[np.floating] | None]:
-    """The outcome of a window, the rule's states before each of its tokens, and, if asked for, the base's laws.
+@dataclass(frozen=True)
+class Drafted:
+    """A window of g drafts for each row of a batch (B,), and all that its outcome depends on.
 
     logits: (B, g + 1, V) of the base, and of the reference if the rule reads it. proxy_laws: the g laws (B, 1, V) that
-    drew the drafts (B, g). The others as for `examine`. On a device the whole batch is examined at once, in a few
-    kernels where the rule allows; on a processor a few rows at a time.
+    drew the drafts (B, g). state, owed, u, n_before: as for `examine`.
     """
-    shaping, n_rows = job.shaping, len(drafts)
-    if fused.is_available(drafts.device) and not job.distributions:
-        shaped = shaping.shaped("base", logits["base"], n_before)
-        if fused.covers(job.rule, shaped.dtype, shaping.rule_temperature):
-            q = _side_by_side(proxy_laws, slice(None))
-            cycle = fused.examine_fused(
-                job.rule, shaped, q, drafts, owed, u, n_before, rule_temperature=shaping.rule_temperature
-            )
-            return cycle, None, None
-    at_once = n_rows if drafts.is_cuda else max(1, _AT_ONCE // logits["base"][0].numel())
-    cycles, states, laws = [], [], []
-    for first in range(0, n_rows, at_once):
-        rows = slice(first, first + at_once)
-        before = n_before[rows]
-        p, q0 = (
-            shaping.law(role, logits[role][rows], before) if role in logits else None for role in ("base", "reference")
-        )
-        assert p is not None
-        own_state = None if state is None else state[rows]
-        q = _side_by_side(proxy_laws, rows)
-        cycle, after = examine(job.rule, p, q, q0, own_state, drafts[rows], owed[rows], u[rows], before)
-        cycles.append(cycle)
-        states += [] if after is None else [after]
-        laws += [p.own.cpu().numpy()] if job.distributions else []
+
+    logits: Mapping[str, Tensor]
+    proxy_laws: Sequence[Law]
+    state: Tensor | None
+    drafts: Tensor
+    owed: BoolArray
+    u: Tensor
+    n_before: IntArray
+
+    def rows(self, rows: slice) -> "Drafted":
+        """The windows of these rows of the batch alone."""
+        laws = [
+            Law(own, own if law.drawn is law.own else law.drawn[rows], law.temperature)
+            for law in self.proxy_laws
+            for own in [law.own[rows]]
+        ]
+        state = None if self.state is None else self.state[rows]
+        logits = {role: of_role[rows] for role, of_role in self.logits.items()}
+        return Drafted(logits, laws, state, self.drafts[rows], self.owed[rows], self.u[rows], self.n_before[rows])
+
+
+Outcome = tuple[Cycle, Tensor | None, npt.NDArray[np.floating] | None]
+
+
+def verify(job: Job, drafted: Drafted) -> Outcome:
+    """The outcome of a window, the rule's states before each of its tokens, and, if asked for, the base's laws.
+
+    On a device the whole batch is examined at once, in a few kernels where the rule allows; on a processor a few rows
+    at a time.
+    """
+    logits, n_rows = drafted.logits["base"], len(drafted.drafts)
+    if logits.is_cuda:
+        return _verify_fused(job, drafted) or _verify(job, drafted)
+    at_once = max(1, _AT_ONCE // (logits.shape[1] * logits.shape[2]))
+    if at_once >= n_rows:
+        return _verify(job, drafted)
+    parts = [_verify(job, drafted.rows(slice(first, first + at_once))) for first in range(0, n_rows, at_once)]
+    cycles, states, laws = zip(*parts, strict=True)
     return (
-        cycles[0] if len(cycles) == 1 else Cycle.joined(cycles),
-        torch.cat(states) if states else None,
-        np.concatenate(laws) if laws else None,
+        Cycle.joined(cycles),
+        None if states[0] is None else torch.cat(states),
+        None if laws[0] is None else np.concatenate(laws),
     )
 
 
-def _side_by_side(laws: Sequence[Law], rows: slice) -> Law:
-    """One law (n, g, V) of g laws (B, 1, V), for these rows of them."""
-    own = torch.cat([law.own[rows] for law in laws], dim=1)
+def _verify_fused(job: Job, drafted: Drafted) -> Outcome | None:
+    """As `verify`, in the kernels; None where they cannot be asked."""
+    shaping = job.shaping
+    if job.distributions or not fused.is_available(drafted.drafts.device):
+        return None
+    shaped = shaping.shaped("base", drafted.logits["base"], drafted.n_before)
+    if not fused.covers(job.rule, shaped.dtype, shaping.rule_temperature):
+        return None
+    cycle = fused.examine_fused(
+        job.rule,
+        shaped,
+        _side_by_side(drafted.proxy_laws),
+        drafted.drafts,
+        drafted.owed,
+        drafted.u,
+        drafted.n_before,
+        rule_temperature=shaping.rule_temperature,
+    )
+    return cycle, None, None
+
+
+def _verify(job: Job, drafted: Drafted) -> Outcome:
+    """As `verify`, in torch and all rows together."""
+    p, q0 = (
+        job.shaping.law(role, drafted.logits[role], drafted.n_before) if role in drafted.logits else None
+        for role in ("base", "reference")
+    )
+    assert p is not None
+    q = _side_by_side(drafted.proxy_laws)
+    cycle, states = examine(
+        job.rule, p, q, q0, drafted.state, drafted.drafts, drafted.owed, drafted.u, drafted.n_before
+    )
+    return cycle, states, p.own.cpu().numpy() if job.distributions else None
+
+
+def _side_by_side(laws: Sequence[Law]) -> Law:
+    """One law (B, g, V) of g laws (B, 1, V)."""
+    own = torch.cat([law.own for law in laws], dim=1)
     is_one = laws[0].drawn is laws[0].own
-    drawn = own if is_one else torch.cat([law.drawn[rows] for law in laws], dim=1)
-    return Law(own, drawn, laws[0].temperature)
+    return Law(own, own if is_one else torch.cat([law.drawn for law in laws], dim=1), laws[0].temperature)
 
 
 def examine(

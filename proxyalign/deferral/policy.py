@@ -5,17 +5,24 @@ Throughout, `p` is the base's law, `q` the proxy's and `pi` the cascade's: float
 checks its arguments, since the decoder calls it at every step.
 """
 
+import torch
 from torch import Tensor
+
+_AT_ONCE = (
+    1 << 19
+)  # numbers that a processor works on together, so that what is computed on the way stays in its caches
 
 
 def deferral_mass(p: Tensor, deferred: Tensor) -> Tensor:
     """D (...): the probability that a token drawn from `p` is thrown away, sum_y d_y p_y."""
-    return p.where(deferred, 0.0).sum(-1)
+    if p.dim() > 1 and p.numel() > _AT_ONCE and p.device.type == "cpu":
+        return torch.stack([deferral_mass(*one) for one in zip(p, deferred, strict=True)])
+    return only(p, deferred).sum(-1)
 
 
 def cascade(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
     """pi (..., V): the law of drawing y from `p`, and anew from `q` where y is deferred: (1 - d_y) p_y + D q_y."""
-    return p.masked_fill(deferred, 0.0) + deferral_mass(p, deferred).unsqueeze(-1) * q
+    return only(p, ~deferred) + deferral_mass(p, deferred).unsqueeze(-1) * q
 
 
 def acceptance(pi: Tensor, q: Tensor) -> Tensor:
@@ -36,5 +43,10 @@ def residual(pi: Tensor, q: Tensor) -> Tensor:
 
 def restrict(p: Tensor, kept: Tensor) -> Tensor:
     """`p` on the tokens where `kept` is True, normalised (..., V); every row must keep some mass."""
-    left = p * kept
+    left = only(p, kept)
     return left / left.sum(-1, keepdim=True)
+
+
+def only(p: Tensor, kept: Tensor) -> Tensor:
+    """`p` where `kept` is True and 0 elsewhere (..., V)."""
+    return p * kept.view(torch.uint8)  # on a processor ten times as fast as to select by, or multiply with, booleans

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
-from proxyalign.decoding import scaling
+from proxyalign.decoding import bench, scaling
 from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure
+from proxyalign.decoding.trace import Counts, Stats, rates
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
@@ -40,6 +41,7 @@ def test_the_field_is_measured_side_by_side():
         "base, 3 positions",
         "base, 4 positions",
         "proxy, 1 positions",
+        "proxy, 2 positions",
     }
     fast = runs["dual(alpha=0.4) speculative, window 3"]
     assert (fast["rule"], fast["parameter"], fast["mode"], fast["window"]) == ("dual", 0.4, "speculative", 3)
@@ -47,6 +49,19 @@ def test_the_field_is_measured_side_by_side():
     for run in report["runs"]:
         assert run["speedup_low"] <= run["speedup_high"]
         assert (run["acceptance_rate"] is None) == (run["window"] is None or run["engine"] != "proxyalign")
+
+
+def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
+    """Fails when the prompts, the second position after a window accepted whole, or the last cycle is miscounted."""
+    one = Contestant(rules.Dual(0.4), "speculative", 2)
+    counts = Counts(n_cycles=5, n_tested=8, n_accepted=6, n_base_passes=5, n_proxy_passes=10)
+    stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
+    costs = {("proxy", 1): 1.0, ("proxy", 2): 1.5, ("base", 1): 3.0, ("base", 3): 4.0}
+    summary = bench._summary(one, bench._Tally([40.0], [11], [stats]), np.ones(2), costs, reading=7.0)
+    # Five cycles of two drafts; three windows were accepted whole, and two of them had a cycle after them.
+    bare = 5 * (2 * 1.0 + 4.0) + 2 * 0.5 + (7.0 - (1.0 + 3.0))
+    assert summary["share_of_bare_passes"] == pytest.approx(bare / 40.0)
+    assert summary["predicted_speedup_at_cost"] == pytest.approx(tokens_per_cycle(6 / 8, 2) * 3.0 / (2 * 1.0 + 4.0))
 
 
 def test_batches_and_steps_are_measured_beside_what_they_are_compared_with(monkeypatch):
@@ -134,7 +149,7 @@ def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, mo
     assert written["task"] == "words"
     for run in written["runs"]:
         assert run["name"] in out
-    assert "forward passes (median): base, 1 positions" in out
+    assert "forward passes (mean): base, 1 positions" in out
 
 
 def test_the_rules_are_timed_beside_a_sort_of_the_same_rows(command):
