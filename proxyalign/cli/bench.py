@@ -73,6 +73,7 @@ def decode(
     from proxyalign.decoding.bench import contestants, measure
     from proxyalign.decoding.scaling import measure_batches, measure_step
     from proxyalign.deferral.rules import Dual
+    from proxyalign.evaluation.provenance import surroundings
     from proxyalign.models import load_pair
 
     if threads < 1 or repeats < 1:
@@ -111,7 +112,14 @@ def decode(
             )
         verify = numbers["costs_ms"][f"base, {max(sizes) + 1} positions"] / 1e3
         numbers["steps"] = measure_step(verify, window=max(sizes), seed=seed)
-    of_what = {"pair": name or f"{base} + {proxy}", "task": benchmark.name, "split": split, "device": device}
+    of_what = {
+        "pair": name or f"{base} + {proxy}",
+        "task": benchmark.name,
+        "split": split,
+        "device": device,
+        "dtype": str(models.base.dtype).removeprefix("torch."),
+        **surroundings(("proxyalign", "torch", "transformers", "triton")),
+    }
     answer = {**of_what, **numbers}
     if out is not None:
         from proxyalign.files import write_json
@@ -125,7 +133,8 @@ def decode(
     if batches:
         print("\n" + table([_BATCH_HEADER, *(_batch_cells(run) for run in answer["batches"])]))
     print("\n" + table([_STEP_HEADER, *(_step_cells(step) for step in answer["steps"])]))
-    print(f"\nforward passes (mean): {costs}; {threads} thread{'s' * (threads > 1)}, {len(questions)} questions")
+    on = f"{answer['dtype']}, {threads} thread{'s' * (threads > 1)}, {len(questions)} questions"
+    print(f"\nforward passes (mean): {costs}; {on}")
 
 
 @app.command("rules")

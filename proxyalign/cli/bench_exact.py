@@ -50,12 +50,9 @@ def exact(
     if instances < 0:
         raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 5")
 
-    import platform
-    from importlib.metadata import version
-
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from proxyalign.evaluation.provenance import commit
+    from proxyalign.evaluation.provenance import surroundings
     from proxyalign.files import write_json
     from proxyalign.knapsack.contest import contest, summary
     from proxyalign.knapsack.rivals import RIVALS
@@ -79,9 +76,7 @@ def exact(
         "limit_seconds": limit,
         "rows": source,
         "classes": {"size": size, "seed": seed} if classes else None,
-        "commit": commit(),
-        "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
-        "versions": {name: _version(name, version) for name in packages},
+        **surroundings(packages),
         "summary": lines,
         "instances": records,
     }
@@ -126,15 +121,6 @@ def _class_cases(size: int, seed: int) -> "list[Case]":
 
     drawn = [pisinger(kind, size, seed) for kind in CLASSES]
     return [Case(instance.kind, "classes", instance.problem, instance) for instance in drawn]
-
-
-def _version(name: str, version: Any) -> str | None:
-    from importlib.metadata import PackageNotFoundError
-
-    try:
-        return str(version(name))
-    except PackageNotFoundError:
-        return None
 
 
 def _shown(value: Any) -> str:

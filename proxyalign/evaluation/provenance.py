@@ -1,10 +1,13 @@
 """Which code and which models made a result, so that two results can be told apart later."""
 
 import hashlib
+import platform
 import subprocess
+from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import proxyalign
 
@@ -31,6 +34,22 @@ def commit(*others: Path) -> str | None:
 def _git(*words: str) -> str:
     folder = Path(proxyalign.__file__).parent
     return subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True, text=True).stdout
+
+
+def surroundings(packages: Sequence[str]) -> dict[str, Any]:
+    """The commit, the machine and the versions of these packages (None for one that is missing), as JSON values."""
+    return {
+        "commit": commit(),
+        "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
+        "versions": {name: _version(name) for name in packages},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def models_digest(pair: "ModelPair") -> str:
