@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from proxyalign.decoding import fused
 from proxyalign.decoding.bench import OURS, TRANSFORMERS, Contestant, sampling_settings
-from proxyalign.decoding.cache import side_by_side
+from proxyalign.decoding.cache import Reader, side_by_side
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.sampling import draw
 from proxyalign.decoding.verification import examine
@@ -101,50 +102,72 @@ def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: in
 
 
 @torch.inference_mode()
-def measure_step(verify_seconds: float, *, window: int, seed: int = 0, repeats: int = 15) -> list[dict[str, Any]]:
-    """What is done to logits in a cycle of one sequence, on rows that are made up, beside a measured verify pass.
+def measure_step(
+    pair: ModelPair, prompt: str, *, window: int, seed: int = 0, repeats: int = 15
+) -> list[dict[str, Any]]:
+    """What is done to logits in a cycle of one sequence, on rows that are made up, beside the pass that verifies it.
 
-    One line for each rule and vocabulary: ms of drawing the drafts, ms of rule, test, residual and draw, and the
-    latter's share of a verify step of `verify_seconds` and it.
+    One line for each rule and vocabulary: median ms of drawing the drafts, of rule, test, residual and draw, and of the
+    base's pass over a window after the prompt, each run in turn; and the second's share of a verify step, which is the
+    last two.
     """
+    verifier = Reader.of(pair, "base")
+    verifier.push_texts([pair.tokenizer(prompt)["input_ids"]])
+    verifier.read()
+    drafted_tokens = torch.zeros(1, window + 1, dtype=torch.int64, device=pair.device)
+
+    def verify() -> None:
+        verifier.push(drafted_tokens)
+        verifier.read(window + 1)[0, 0, 0].item()  # which waits for a device
+        verifier.forget(np.array([window + 1]))
+
     lines = []
     for vocabulary in VOCABULARIES:
         generator = torch.Generator().manual_seed(seed)
-        of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator)
-        of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator)
-        u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64)
+        of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator).to(pair.device)
+        of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator).to(pair.device)
+        u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64).to(pair.device)
         q = Law.of(of_proxy, 1.0)
         drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
-        drafted = _median_seconds(partial(_draft_all, of_proxy, u), repeats)
         for rule in (Dual(0.4), Primal(0.5)):
-            tested = _median_seconds(partial(_test_all, rule, of_base, q, drafts, u), repeats)
+            drafted, verified, tested = _median_seconds(
+                [partial(_draft_all, of_proxy, u), verify, partial(_test_all, rule, of_base, q, drafts, u)], repeats
+            )
             lines.append(
                 {
                     "rule": str(rule),
                     "vocabulary": vocabulary,
                     "draft_ms": 1e3 * drafted,
                     "test_ms": 1e3 * tested,
-                    "verify_ms": 1e3 * verify_seconds,
-                    "share": tested / (verify_seconds + tested),
+                    "verify_ms": 1e3 * verified,
+                    "share": tested / (verified + tested),
                 }
             )
     return lines
 
 
 def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
-    for place in range(of_proxy.shape[1]):
+    drafts = [
         draw(Law.of(of_proxy[:, place : place + 1], 1.0).drawn, u[:, place : place + 1])
+        for place in range(of_proxy.shape[1])
+    ]
+    drafts[-1].item()
 
 
 def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, drafts: torch.Tensor, u: torch.Tensor) -> None:
     nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
-    examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
+    if fused.is_available(of_base.device) and fused.covers(rule, of_base.dtype):
+        fused.examine_fused(rule, of_base, q, drafts, nobody, u, nothing)
+    else:
+        examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
 
 
-def _median_seconds(run: Callable[[], None], repeats: int) -> float:
-    times = []
+def _median_seconds(runs: Sequence[Callable[[], None]], repeats: int) -> list[float]:
+    """The median time of each, run in turn so that what disturbs one disturbs all; a first turn is not counted."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats + 1):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return median(times[1:])
+        for run, seconds in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - start)
+    return [median(seconds[1:]) for seconds in times]

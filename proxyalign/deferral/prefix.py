@@ -18,7 +18,7 @@ _LIKELY = 2.0**-12  # of such tokens a law has at most 4,096
 _DROPPED_BITS = 18
 _N_BUCKETS = 1 << (31 - _DROPPED_BITS)
 # How many entries are worked on together: few on a processor, so that what is computed on the way stays in its cache.
-_AT_ONCE_ON_CPU = 1 << 18
+_AT_ONCE_ON_CPU = 1 << 20
 _AT_ONCE = 1 << 25
 _FEW = 1 << 12  # entries that are sorted outright, which then takes less time than to call for a histogram
 
