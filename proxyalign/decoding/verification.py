@@ -138,6 +138,7 @@ def examine(
     first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
     # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
     pi_x, q_x = at_tokens(first[:, :n_drafts], drafts), at_tokens(q.drawn, drafts)
+    drawn_mass = None
     if deferred is not None:
         drawn_mass = policy.deferral_mass(first, deferred)
         own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
@@ -147,7 +148,7 @@ def examine(
     if owed.any():
         passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
     n_passed = passed.long().cumprod(1).sum(1)
-    final = draw(_next_weights(first, deferred, q.drawn, n_passed), u[:, -1:])  # (B, 1)
+    final = draw(_next_weights(first, deferred, drawn_mass, q.drawn, n_passed), u[:, -1:])  # (B, 1)
     tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
     nothing = final[:, :0]
     ids, passes, p_y, q_y, q0_y, some_mass, thrown = fetch(
@@ -168,33 +169,33 @@ def examine(
     return Cycle.of(ids, passes[:, 0], is_thrown, owed, p_y, mass, has_bonus), states
 
 
-def _next_weights(first: Tensor, deferred: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
+def _next_weights(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
     """What the token after the accepted drafts is drawn from (B, 1, V): the residual, or the row after the window.
 
-    Without a bonus the latter, a draw without meaning.
+    mass: of what is deferred (B, n). Without a bonus the row after the window gives a draw without meaning.
     """
     n_drafts = q.shape[1]
     rejected = n_passed < n_drafts
     if not first.is_cuda:  # where to look costs nothing, and what is not drawn from need not be computed
         if bool(rejected.all()):
-            return _replacement(first, deferred, q, n_passed)
+            return _replacement(first, deferred, mass, q, n_passed)
         if not bool(rejected.any()):
             return first[:, -1:]
-    replacement = _replacement(first, deferred, q, n_passed.clamp(max=n_drafts - 1))
+    replacement = _replacement(first, deferred, mass, q, n_passed.clamp(max=n_drafts - 1))
     return replacement.where(rejected[:, None, None], first[:, -1:])
 
 
-def _replacement(first: Tensor, deferred: Tensor | None, q: Tensor, places: Tensor) -> Tensor:
+def _replacement(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, places: Tensor) -> Tensor:
     """The residual (B, 1, V) at one place of each row."""
     pi, of_proxy = _row(first, places), _row(q, places)
-    if deferred is not None:
-        pi = policy.cascade(pi, of_proxy, _row(deferred, places))
+    if deferred is not None and mass is not None:
+        pi = policy.cascade(pi, of_proxy, _row(deferred, places), _row(mass, places))
     return policy.residual(pi, of_proxy)
 
 
-def _row(laws: Tensor, places: Tensor) -> Tensor:
-    """The law at one place of each row: (B, n, V), (B,) -> (B, 1, V)."""
-    if len(places) == 1 and not laws.is_cuda:  # an index tensor costs as much as all the rest of a test
+def _row(rows: Tensor, places: Tensor) -> Tensor:
+    """What rows (B, n, ...) hold at one place of each: (B, 1, ...)."""
+    if len(places) == 1 and not rows.is_cuda:  # an index tensor costs as much as all the rest of a test
         place = int(places)
-        return laws[:, place : place + 1]
-    return laws[torch.arange(len(places), device=laws.device), places].unsqueeze(1)
+        return rows[:, place : place + 1]
+    return rows[torch.arange(len(places), device=rows.device), places].unsqueeze(1)

@@ -20,9 +20,13 @@ def deferral_mass(p: Tensor, deferred: Tensor) -> Tensor:
     return only(p, deferred).sum(-1)
 
 
-def cascade(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
-    """pi (..., V): the law of drawing y from `p`, and anew from `q` where y is deferred: (1 - d_y) p_y + D q_y."""
-    return only(p, ~deferred) + deferral_mass(p, deferred).unsqueeze(-1) * q
+def cascade(p: Tensor, q: Tensor, deferred: Tensor, mass: Tensor | None = None) -> Tensor:
+    """pi (..., V): the law of drawing y from `p`, and anew from `q` where y is deferred: (1 - d_y) p_y + D q_y.
+
+    mass: D (...), where it is known.
+    """
+    spent = deferral_mass(p, deferred) if mass is None else mass
+    return only(p, ~deferred) + spent.unsqueeze(-1) * q
 
 
 def acceptance(pi: Tensor, q: Tensor) -> Tensor:
