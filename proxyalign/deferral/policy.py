@@ -26,7 +26,7 @@ def cascade(p: Tensor, q: Tensor, deferred: Tensor, mass: Tensor | None = None) 
     mass: D (...), where it is known.
     """
     spent = deferral_mass(p, deferred) if mass is None else mass
-    return only(p, ~deferred) + spent.unsqueeze(-1) * q
+    return only(p, ~deferred).addcmul(spent.unsqueeze(-1), q)
 
 
 def acceptance(pi: Tensor, q: Tensor) -> Tensor:
@@ -40,9 +40,10 @@ def residual(pi: Tensor, q: Tensor) -> Tensor:
     Where `pi` nowhere exceeds `q`, as when the two are equal, no draft is ever rejected but by rounding, and the
     residual is `pi` itself.
     """
-    excess = (pi - q).clamp_min(0)
+    excess = (pi - q).clamp_min_(0)
     total = excess.sum(-1, keepdim=True)
-    return (excess / total).where(total > 0, pi)
+    is_none = (total <= 0).to(pi.dtype)
+    return excess.addcmul_(is_none, pi).div_(total + is_none)  # to select by booleans takes four times as long
 
 
 def restrict(p: Tensor, kept: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """The longest prefix of a law's tokens by rising probability that fits a budget, found without sorting the vocabulary.
 
-Where the budget holds all unlikely tokens, as in most rows of a language model, the few likely ones are sorted. In
-other rows a histogram of mass over the leading bits of the probabilities finds the one bucket in which the budget runs
-out: what lies below it fits, what lies above does not, and only the bucket's own tokens are sorted. Every sum is in
-float64; rows in which one comes so near the budget that rounding may have decided are settled in exact arithmetic.
+Where the budget holds all unlikely tokens, as in most rows of a language model, the few likely ones are sorted, on a
+processor in compiled code (`likely.py`). In other rows a histogram of mass over the leading bits of the probabilities
+finds the one bucket in which the budget runs out: what lies below it fits, what lies above does not, and only the
+bucket's own tokens are sorted. Every sum is in float64; rows in which one comes so near the budget that rounding may
+have decided are settled in exact arithmetic.
 """
 
 import numpy as np
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from proxyalign.deferral.law import widen
 
-_LIKELY = 2.0**-12  # of such tokens a law has at most 4,096
 # The bits of a non-negative float32 rise with the number. Its exponent and the first 5 bits of its mantissa tell the
 # buckets apart, 32 to an octave: of a language model's row, the fullest holds a few hundredths of the tokens.
 _DROPPED_BITS = 18
@@ -33,14 +33,34 @@ def longest_prefix(p: Tensor, budget: float) -> Tensor:
     if budget == 0.0:
         return p == 0
     rows = widen(p.detach()).reshape(-1, p.shape[-1]).contiguous()
-    deferred = torch.empty(rows.shape, dtype=torch.bool, device=p.device)
+    decide = _on_processor if p.device.type == "cpu" else _in_groups
+    return decide(rows, budget).reshape(p.shape)
+
+
+def _on_processor(p: Tensor, budget: float) -> Tensor:
+    """The prefixes (n, V) of p (n, V): from its likely tokens alone, in all rows where these suffice."""
+    from proxyalign.deferral.likely import SPREAD, UNSURE, prefix_among_likely  # here, since it is compiled
+
+    deferred, verdict = torch.empty(p.shape, dtype=torch.bool), np.empty(len(p), dtype=np.uint8)
+    prefix_among_likely(p.numpy(), budget, deferred.numpy(), verdict)
+    for row in np.flatnonzero(verdict == UNSURE):
+        _settle(deferred[row], p[row], budget)
+    others = torch.from_numpy(np.flatnonzero(verdict == SPREAD))
+    if len(others):
+        deferred[others] = _in_groups(p[others], budget)
+    return deferred
+
+
+def _in_groups(p: Tensor, budget: float) -> Tensor:
+    """The prefixes (n, V) of p (n, V), a few rows at a time."""
+    deferred = torch.empty(p.shape, dtype=torch.bool, device=p.device)
     at_once = _AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE
     step = max(1, at_once // max(p.shape[-1], _N_BUCKETS))
-    for first in range(0, len(rows), step):
-        some, answer = rows[first : first + step], deferred[first : first + step]
+    for first in range(0, len(p), step):
+        some, answer = p[first : first + step], deferred[first : first + step]
         for row in (_sort if some.numel() <= _FEW else _select)(answer, some, budget):
             _settle(answer[row], some[row], budget)
-    return deferred.reshape(p.shape)
+    return deferred
 
 
 def _sort(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
@@ -55,8 +75,7 @@ def _sort(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
 def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     """As `_sort`, but of a few tokens, those among which the budget runs out."""
     n_rows, n_tokens = p.shape
-    found = _likely(deferred, p, budget) if p.device.type == "cpu" else None
-    place, spent, slack = found or _bucket(deferred, p, budget)  # place: in the flattened p, as are all tensors (m,)
+    place, spent, slack = _bucket(deferred, p, budget)  # place: in the flattened p, as are all tensors (m,)
     inside, order = p.view(-1)[place].double().sort(stable=True)
     place = place[order]
     if n_rows == 1:
@@ -74,22 +93,10 @@ def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     return sorted(set(torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].tolist()))
 
 
-def _likely(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Where p (n, V) is likely, as places (m,) in all; the mass of each row's other tokens (n,), and how far it is off.
-
-    These are written into deferred (n, V). None where they do not fit the budget in some row.
+def _bucket(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, Tensor | float]:
+    """Where p (n, V) lies in the one bucket of the histogram in which the budget runs out, as places (m,) in all; the
+    mass of what lies below it (n,), which is written into deferred (n, V); and how far off a sum may be.
     """
-    np.less(p.numpy(), _LIKELY, out=deferred.numpy())
-    place = torch.from_numpy(np.flatnonzero(~deferred.numpy()))
-    total = torch.stack([row.sum(dtype=torch.float64) for row in p])  # together they would take up to thrice as long
-    spent = total.scatter_add(0, torch.div(place, p.shape[1], rounding_mode="floor"), -p.view(-1)[place].double())
-    if bool((spent > budget).any()):
-        return None
-    return place, spent, 2.0**-51 * p.shape[1] * total.max().clamp(min=1.0)  # see _bucket: two such sums
-
-
-def _bucket(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, float]:
-    """As `_likely`, for the one bucket of the histogram in which the budget runs out; those below it are deferred."""
     n_rows, n_tokens = p.shape
     law = p.double()
     # Rounding to float32 keeps the order, so that a bucket is a run of the sorted row; without its sign -0.0 is a zero.

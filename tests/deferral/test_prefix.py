@@ -11,6 +11,7 @@ from torch_laws import laws
 
 from proxyalign import knapsack
 from proxyalign.deferral import prefix
+from proxyalign.deferral.likely import DECIDED, SPREAD, UNSURE, prefix_among_likely
 from proxyalign.deferral.prefix import longest_prefix
 from proxyalign.knapsack.rational import prefix_that_fits
 
@@ -51,6 +52,19 @@ def hard_laws(n_tokens: int, dtype: torch.dtype = torch.float32) -> torch.Tensor
         draw.permutation(np.exp2(-draw.integers(0, 20, n_tokens).astype(float))),  # ties on bucket ends
     ]
     return torch.stack([torch.from_numpy(row / row.sum()) for row in rows]).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_likely_tokens_decide_or_say_that_they_cannot(dtype):
+    """Fails when a row is called decided and is not, or when one of the three verdicts is never given."""
+    laws = hard_laws(V, dtype)
+    deferred, verdict, seen = np.empty(laws.shape, dtype=bool), np.empty(len(laws), dtype=np.uint8), set()
+    for budget in BUDGETS[1:]:
+        prefix_among_likely(laws.numpy(), budget, deferred, verdict)
+        seen |= set(verdict.tolist())
+        expected = by_sorting(laws, budget)
+        assert np.array_equal(deferred[verdict == DECIDED], expected[verdict == DECIDED])
+    assert seen == {DECIDED, UNSURE, SPREAD}
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
