@@ -1,0 +1,76 @@
+"""The recorded speeds: of code that is kept, and the numbers that the README tells."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAIRS = ("smol", "lab")
+RECORDS = {pair: json.loads((ROOT / f"analysis/recorded/decoding_speed/{pair}.json").read_text()) for pair in PAIRS}
+
+
+def run(record, name):
+    return next(run for run in record["runs"] if run["name"] == name)
+
+
+def in_batches(record, name, temperature=1.0):
+    return next(
+        line["times_one"]
+        for line in record["batches"]
+        if (line["name"], line["temperature"], line["batch"]) == (name, temperature, 16)
+    )
+
+
+def share(record, rule, vocabulary):
+    return next(s["share"] for s in record["steps"] if s["rule"].startswith(rule) and s["vocabulary"] == vocabulary)
+
+
+def speed(name):
+    """The ratio to the base alone, with its interval."""
+
+    def cell(record):
+        one = run(record, name)
+        return f"{one['speedup']:.2f} [{one['speedup_low']:.2f}, {one['speedup_high']:.2f}]"
+
+    return cell
+
+
+def gain(name):
+    return lambda record: f"{in_batches(record, name):.1f}"
+
+
+LINES = {
+    "the base alone, transformers' `generate`": speed("transformers"),
+    "dual, autoregressive": speed("dual(alpha=0.4) autoregressive"),
+    "the same, both models at every step": speed("both-models-dual(alpha=0.4) autoregressive"),
+    "transformers' assisted generation, 5 drafts": speed("transformers assisted, window 5"),
+    "dual, speculative, 5 drafts": speed("dual(alpha=0.4) speculative, window 5"),
+    "16 texts at once, dual, autoregressive": gain("dual(alpha=0.4) autoregressive"),
+    "16 texts at once, dual, speculative, 5 drafts": gain("dual(alpha=0.4) speculative, window 5"),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_record_says_where_it_comes_from(pair):
+    """Fails when a record is of changed code, of another device than the README says, or of a handful of questions."""
+    record = RECORDS[pair]
+    assert record["commit"]
+    assert "dirty" not in record["commit"]
+    assert (record["pair"], record["device"]) == (pair, "cpu")
+    assert record["dtype"] == {"smol": "bfloat16", "lab": "float32"}[pair]
+    assert sum(run["n_tokens"] for run in record["runs"]) >= 4000
+
+
+def test_the_readme_tells_the_recorded_speeds():
+    """Fails when a record is made anew and the README's numbers are not."""
+    said = (ROOT / "README.md").read_text()
+    for what, number in LINES.items():
+        assert f"| {what} | {number(RECORDS['smol'])} | {number(RECORDS['lab'])} |" in said
+    spent = {(r, v): share(RECORDS["smol"], r, v) for r in ("dual", "primal") for v in (49_152, 150_000)}
+    dual, primal = (
+        f"{spent[r, 49_152]:.1%} and {spent[r, 150_000]:.1%}".replace("%", " %") for r in ("dual", "primal")
+    )
+    assert f"takes {dual} of a verify pass of SmolLM2 for dual, {primal} for primal" in " ".join(said.split())
+    bare = {pair: run(RECORDS[pair], "dual(alpha=0.4) speculative, window 5")["share_of_bare_passes"] for pair in PAIRS}
+    assert f"{bare['smol']:.2f} and {bare['lab']:.2f} of what forward passes alone allow" in " ".join(said.split())
