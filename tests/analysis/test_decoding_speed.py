@@ -71,6 +71,6 @@ def test_the_readme_tells_the_recorded_speeds():
     dual, primal = (
         f"{spent[r, 49_152]:.1%} and {spent[r, 150_000]:.1%}".replace("%", " %") for r in ("dual", "primal")
     )
-    assert f"takes {dual} of a verify pass of SmolLM2 for dual, {primal} for primal" in " ".join(said.split())
+    assert f"take {dual} of a verify pass of SmolLM2 for dual, {primal} for primal" in " ".join(said.split())
     bare = {pair: run(RECORDS[pair], "dual(alpha=0.4) speculative, window 5")["share_of_bare_passes"] for pair in PAIRS}
     assert f"{bare['smol']:.2f} and {bare['lab']:.2f} of what forward passes alone allow" in " ".join(said.split())
