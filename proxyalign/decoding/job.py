@@ -19,8 +19,8 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 
 STATIC_ON = ("cuda",)  # kinds of device on which steps of one shape pay, since they are captured as graphs
-_NOBODY: IntArray = np.arange(0)
 WORTH_A_PASS = 8  # a batch is filled up when an eighth of it has ended: prompts read together cost less
+_NOBODY: IntArray = np.arange(0)
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,7 @@ class Waiting:
         """Let sequences join the batch (n,): as many as there is room for, once that is worth a pass over prompts."""
         job, n_active, n_left = self._job, len(record.active), len(self._job.keys) - self._next
         free = min(job.batch_size - n_active, n_left)
-        if n_active and free < min(n_left, job.batch_size // WORTH_A_PASS):
-            free = 0
-        if not free:
+        if not free or (n_active and free < min(n_left, job.batch_size // WORTH_A_PASS)):
             return _NOBODY
         rows = np.arange(self._next, self._next + free)
         self._next += free

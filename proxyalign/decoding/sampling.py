@@ -24,9 +24,7 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     """
     if weights.shape[-1] < _MANY:
         sums = weights.cumsum(-1, dtype=torch.float64)
-        if (
-            uniforms.numel() == 1 and sums.device.type == "cpu"
-        ):  # NumPy searches the same with a fifth of torch's overhead
+        if uniforms.numel() == 1 and sums.device.type == "cpu":  # NumPy searches the same with less overhead
             row = sums.numpy().reshape(-1)
             at = int(row.searchsorted(uniforms.item() * row[-1], side="right"))
             return torch.full(uniforms.shape, min(at, len(row) - 1))

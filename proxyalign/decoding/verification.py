@@ -17,8 +17,6 @@ from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
 
-_AT_ONCE = 1 << 19  # numbers of a law that are worked on together on a processor, so that its caches hold them
-
 
 @dataclass(frozen=True)
 class Drafted:
@@ -38,11 +36,7 @@ class Drafted:
 
     def rows(self, rows: slice) -> "Drafted":
         """The windows of these rows of the batch alone."""
-        laws = [
-            Law(own, own if law.drawn is law.own else law.drawn[rows], law.temperature)
-            for law in self.proxy_laws
-            for own in [law.own[rows]]
-        ]
+        laws = [law.mapped(lambda of_batch: of_batch[rows]) for law in self.proxy_laws]
         state = None if self.state is None else self.state[rows]
         logits = {role: of_role[rows] for role, of_role in self.logits.items()}
         return Drafted(logits, laws, state, self.drafts[rows], self.owed[rows], self.u[rows], self.n_before[rows])
@@ -60,7 +54,7 @@ def verify(job: Job, drafted: Drafted) -> Outcome:
     logits, n_rows = drafted.logits["base"], len(drafted.drafts)
     if logits.is_cuda:
         return _verify_fused(job, drafted) or _verify(job, drafted)
-    at_once = max(1, _AT_ONCE // (logits.shape[1] * logits.shape[2]))
+    at_once = max(1, policy.AT_ONCE // (logits.shape[1] * logits.shape[2]))
     if at_once >= n_rows:
         return _verify(job, drafted)
     parts = [_verify(job, drafted.rows(slice(first, first + at_once))) for first in range(0, n_rows, at_once)]

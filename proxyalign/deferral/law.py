@@ -1,5 +1,6 @@
 """A model's next-token law at two temperatures: the one that rules read, and the one that tokens are drawn from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,8 +26,12 @@ class Law:
 
     def rows(self, places: slice) -> "Law":
         """The law at some positions: a slice of the last axis but one."""
-        own = self.own[..., places, :]
-        return Law(own, own if self.drawn is self.own else self.drawn[..., places, :], self.temperature)
+        return self.mapped(lambda law: law[..., places, :])
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Law":
+        """The law with both of its tensors changed in this way; where they are one, they stay one."""
+        own = change(self.own)
+        return Law(own, own if self.drawn is self.own else change(self.drawn), self.temperature)
 
 
 def widen(p: Tensor) -> Tensor:

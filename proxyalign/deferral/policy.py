@@ -8,14 +8,13 @@ checks its arguments, since the decoder calls it at every step.
 import torch
 from torch import Tensor
 
-_AT_ONCE = (
-    1 << 19
-)  # numbers that a processor works on together, so that what is computed on the way stays in its caches
+# Numbers of a law that a processor works on together, so that its caches hold what is computed on the way.
+AT_ONCE = 1 << 19
 
 
 def deferral_mass(p: Tensor, deferred: Tensor) -> Tensor:
     """D (...): the probability that a token drawn from `p` is thrown away, sum_y d_y p_y."""
-    if p.dim() > 1 and p.numel() > _AT_ONCE and p.device.type == "cpu":
+    if p.dim() > 1 and p.numel() > AT_ONCE and p.device.type == "cpu":
         return torch.stack([deferral_mass(*one) for one in zip(p, deferred, strict=True)])
     return only(p, deferred).sum(-1)
 

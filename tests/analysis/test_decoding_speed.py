@@ -14,12 +14,9 @@ def run(record, name):
     return next(run for run in record["runs"] if run["name"] == name)
 
 
-def in_batches(record, name, temperature=1.0):
-    return next(
-        line["times_one"]
-        for line in record["batches"]
-        if (line["name"], line["temperature"], line["batch"]) == (name, temperature, 16)
-    )
+def in_batches(record, name):
+    lines = record["batches"]
+    return next(one["times_one"] for one in lines if (one["name"], one["temperature"], one["batch"]) == (name, 1.0, 16))
 
 
 def share(record, rule, vocabulary):
