@@ -2,12 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.sampling import check_finite
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts
+
+
+class Tested(NamedTuple):
+    """What a test found, for each row (B,) of a batch, on the host.
+
+    tokens: (B, g + 1), the drafts, and the token after the accepted ones in its place. n_passed: (B,). thrown: (B, 1),
+    whether that token is a bonus and deferred; (B, 0) where none can be. p_y, mass: (B, g + 1) or fewer columns, the
+    base's probabilities of the tokens and what is deferred of its laws; 0 where there is no column. q_y, q0_y: of the
+    drafts (B, g); (B, 0) without a reference. What comes after the last new token has no meaning.
+    """
+
+    tokens: npt.NDArray[np.number]
+    n_passed: npt.NDArray[np.number]
+    thrown: npt.NDArray[np.bool_ | np.number]
+    p_y: npt.NDArray[np.floating]
+    mass: npt.NDArray[np.floating]
+    q_y: npt.NDArray[np.floating]
+    q0_y: npt.NDArray[np.floating]
 
 
 @dataclass
@@ -29,29 +49,23 @@ class Cycle:
     mass: npt.NDArray[np.floating]
 
     @classmethod
-    def of(
-        cls,
-        tokens: npt.NDArray[np.number],
-        n_passed: npt.NDArray[np.number],
-        thrown: BoolArray,
-        was_owed: BoolArray,
-        p_y: npt.NDArray[np.floating],
-        mass: npt.NDArray[np.floating],
-        has_bonus: bool,
-    ) -> "Cycle":
-        """The outcome from what was fetched; tokens has the token after the accepted drafts in its place.
+    def of(cls, tested: Tested, was_owed: BoolArray, n_before: IntArray, has_bonus: bool) -> "Cycle":
+        """What follows from a test. was_owed: rows whose first draft was emitted untested.
 
-        thrown: where that token, were it a bonus, is deferred (B,). was_owed: rows whose first draft was emitted
-        untested.
+        n_before: new tokens before these (B,), for the InputError raised where a model gave NaN or infinity.
         """
-        passed = n_passed.astype(np.int64, copy=False)
+        for found, model in ((tested.q_y, "proxy"), (tested.q0_y, "reference"), (tested.p_y, "base")):
+            check_finite(found, model, n_before)
+        tokens, passed = (values.astype(np.int64, copy=False) for values in (tested.tokens, tested.n_passed))
+        rows = np.arange(len(tokens))
         rejected = passed < tokens.shape[1] - 1
-        is_owed = ~rejected & thrown
+        is_owed = ~rejected & tested.thrown.any(1)
         source = np.full(tokens.shape, DRAFT, dtype=np.uint8)
         source[was_owed, 0] = PROXY
-        source[np.arange(len(passed)), passed] = np.where(rejected, RESIDUAL, BASE)
+        source[rows, passed] = np.where(rejected, RESIDUAL, BASE)
         is_open = is_owed if has_bonus else ~rejected
-        return cls(passed, rejected, is_open, is_owed, tokens.astype(np.int64, copy=False), source, p_y, mass)
+        p_y, mass = (_widened(of_places, tokens.shape) for of_places in (tested.p_y, tested.mass))
+        return cls(passed, rejected, is_open, is_owed, tokens, source, p_y, mass)
 
     @classmethod
     def joined(cls, parts: "Sequence[Cycle]") -> "Cycle":
@@ -80,3 +94,12 @@ class Cycle:
         """Go on with these rows (n,) of the batch alone."""
         for name, values in vars(self).items():
             setattr(self, name, values[rows])
+
+
+def _widened(of_places: npt.NDArray[np.floating], shape: tuple[int, ...]) -> npt.NDArray[np.floating]:
+    """Numbers (B, n) with zeros on the right, up to the shape."""
+    if of_places.shape == shape:
+        return of_places
+    widened = np.zeros(shape)
+    widened[:, : of_places.shape[1]] = of_places
+    return widened

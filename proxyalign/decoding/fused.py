@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import BoolArray, IntArray
-from proxyalign.decoding.cycle import Cycle
-from proxyalign.decoding.sampling import at_tokens, check_finite
+from proxyalign.decoding.cycle import Cycle, Tested
+from proxyalign.decoding.sampling import at_tokens
 from proxyalign.deferral.budgets import Always, Dual, Never
 from proxyalign.deferral.comparisons import Gap
 from proxyalign.deferral.gates import Chow, Nudging
@@ -112,12 +112,9 @@ def examine_fused(
     n_drafts = drafts.shape[1]
     packed = _launch(rule, logits, q, drafts, owed, u, rule_temperature).cpu().numpy()  # the one copy
     outcome, tokens, p_y, mass, q_x = np.split(packed, np.cumsum([3, n_drafts + 1, n_drafts + 1, n_drafts + 1]), axis=1)
-    check_finite(q_x, "proxy", n_before)
-    check_finite(p_y, "base", n_before)
-
-    n_passed, final, thrown = outcome[:, 0].astype(np.int64), outcome[:, 1], outcome[:, 2] > 0
-    tokens[np.arange(len(tokens)), n_passed] = final
-    return Cycle.of(tokens, n_passed, thrown, owed, p_y, mass, has_bonus=True)
+    tokens[np.arange(len(tokens)), outcome[:, 0].astype(np.int64)] = outcome[:, 1]
+    tested = Tested(tokens, outcome[:, 0], outcome[:, 2:], p_y, mass, q_x, q_x[:, :0])
+    return Cycle.of(tested, owed, n_before, has_bonus=True)
 
 
 def _launch(

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cache import IntArray
+from proxyalign.decoding.processor_kernels import draw_rows
 from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
-_MANY = 1 << 13  # tokens from which summing blocks first, and cumulating within one, is faster than cumulating all
-_BLOCK = 256
 
 
 def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
@@ -22,28 +21,14 @@ def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
     Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row with
     NaN gives any id.
     """
-    if weights.shape[-1] < _MANY:
-        sums = weights.cumsum(-1, dtype=torch.float64)
-        if uniforms.numel() == 1 and sums.device.type == "cpu":  # NumPy searches the same with less overhead
-            row = sums.numpy().reshape(-1)
-            at = int(row.searchsorted(uniforms.item() * row[-1], side="right"))
-            return torch.full(uniforms.shape, min(at, len(row) - 1))
-        found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
-        return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
-    n = weights.shape[-1]
-    whole = n // _BLOCK
-    blocks = weights[..., : whole * _BLOCK].view(*weights.shape[:-1], whole, _BLOCK)
-    of_rest = weights[..., whole * _BLOCK :].sum(-1, keepdim=True, dtype=torch.float64)
-    sums = torch.cat([blocks.sum(-1, dtype=torch.float64), of_rest], dim=-1).cumsum(-1)
-    target = uniforms.unsqueeze(-1) * sums[..., -1:]
-    block = torch.searchsorted(sums, target, right=True).clamp_(max=whole)
-    before = sums.gather(-1, (block - 1).clamp_(min=0)).masked_fill_(block == 0, 0.0)
-    tokens = block * _BLOCK + torch.arange(_BLOCK, device=weights.device)
-    inside = weights.gather(-1, tokens.clamp(max=n - 1)).masked_fill_(tokens >= n, 0.0).cumsum(-1, dtype=torch.float64)
-    # The block's sum, made in another order, may be a little more than what cumulating comes to.
-    within = (target - before).minimum(inside[..., -1:] * _LARGEST)
-    found = block * _BLOCK + torch.searchsorted(inside, within, right=True)
-    return found.squeeze(-1).clamp_(max=n - 1)
+    if weights.device.type == "cpu":
+        tokens = np.empty(uniforms.shape, dtype=np.int64)
+        rows = np.ascontiguousarray(weights.numpy()).reshape(-1, weights.shape[-1])
+        draw_rows(rows, uniforms.numpy().reshape(-1), tokens.reshape(-1))
+        return torch.from_numpy(tokens)
+    sums = weights.cumsum(-1, dtype=torch.float64)
+    found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
+    return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
 
 def at_tokens(rows: Tensor, tokens: Tensor) -> Tensor:

@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding import fused
+from proxyalign.decoding import fused, on_device, on_processor
 from proxyalign.decoding.cache import BoolArray, IntArray
 from proxyalign.decoding.cycle import Cycle
 from proxyalign.decoding.job import Job
-from proxyalign.decoding.sampling import at_tokens, check_finite, draw, fetch
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
@@ -130,66 +129,6 @@ def examine(
     read = p if has_bonus else p.rows(slice(0, n_drafts))
     of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
     first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
-    # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
-    pi_x, q_x = at_tokens(first[:, :n_drafts], drafts), at_tokens(q.drawn, drafts)
-    drawn_mass = None
-    if deferred is not None:
-        drawn_mass = policy.deferral_mass(first, deferred)
-        own_mass = drawn_mass if first is read.own else policy.deferral_mass(read.own, deferred)
-        is_deferred = at_tokens(deferred[:, :n_drafts], drafts)
-        pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
-    passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
-    if owed.any():
-        passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
-    n_passed = passed.long().cumprod(1).sum(1)
-    final = draw(_next_weights(first, deferred, drawn_mass, q.drawn, n_passed), u[:, -1:])  # (B, 1)
-    tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
-    nothing = final[:, :0]
-    ids, passes, p_y, q_y, q0_y, some_mass, thrown = fetch(
-        tokens,
-        n_passed.unsqueeze(1),
-        at_tokens(p.own, tokens),
-        q_x if q.own is q.drawn else at_tokens(q.own, drafts),
-        nothing if q0 is None else at_tokens(q0.own, drafts),
-        nothing if deferred is None else own_mass,
-        at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
-    )
-    check_finite(q_y, "proxy", n_before)
-    check_finite(q0_y, "reference", n_before)
-    check_finite(p_y, "base", n_before)
-    mass = np.zeros(ids.shape)
-    mass[:, : some_mass.shape[1]] = some_mass
-    is_thrown = thrown[:, 0] > 0 if thrown.size else np.zeros(len(ids), dtype=bool)
-    return Cycle.of(ids, passes[:, 0], is_thrown, owed, p_y, mass, has_bonus), states
-
-
-def _next_weights(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
-    """What the token after the accepted drafts is drawn from (B, 1, V): the residual, or the row after the window.
-
-    mass: of what is deferred (B, n). Without a bonus the row after the window gives a draw without meaning.
-    """
-    n_drafts = q.shape[1]
-    rejected = n_passed < n_drafts
-    if not first.is_cuda:  # where to look costs nothing, and what is not drawn from need not be computed
-        if bool(rejected.all()):
-            return _replacement(first, deferred, mass, q, n_passed)
-        if not bool(rejected.any()):
-            return first[:, -1:]
-    replacement = _replacement(first, deferred, mass, q, n_passed.clamp(max=n_drafts - 1))
-    return replacement.where(rejected[:, None, None], first[:, -1:])
-
-
-def _replacement(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, places: Tensor) -> Tensor:
-    """The residual (B, 1, V) at one place of each row."""
-    pi, of_proxy = _row(first, places), _row(q, places)
-    if deferred is not None and mass is not None:
-        pi = policy.cascade(pi, of_proxy, _row(deferred, places), _row(mass, places))
-    return policy.residual(pi, of_proxy)
-
-
-def _row(rows: Tensor, places: Tensor) -> Tensor:
-    """What rows (B, n, ...) hold at one place of each: (B, 1, ...)."""
-    if len(places) == 1 and not rows.is_cuda:  # an index tensor costs as much as all the rest of a test
-        place = int(places)
-        return rows[:, place : place + 1]
-    return rows[torch.arange(len(places), device=rows.device), places].unsqueeze(1)
+    where = on_processor if first.device.type == "cpu" else on_device
+    tested = where.test(read, q, of_reference, first, deferred, drafts, owed, u)
+    return Cycle.of(tested, owed, n_before, has_bonus), states

@@ -8,7 +8,10 @@ from numba import njit
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(signature: Any, **options: Any) -> Callable[[Function], Function]:
-    """Compile a function for this signature when the module is first loaded, and keep the code for the next time."""
+def compiled(signature: Any = None, **options: Any) -> Callable[[Function], Function]:
+    """Compile a function for this signature when the module is first loaded, and keep the code for the next time.
+
+    Without one it is compiled as part of the functions that call it.
+    """
     decorate: Callable[[Function], Function] = njit(signature, cache=True, nogil=True, **options)
     return decorate
