@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import windows
+from windows import assert_same
 
 from proxyalign.decoding import fused
 from proxyalign.decoding.sampling import draw
@@ -33,36 +35,17 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(fused, "BLOCK", 256)
 
 
-def window(shape, seed, temperature=1.0, dtype=torch.float32, spread=3.0):
-    """Random logits of the base near the proxy's, the proxy's laws, drafts from these, and uniform numbers."""
-    n, n_drafts, n_columns = shape
-    make = torch.Generator().manual_seed(seed)
-    of_proxy = spread * torch.randn(n, n_drafts, n_columns, generator=make)
-    base = spread * torch.randn(n, n_drafts + 1, n_columns, generator=make)
-    base[:, :-1] = 0.9 * of_proxy + 0.3 * base[:, :-1]
-    q = Law.of(of_proxy, temperature)
-    u = torch.rand(n, 2 * n_drafts + 3, dtype=torch.float64, generator=make)
-    drafts = draw(q.drawn, u[:, : 2 * n_drafts : 2])
-    owed = (torch.rand(n, generator=make) < 0.3).numpy()
-    law = Law(q.own.to(DEVICE), q.drawn.to(DEVICE), temperature)
-    return base.to(DEVICE, dtype), law, drafts.to(DEVICE), owed, u.to(DEVICE), np.arange(n)
+def window(*settings, **more):
+    """A window, its tensors where the kernels run."""
+    logits, q, drafts, owed, u, n_before = windows.window(*settings, **more)
+    law = Law(q.own.to(DEVICE), q.drawn.to(DEVICE), q.temperature)
+    return logits.to(DEVICE), law, drafts.to(DEVICE), owed, u.to(DEVICE), n_before
 
 
 def reference(rule, logits, q, drafts, owed, u, n_before, rule_temperature=1.0):
     """What `examine` makes of the same window."""
     p = Law.of(logits.float(), q.temperature, rule_temperature)
     return examine(rule, p, q, None, None, drafts, owed, u, n_before)[0]
-
-
-def assert_same(found, expected):
-    """All that a cycle says, but for the places after the last new token, which have no meaning."""
-    for name in ("n_passed", "rejected", "is_open", "is_owed", "final"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
-    there = np.arange(found.tokens.shape[1]) <= found.n_passed[:, None]
-    for name in ("tokens", "source"):
-        np.testing.assert_array_equal(getattr(found, name)[there], getattr(expected, name)[there], err_msg=name)
-    for name in ("p_y", "mass"):
-        np.testing.assert_allclose(getattr(found, name)[there], getattr(expected, name)[there], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)

@@ -23,6 +23,18 @@ def test_a_draw_is_the_inverse_of_the_cumulated_law(p, u):
         assert sums[token] > at * sums[-1] >= (sums[token - 1] if token else 0)
 
 
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(250, 1100), u=st.sampled_from([0.0, 0.25, 0.5, LARGEST]))
+def test_a_draw_from_a_long_law_is_one_from_its_blocks(seed, n, u):
+    """Fails where blocks meet, at a short last one, or in one whose weights all are 0; sums are exact here."""
+    weights = torch.from_numpy(np.random.default_rng(seed).choice([0.0, 0.0, 0.0, 1.0, 4.0], n))
+    weights[: n // 3] = weights[2 * n // 3 :] = 0.0
+    weights[n // 2] = 1.0
+    sums = weights.cumsum(0)
+    token = draw(weights[None, None], torch.full((1, 1), u, dtype=torch.float64)).item()
+    assert weights[token] > 0
+    assert sums[token] > u * sums[-1] >= sums[token - 1]
+
+
 @pytest.mark.parametrize("u", [0.0, 0.5, LARGEST])
 def test_a_certain_token_is_drawn_whatever_the_number(u):
     """Fails at either end of the unit interval."""
