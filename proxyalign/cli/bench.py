@@ -28,6 +28,7 @@ _HEADER = (
 )
 _BATCH_HEADER = ("contestant", "T", "batch", "tokens/s", "x batch 1", "x transformers")
 _STEP_HEADER = ("rule", "tokens", "draft ms", "verify ms", "test ms", "share of both")
+_MEMORY_HEADER = ("bytes held of each new token", "caches", "all else", "a law", "largest tensor")
 
 app.command("exact")(bench_exact.exact)
 
@@ -62,6 +63,7 @@ def decode(
     the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step; "of
     bare" is the speed as a share of what it would be if nothing but forward passes took time. The last table is what a
     cycle does beside those, on rows of large vocabularies, and the share that rule, test and draw have in verifying.
+    Then comes what is held in memory of each new token.
     """
     sizes = _windows(windows)
 
@@ -70,7 +72,8 @@ def decode(
     from transformers.utils import logging
 
     from proxyalign import tasks
-    from proxyalign.decoding.bench import contestants, measure
+    from proxyalign.decoding.bench import Contestant, contestants, measure
+    from proxyalign.decoding.held import growth
     from proxyalign.decoding.scaling import measure_batches, measure_step
     from proxyalign.deferral.rules import Dual
     from proxyalign.evaluation.provenance import surroundings
@@ -83,6 +86,7 @@ def decode(
     field = contestants(alpha, budget, alpha, sizes)
     benchmark = tasks.get(task)
     questions = benchmark.questions(split, data=data, limit=limit)
+    n_tokens = max_new_tokens or benchmark.max_new_tokens
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -92,7 +96,7 @@ def decode(
             models,
             [question.prompt for question in questions],
             field,
-            max_new_tokens=max_new_tokens or benchmark.max_new_tokens,
+            max_new_tokens=n_tokens,
             temperature=temperature,
             repeats=repeats,
             seed=seed,
@@ -105,12 +109,16 @@ def decode(
                 [question.prompt for question in questions],
                 Dual(alpha),
                 windows=sizes,
-                n_tokens=max_new_tokens or benchmark.max_new_tokens,
+                n_tokens=n_tokens,
                 repeats=repeats,
                 seed=seed,
                 progress=lambda done, total: progress.update(rounds, completed=done, total=total),
             )
         numbers["steps"] = measure_step(models, questions[0].prompt, window=max(sizes), seed=seed)
+        numbers["memory"] = [
+            growth(models, questions[0].prompt, one, n_tokens=n_tokens, seed=seed)
+            for one in (Contestant(Dual(alpha)), Contestant(Dual(alpha), "speculative", max(sizes)))
+        ]
     of_what = {
         "pair": name or f"{base} + {proxy}",
         "task": benchmark.name,
@@ -132,6 +140,7 @@ def decode(
     if batches:
         print("\n" + table([_BATCH_HEADER, *(_batch_cells(run) for run in answer["batches"])]))
     print("\n" + table([_STEP_HEADER, *(_step_cells(step) for step in answer["steps"])]))
+    print("\n" + table([_MEMORY_HEADER, *(_memory_cells(one) for one in answer["memory"])]))
     on = f"{answer['dtype']}, {threads} thread{'s' * (threads > 1)}, {len(questions)} questions"
     print(f"\nforward passes (mean): {costs}; {on}")
 
@@ -249,4 +258,11 @@ def _step_cells(step: "Mapping[str, Any]") -> tuple[str, ...]:
         f"{step['verify_ms']:.2f}",
         f"{step['test_ms']:.2f}",
         f"{step['share']:.1%}",
+    )
+
+
+def _memory_cells(one: "Mapping[str, Any]") -> tuple[str, ...]:
+    return (
+        one["name"],
+        *(f"{one[what]:.0f}" for what in ("cache_bytes", "other_bytes", "law_bytes", "largest_bytes")),
     )
