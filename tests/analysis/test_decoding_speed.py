@@ -44,6 +44,7 @@ LINES = {
     "transformers' assisted generation, 5 drafts": speed("transformers assisted, window 5"),
     "dual, speculative, 5 drafts": speed("dual(alpha=0.4) speculative, window 5"),
     "16 texts at once, dual, autoregressive": gain("dual(alpha=0.4) autoregressive"),
+    "16 texts at once, dual, speculative, 3 drafts": gain("dual(alpha=0.4) speculative, window 3"),
     "16 texts at once, dual, speculative, 5 drafts": gain("dual(alpha=0.4) speculative, window 5"),
 }
 
@@ -71,3 +72,6 @@ def test_the_readme_tells_the_recorded_speeds():
     assert f"take {dual} of a verify pass of SmolLM2 for dual, {primal} for primal" in " ".join(said.split())
     bare = {pair: run(RECORDS[pair], "dual(alpha=0.4) speculative, window 5")["share_of_bare_passes"] for pair in PAIRS}
     assert f"{bare['smol']:.2f} and {bare['lab']:.2f} of what forward passes alone allow" in " ".join(said.split())
+    held = [one for pair in PAIRS for one in RECORDS[pair]["memory"]]
+    assert max(one["other_bytes"] for one in held) < 1000
+    assert "less than 1 kB of each new token" in " ".join(said.split())
