@@ -87,7 +87,7 @@ def _verify_fused(job: Job, drafted: Drafted) -> Outcome | None:
 
 
 def _verify(job: Job, drafted: Drafted) -> Outcome:
-    """As `verify`, in torch and all rows together."""
+    """As `verify`, of the laws of all rows together."""
     p, q0 = (
         job.shaping.law(role, drafted.logits[role], drafted.n_before) if role in drafted.logits else None
         for role in ("base", "reference")
