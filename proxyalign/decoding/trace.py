@@ -23,8 +23,8 @@ class Trace:
     """One answer, token by token; arrays of length n, the number of tokens.
 
     token_ids: int64. source: who wrote each, one of `SOURCES`. p_y: the base's probability of the token. deferral_mass:
-    D = sum_y d_y p_y at its position. Both at temperature 1; p_y is NaN where the rule always defers, since the base
-    then never runs. distributions: the base's laws (n, V), float32, where they were asked for.
+    D = sum_y d_y p_y at its position. Both at the rule's temperature, by default 1; p_y is NaN where the rule always
+    defers, since the base then never runs. distributions: the base's laws (n, V), float32, where they were asked for.
     """
 
     token_ids: npt.NDArray[np.int64]
@@ -74,7 +74,7 @@ class Rates:
     """How fast tokens came and who had a part in them, each a ratio of sums over a run.
 
     n_tokens: tokens emitted. seconds: wall-clock time of decoding them, with `tokens_per_second`. deferral_rate: mean
-    deferral mass D of an emitted token (at temperature 1). acceptance_rate: accepted drafts per tested draft;
+    deferral mass D of an emitted token (at the rule's temperature). acceptance_rate: accepted drafts per tested draft;
     mean_accepted_length: accepted drafts per cycle; both None where nothing was drafted.
     """
 

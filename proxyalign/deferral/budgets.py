@@ -103,7 +103,9 @@ class PrimalPooled(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., n, V) -> the longest prefix of the n V tokens by rising p whose sum fits the budget."""
-        return Primal(self.budget).defer(p.flatten(-2)).view(p.shape) if p.dim() > 1 else Primal(self.budget).defer(p)
+        if p.dim() == 1 or p.shape[-2] == 1:
+            return Primal(self.budget).defer(p)
+        return longest_prefix(p.flatten(-2), self.budget).view(p.shape)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,10 @@ class Advantage(Rule):
     needs: ClassVar[str] = "p q"
     domains: ClassVar[dict[str, Domain]] = MASS
     about: ClassVar[About] = About(
-        "longest prefix by falling q / p > 1 with sum p <= budget", "budget = 0", "none", "THEORY, value models"
+        "longest prefix by falling q / p > 1 with sum p <= budget",
+        "budget = 0",
+        "none",
+        "greedy for the value p max(0, log q / p)",
     )
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:

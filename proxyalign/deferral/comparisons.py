@@ -17,7 +17,7 @@ CODE = "authors' code"
 class ConfidenceBet(Rule):
     """Defer the tokens that the base finds less likely than the proxy its best one, less a margin `alpha`.
 
-    alpha: in [-1, 1]; 1 never defers, -1 defers all but a certain token where the proxy is not certain too.
+    alpha: in [-1, 1]; 1 never defers, -1 defers everything.
     """
 
     alpha: float

@@ -69,7 +69,7 @@ class EntropyGate(Gate):
     alpha: float
     name: ClassVar[str] = "entropy-gate"
     domains: ClassVar[dict[str, Domain]] = {"alpha": Domain(0.0, INFINITE, "it is an entropy in nats")}
-    about: ClassVar[About] = About("1[H(p) > alpha]", "alpha = log V", "none", CASCADES + " (ChowLog)")
+    about: ClassVar[About] = About("1[H(p) > alpha]", "alpha > log V", "none", CASCADES + " (ChowLog)")
 
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """H(p) > alpha, in nats."""
@@ -80,14 +80,14 @@ class EntropyGate(Gate):
 class Diff(Gate):
     """Defer a step on which the proxy's likeliest token leads the base's by more than `alpha`.
 
-    alpha: in [-1, 1]; 1 never defers, -1 always unless the base is certain and the proxy is not.
+    alpha: in [-1, 1]; 1 never defers, -1 always.
     """
 
     alpha: float
     name: ClassVar[str] = "diff"
     needs: ClassVar[str] = "p q"
     domains: ClassVar[dict[str, Domain]] = {"alpha": Domain(-1.0, 1.0, "it is a difference of probabilities")}
-    about: ClassVar[About] = About("1[max p < max q - alpha]", "alpha = 1", "none", CASCADES + " (5)")
+    about: ClassVar[About] = About("1[max p < max q - alpha]", "alpha = 1", "alpha = -1", CASCADES + " (5)")
 
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """max p < max q - alpha."""

@@ -32,7 +32,10 @@ class Hybrid(Rule):
         "first": Domain(0.0, math.inf, "it is a multiplier, -log of a probability"),
     }
     about: ClassVar[About] = About(
-        "1[p_y < exp(-lambda)], lambda <- max(0, lambda + step (D - budget))", "none", "none", "THEORY 15"
+        "1[p_y < exp(-lambda)], lambda <- max(0, lambda + step (D - budget))",
+        "none",
+        "none",
+        "dual descent along the text; ours",
     )
 
     def start(self, n: int, device: torch.device) -> Tensor:

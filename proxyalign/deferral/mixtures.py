@@ -1,5 +1,6 @@
 """Laws made of two or three models' laws at once, from which tokens are drawn directly; nothing is deferred."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from proxyalign.deferral import policy
 from proxyalign.deferral.comparisons import ConfidenceBet, ProxyMinP, ProxyVeto
 from proxyalign.deferral.gates import Chow, Diff, EntropyGate, Opt
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Mixture, Proposal, Rule, below, given, highest
+from proxyalign.deferral.rule import About, Domain, Mixture, Proposal, Rule, below, check_number, given, highest
 from proxyalign.errors import InputError
 
 INFINITE = float("inf")
@@ -44,7 +45,8 @@ class ProxyTuning(Mixture):
 
     def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
         """p, q, q0 (..., V) -> p (q / q0)^alpha, normalised (..., V)."""
-        return _normalised(p.log() + self.alpha * _log_ratio(q, _reference(q0)), p)
+        ratio = _log_ratio(q, _reference(q0))
+        return p if self.alpha == 0.0 else _normalised(p.log() + self.alpha * ratio, p)  # 0 times infinity is none
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Contrastive(Mixture):
 
     alpha: float
     name: ClassVar[str] = "contrastive"
-    needs: ClassVar[str] = "p q q0"
+    needs: ClassVar[str] = "p q0"
+    asks_proxy: ClassVar[bool] = False
     domains: ClassVar[dict[str, Domain]] = {"alpha": Domain(0.0, 1.0, "0.1 is the published share")}
     about: ClassVar[About] = About("pi ~ 1[p_y >= alpha max p] p / q0", "none", "none", "Li et al., arXiv 2210.15097")
 
@@ -98,9 +101,13 @@ class SpeculativeCascade(Mixture):
 
     criterion: str
     alpha: float
-    about: ClassVar[About] = About(
-        "pi = (1 - r) q + (sum r q) p", "as the rule's proxy", "as the rule's base", "Narasimhan et al., ICLR 2025"
-    )
+
+    @property
+    def about(self) -> About:  # type: ignore[override]
+        """The criterion, which is its rule's with the models exchanged, as are the limits."""
+        formula, base, proxy, _ = CRITERIA[self.criterion].about
+        criterion = re.sub(r"\b[pq](?=_|\b)", lambda law: "q" if law[0] == "p" else "p", formula)
+        return About(f"pi = (1 - r) q + (sum r q) p, r = {criterion}", proxy, base, "Narasimhan et al., ICLR 2025")
 
     def __post_init__(self) -> None:
         if self.criterion not in CRITERIA:
@@ -108,7 +115,9 @@ class SpeculativeCascade(Mixture):
                 f"SpeculativeCascade: criterion must be one of {', '.join(CRITERIA)}, got {self.criterion!r}; "
                 "choose one"
             )
-        self.mirrored()
+        domain = CRITERIA[self.criterion].domains["alpha"]
+        remedy = f"it is that of {CRITERIA[self.criterion].name}, with the models exchanged"
+        check_number(self.name, "alpha", self.alpha, domain._replace(remedy=remedy))
 
     @property
     def name(self) -> str:  # type: ignore[override]

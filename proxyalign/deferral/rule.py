@@ -5,6 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,11 +20,12 @@ T = TypeVar("T")
 
 
 class Domain(NamedTuple):
-    """Where a parameter may lie, both ends included, and what to tell whoever leaves it."""
+    """Where a parameter may lie, both ends included, and what to tell whoever leaves it. whole: only whole numbers."""
 
     low: float
     high: float
     remedy: str
+    whole: bool = False
 
 
 class About(NamedTuple):
@@ -132,22 +134,21 @@ class Mixture(Rule, ABC):
 
 
 def given(law: T | None) -> T:
-    """`law`, which whoever calls a rule hands over where the rule needs it."""
-    assert law is not None, "a rule is given what it needs"
+    """`law`, the proxy's, which the decoder hands over where the rule needs it. Raises InputError for None."""
+    if law is None:
+        raise InputError("rules: this rule reads the proxy's q, got None; pass q")
     return law
 
 
 def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:
     """Raise InputError unless `value` is a number in its domain; NaN and infinity are not."""
-    low, high, remedy = domain
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (low <= value <= high and math.isfinite(value))
-    ):
-        where = f"number in [{low:g}, {high:g}]"
+    low, high, remedy, whole = domain
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not (low <= value <= high and abs(value) < math.inf) or (whole and value != int(value)):
+        kind = "whole number" if whole else "number"
+        where = f"{kind} in [{low:g}, {high:g}]"
         if high == math.inf:
-            where = "finite number" if low == -math.inf else f"finite number of at least {low:g}"
+            where = f"finite {kind}" if low == -math.inf else f"finite {kind} of at least {low:g}"
         raise InputError(f"{owner}: {argument} must be a {where}, got {value!r}; {remedy}")
 
 

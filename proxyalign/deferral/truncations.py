@@ -1,7 +1,7 @@
 """Truncation samplers as rules: the tokens that a sampler would cut off are the deferred ones; and, as controls, alone.
 
-min_keep: 1 keeps the likeliest token (and its ties) whatever the sampler says, as samplers do, so that the proxy alone
-is out of reach; 0 lets the rule defer it too.
+min_keep: 1 keeps a token whatever the sampler says, as samplers do, so that the proxy alone is out of reach; 0 lets the
+rule defer all of them. Which token that is, each sampler says.
 """
 
 import math
@@ -18,7 +18,7 @@ from proxyalign.deferral.prefix import longest_prefix
 from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below, entropy, highest, threshold
 from proxyalign.errors import InputError
 
-KEEPS = Domain(0, 1, "pass 1 to keep the likeliest token always, or 0")
+KEEPS = Domain(0, 1, "pass 1 to keep a token always, or 0", whole=True)
 TRANSFORMERS = "as a sampler in transformers"
 
 
@@ -34,17 +34,24 @@ class Sampler(Rule, ABC):
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., V) -> what the sampler cuts off (..., V) bool."""
         kept = self.kept(p)
-        return ~(kept | (p >= p.amax(-1, keepdim=True))) if self.min_keep else ~kept
+        return ~(kept | self.floor(p, kept)) if self.min_keep else ~kept
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """What `min_keep` adds to the set (..., V): the likeliest token and its ties."""
+        return p >= p.amax(-1, keepdim=True)
 
 
 @dataclass(frozen=True)
 class TopK(Sampler):
     """Keep the `k` likeliest tokens and what ties with the last of them."""
 
-    k: float
+    k: int
     min_keep: int = 1
     name: ClassVar[str] = "top-k"
-    domains: ClassVar[dict[str, Domain]] = {"k": Domain(1, math.inf, "it is a number of tokens"), "min_keep": KEEPS}
+    domains: ClassVar[dict[str, Domain]] = {
+        "k": Domain(1, math.inf, "it is a number of tokens", whole=True),
+        "min_keep": KEEPS,
+    }
     about: ClassVar[About] = About("1[p_y < k-th largest p]", "k = V", "none", TRANSFORMERS)
 
     def kept(self, p: Tensor) -> Tensor:
@@ -68,6 +75,10 @@ class TopP(Sampler):
         if self.mass == 0.0:
             return torch.zeros_like(p, dtype=torch.bool)
         return ~longest_prefix(p, 1.0 - self.mass)
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """The likeliest token where the set is empty: of tied ones the sampler may keep some and cut off others."""
+        return _likeliest_of_nothing(p, kept)
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class Eta(Sampler):
 class Typical(Sampler):
     """Keep the tokens whose surprisal is nearest to the entropy, until their mass reaches `mass`, ties included.
 
-    The likeliest token may be among the deferred ones; at least one token is always kept, whatever `min_keep`.
+    The likeliest token may be among the deferred ones. At least one token is kept in any case: `min_keep` adds nothing.
     """
 
     mass: float
@@ -136,6 +147,10 @@ class Typical(Sampler):
         sums = law.gather(-1, order).cumsum(-1)
         last = (sums < self.mass).sum(-1, keepdim=True).clamp_max(p.shape[-1] - 1)
         kept: Tensor = distance <= rising.gather(-1, last)
+        return kept
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """Nothing."""
         return kept
 
 
@@ -158,6 +173,10 @@ class TopH(Sampler):
         terms = torch.special.entr(top / top.sum(-1, keepdim=True))
         kept = terms.cumsum(-1) <= self.share * terms.sum(-1, keepdim=True)
         return torch.zeros_like(p, dtype=torch.bool).scatter_(-1, order, kept)
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """The likeliest token where the set is empty."""
+        return _likeliest_of_nothing(p, kept)
 
 
 @dataclass(frozen=True)
@@ -189,19 +208,22 @@ class TopNSigma(Sampler):
 
 
 @dataclass(frozen=True)
-class Processed(Rule):
+class Processed(Sampler):
     """Defer what a LogitsProcessor of transformers sets to minus infinity.
 
     processor: called with (N, 0) ids and (N, V) log-probabilities, so it must look at the scores alone. Of the tokens
-    that it leaves, the probabilities do not matter.
+    that it leaves, the probabilities do not matter. min_keep: 1 keeps the likeliest token where it leaves none.
     """
 
     processor: Any
+    min_keep: int = 1
+    domains: ClassVar[dict[str, Domain]] = {"min_keep": KEEPS}
     name: ClassVar[str] = "processed"
     about: ClassVar[About] = About("1[the processor cuts y off]", "-", "-", "any LogitsProcessor of transformers")
 
     def __post_init__(self) -> None:
-        if not callable(self.processor):
+        super().__post_init__()
+        if not callable(self.processor) or isinstance(self.processor, type):
             raise InputError(
                 f"Processed: processor must be a LogitsProcessor, got {self.processor!r}; pass a warper of transformers"
             )
@@ -213,12 +235,21 @@ class Processed(Rule):
     def __str__(self) -> str:
         return f"{self.name}({type(self.processor).__name__})"
 
-    def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
-        """p (..., V) -> where the processed log p is minus infinity (..., V) bool."""
+    def kept(self, p: Tensor) -> Tensor:
+        """Where the processed log p is above minus infinity. Raises InputError for an answer of another shape."""
         scores = widen(p).reshape(-1, p.shape[-1]).log()
         ids = torch.empty(len(scores), 0, dtype=torch.long, device=p.device)
-        cut: Tensor = torch.isneginf(self.processor(ids, scores.clone()))
-        return cut.reshape(p.shape)
+        processed = self.processor(ids, scores.clone())
+        if getattr(processed, "shape", None) != scores.shape:
+            raise InputError(
+                f"Processed: processor must return scores of the shape that it got, {tuple(scores.shape)}, got "
+                f"{tuple(processed.shape) if isinstance(processed, Tensor) else processed!r}; return the scores"
+            )
+        return ~torch.isneginf(processed).reshape(p.shape)
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """The likeliest token where the set is empty."""
+        return _likeliest_of_nothing(p, kept)
 
 
 @dataclass(frozen=True)
@@ -231,7 +262,11 @@ class Truncated(Rule):
 
     rule: Rule
     asks_proxy: ClassVar[bool] = False
-    about: ClassVar[About] = About("p on the kept tokens", "as the rule", "none", "a control")
+
+    @property
+    def about(self) -> About:  # type: ignore[override]
+        """What `rule` defers, cut off."""
+        return About(f"pi ~ (1 - d_y) p_y, d_y = {self.rule.about.formula}", self.rule.about.base, "none", "a control")
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -239,9 +274,10 @@ class Truncated(Rule):
         return f"truncated-{self.rule.name}"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rule, Rule) or isinstance(self.rule, Truncated) or self.rule.needs != "p":
+        is_rule = isinstance(self.rule, Rule) and not isinstance(self.rule, Truncated)
+        if not is_rule or self.rule.needs != "p" or self.rule.start(1, torch.device("cpu")) is not None:
             raise InputError(
-                f"Truncated: rule must be a deferral rule that reads the base alone, such as Dual(alpha=0.4), "
+                f"Truncated: rule must be a deferral rule that reads one step of the base alone, such as Dual(0.4), "
                 f"got {self.rule!r}; choose one of those"
             )
 
@@ -266,3 +302,9 @@ class Truncated(Rule):
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         """As for any rule: the tempered law on the tokens kept at temperature 1; deferred is None."""
         return Proposal(policy.restrict(p.drawn, self.keep(p.own)), None)
+
+
+def _likeliest_of_nothing(p: Tensor, kept: Tensor) -> Tensor:
+    """The first likeliest token of rows (..., V) of which nothing is kept."""
+    likeliest = torch.zeros_like(kept).scatter_(-1, p.argmax(-1, keepdim=True), True)
+    return likeliest & ~kept.any(-1, keepdim=True)

@@ -19,11 +19,15 @@ class NudgingWords(Rule):
     """Defer whole words to the proxy where the base's likeliest token is less likely than `alpha`.
 
     The first token is the proxy's, and so is each token of a word that the proxy began: it ends where the proxy's own
-    likeliest token begins with white space. Then the base goes on if it is sure, or if both models' likeliest tokens
-    agree. A token that ends the text is always redrawn from the proxy, so that only the proxy ends it.
+    likeliest token begins with white space. Then the base takes over if it is sure, or if both models' likeliest tokens
+    agree, and goes on for as long as it is sure. A token that ends the text is always redrawn from the proxy, so that
+    only the proxy ends it.
 
-    The published code decodes greedily and keeps a tokenizer and a prompt for each model, and edits out repetitions;
-    here the two share a vocabulary, any temperature will do, and nothing is edited. alpha: probability in [0, 1].
+    The published code decodes greedily and keeps a tokenizer and a prompt for each model, edits out repetitions, and
+    has the proxy write ahead, 16 tokens at a time: where it comes to its end within these, all of them are taken, and
+    the base is not asked again. Here the two share a vocabulary, any temperature will do, nothing is edited, and the
+    base is asked after each word. Words begin with a blank or a new line, in the published code with a blank alone.
+    alpha: probability in [0, 1].
     """
 
     alpha: float
@@ -33,12 +37,16 @@ class NudgingWords(Rule):
         "alpha": Domain(0.0, 1.0, "it is the least top probability that the base is trusted with")
     }
     about: ClassVar[About] = About(
-        "1 until a word is whole and max p >= alpha or argmax p = argmax q", "none", "none", "Fei et al., ACL 2025"
+        "1 from max p < alpha on, until a word is whole and max p >= alpha or argmax p = argmax q",
+        "none",
+        "none",
+        "Fei et al., ACL 2025",
     )
 
     def bound(self, tokenizer: Any, ends: Sequence[int]) -> "NudgingWords":
         """The rule for a vocabulary: which tokens begin with white space, and which end the text."""
-        pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        n_ids = max(tokenizer.get_vocab().values()) + 1  # some ids may have no token
+        pieces = tokenizer.convert_ids_to_tokens(range(n_ids))
         begins = torch.tensor([str(piece).startswith(("Ġ", "▁", "Ċ", " ", "\n")) for piece in pieces])
         return _Bound(self.alpha, begins, tuple(ends))
 
@@ -66,8 +74,8 @@ class _Bound(NudgingWords):
         for of_base, of_proxy in zip(p.own.unbind(1), given(q).own.unbind(1), strict=True):
             likeliest, next_of_proxy = of_base.argmax(-1), of_proxy.argmax(-1)
             in_word = (states[-1] == FIRST) | ((states[-1] == IN_WORD) & ~begins[next_of_proxy])
-            sure = (of_base.amax(-1) >= self.alpha) | (likeliest == next_of_proxy)
-            hands_over = in_word | ~sure
+            agrees = (states[-1] == IN_WORD) & (likeliest == next_of_proxy)
+            hands_over = in_word | ~((of_base.amax(-1) >= self.alpha) | agrees)
             decided = hands_over.unsqueeze(-1).repeat(1, of_base.shape[-1])
             decided[:, list(self.ends)] = True
             deferred.append(decided)

@@ -80,7 +80,7 @@ def test_the_mixtures_are_what_their_formulas_say(p, q, q0, alpha):
         for row in range(len(p)):
             base, own, other = p[row].numpy(), q[row].numpy(), q0[row].numpy()
             possible = (base > 0) & (own > 0) & (other > 0)
-            if not possible.any():
+            if power == 0 or not possible.any():
                 assert np.array_equal(target[row], base)
                 continue
             logs = np.full(V, -np.inf)
@@ -138,7 +138,28 @@ def test_top_n_sigma_keeps_one_set_at_all_temperatures():
     assert torch.equal(~rule.defer((logits / 3.0).softmax(-1)), kept)
 
 
-@pytest.mark.parametrize("make", [rules.TopK, rules.TopP, rules.MinP, rules.Epsilon, rules.Eta, rules.TopH])
+@pytest.mark.parametrize("make", [rules.TopP, rules.TopH, rules.Typical])
+@given(p=laws((4, V), "float64"), share=st.floats(0.0, 1.0))
+def test_min_keep_keeps_one_token_of_samplers_that_go_by_order(make, p, share):
+    """Fails when all tied tokens are kept where the sampler keeps one of them, or none is."""
+    floored, free = make(share, min_keep=1).defer(p), make(share, min_keep=0).defer(p)
+    for law, cut, would_cut in zip(p, floored, free, strict=True):
+        if would_cut.all():
+            assert law[~cut].tolist() == [law.max()]
+        else:
+            assert torch.equal(cut, would_cut)
+
+
+@given(p=laws((4, V)), mass=st.sampled_from([0.1, 0.25, 0.5, 0.6, 0.9]))
+def test_of_tied_tokens_top_p_keeps_as_many_as_the_sampler(p, mass):
+    """Fails when ties are kept together: in half precision the two likeliest tokens are often tied."""
+    sums = p.double().sort(-1).values.cumsum(-1)
+    if ((sums - (1.0 - mass)).abs() > 1e-6).all():  # else the sampler's float32 sums decide
+        theirs = rules.Processed(transformers.TopPLogitsWarper(mass)).defer(p)
+        assert torch.equal(rules.TopP(mass).defer(p).sum(-1), theirs.sum(-1))
+
+
+@pytest.mark.parametrize("make", [rules.TopK, rules.MinP, rules.Epsilon, rules.Eta])
 @given(p=laws((4, V), "float64"), share=st.floats(0.0, 1.0))
 def test_min_keep_saves_the_likeliest_token(make, p, share):
     """Fails when the samplers' floor is missing, or stays where it was asked to go."""
@@ -178,10 +199,14 @@ def test_the_pooled_primal_has_one_budget_for_the_window():
     assert ((p * rules.Primal(0.9).defer(p)).sum((-1, -2)) > 0.9).all()
     assert torch.equal(pooled.defer(p[:, :1]), rules.Primal(0.9).defer(p[:, :1]))
     assert not pooled.has_bonus
+    whole = (p * rules.PrimalPooled(1.0).defer(p)).sum((-1, -2))
+    assert (whole <= 1.0).all()
+    assert (whole > 0.9).all()
 
 
 LIMITS = [
     (rules.Chow(1.0), "p"), (rules.EntropyGate(math.log(V) + 1e-9), "p"), (rules.Diff(1.0), "p"), (rules.Opt(1e9), "p"),
+    (rules.Diff(-1.0), "q"),
     (rules.Opt(-1e9), "q"), (rules.ConfidenceBet(1.0), "p"), (rules.ConfidenceBet(-1.0), "q"), (rules.Gap(1.0), "p"),
     (rules.ProxyDoubt(-1.0), "p"), (rules.ProxyDoubt(1.0), "q"), (rules.ProxyFavour(1.0), "p"),
     (rules.ProxyVeto(1.0), "p"), (rules.ProxyMinP(1.0), "p"), (rules.TopK(V), "p"), (rules.TopP(1.0), "p"),
@@ -234,11 +259,11 @@ def test_nudging_by_words_writes_whole_words():
     """Fails when the base may interrupt a word, the first token is the base's, or the base may end the text."""
 
     class Spelled:
-        def __len__(self):
-            return 5
+        def get_vocab(self):
+            return {"Ġa": 0, "b": 1, "Ġc": 2, "<end>": 4}  # and no token 3
 
         def convert_ids_to_tokens(self, ids):
-            return [["Ġa", "b", "Ġc", "d", "<end>"][i] for i in ids]
+            return [["Ġa", "b", "Ġc", None, "<end>"][i] for i in ids]
 
     rule = rules.NudgingWords(0.6).bound(Spelled(), [4])
     sure, unsure = [0.02, 0.02, 0.9, 0.03, 0.03], [0.3, 0.2, 0.2, 0.2, 0.1]
@@ -248,7 +273,8 @@ def test_nudging_by_words_writes_whole_words():
         (sure, begins, True),  # the first one, whatever the base says
         (sure, goes_on, True),  # inside the word that it began
         (sure, begins, False),  # the word is whole and the base is sure
-        (unsure, begins, False),  # unsure, but both have the same likeliest token
+        (unsure, begins, True),  # in a run of its own the base must be sure, whether they agree or not
+        (unsure, begins, False),  # the word is whole, and both have the same likeliest token
         (unsure, goes_on, True),
         (unsure, goes_on, True),
         (sure, begins, False),
@@ -266,6 +292,8 @@ def test_a_rule_without_what_it_needs_says_so():
     p = torch.full((4,), 0.25)
     with pytest.raises(InputError, match="needs the reference's q0"):
         rules.ImplicitReward().target(p, p)
+    with pytest.raises(InputError, match="reads the proxy's q"):
+        rules.ConfidenceBet(0.3).defer(p)
     with pytest.raises(InputError, match="decides from the words before"):
         rules.NudgingWords(0.3).defer(p, p)
     with pytest.raises(InputError, match="criterion must be one of chow"):
@@ -274,5 +302,12 @@ def test_a_rule_without_what_it_needs_says_so():
         rules.Processed(0.9)
     with pytest.raises(InputError, match=r"alpha must be a number in \[-1, 1\], got 1.5"):
         rules.ConfidenceBet(1.5)
-    with pytest.raises(InputError, match="k must be a finite number of at least 1, got 0"):
-        rules.TopK(0)
+    for k in (0, 2.5, math.inf):
+        with pytest.raises(InputError, match=f"k must be a finite whole number of at least 1, got {k}"):
+            rules.TopK(k)
+    with pytest.raises(InputError, match=r"min_keep must be a whole number in \[0, 1\], got 0.5"):
+        rules.MinP(0.1, min_keep=0.5)
+    with pytest.raises(InputError, match=r"cascade-chow: alpha must be a number in \[0, 1\], got 2"):
+        rules.SpeculativeCascade("chow", 2)
+    with pytest.raises(InputError, match=r"shape that it got, \(1, 4\), got None; return the scores"):
+        rules.Processed(lambda ids, scores: None).defer(p)

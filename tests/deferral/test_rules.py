@@ -180,6 +180,12 @@ def test_a_parameter_outside_its_range_is_refused(make, value):
         make(value)
 
 
+def test_numbers_of_numpy_are_numbers():
+    """Fails when a parameter taken from an array is refused."""
+    assert rules.Dual(np.float32(0.5)) == rules.Dual(0.5)
+    assert rules.TopK(np.int64(3)) == rules.TopK(3) == rules.TopK(3.0)
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "told"),
     [
@@ -202,3 +208,5 @@ def test_a_truncation_has_no_deferral_set():
         rules.Truncated(rules.Dual(0.3)).defer(torch.full((4,), 0.25))
     with pytest.raises(InputError, match="rule must be a deferral rule"):
         rules.Truncated("dual")
+    with pytest.raises(InputError, match="reads one step of the base alone"):
+        rules.Truncated(rules.Hybrid(0.1))
