@@ -15,11 +15,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+_COUNTS_BY_MASK = ("bloom",)  # models that take no positions, and count them by the mask
+COUNTS_FROM_PADDING = (  # whose first position is not 0, but the one after the padding's
+    "camembert", "data2vec-text", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
 _SPARE_SLOTS = 16  # stale slots that a cache may hold before realigning it is worth the copy
 
 
@@ -31,8 +36,6 @@ class Reader:
     """
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None) -> None:
-        from transformers import DynamicCache
-
         self.n_passes = 0
         self._n_rows = 0
         self.name = name
@@ -40,7 +43,7 @@ class Reader:
         self._vocab_size = vocab_size
         self._context = context
         self._last_position = None if context is None else context - 1
-        self._cache = DynamicCache()  # full layers for sliding models too, whose masks are made from slot numbers
+        self._cache = _empty_cache()
         self._n_slots = 0
         self._valid: Tensor | None = None  # (B, n_slots) bool; None where no slot is stale
         self._pending: list[tuple[Tensor, Tensor | None]] = []
@@ -61,7 +64,12 @@ class Reader:
             self._pending.append((tokens, torch.from_numpy(valid).to(tokens.device)))
 
     def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
-        """Add one list of ids a row, padded on the left; not all of them are empty."""
+        """Add one list of ids a row, padded on the left; not all of them are empty.
+
+        Raises InputError for several rows of a model that cannot be told where their tokens stand.
+        """
+        if len(texts) > 1:
+            self._check_batches(len(texts))
         self._n_rows = len(texts)
         self.push(*side_by_side(texts, self._model.device))
 
@@ -70,7 +78,8 @@ class Reader:
 
         In the model's dtype. A slot without a token gives a row without meaning.
         """
-        pieces = self._pending if self._attends_by_slot else [_join(self._pending)]
+        is_ragged = any(valid is not None for _, valid in self._pending)
+        pieces = self._pending if self._attends_by_slot and is_ragged else [_join(self._pending)]
         self._pending = []
         logits = [self._read(*piece, n_last) for piece in pieces]
         return logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)[:, -n_last:]
@@ -96,6 +105,7 @@ class Reader:
         if not self._n_rows:
             self.push_texts(texts)
             return
+        self._check_batches(self._n_rows + len(texts))
         other = Reader(self.name, self._model, self._vocab_size, self._context)
         if self._n_slots and max(len(text) for text in texts) > 1:
             other.push_texts([text[:-1] for text in texts])
@@ -108,9 +118,13 @@ class Reader:
         self._n_rows = sum(sizes)
         theirs = _join(other._pending)
         nobody = theirs[0].new_empty(sizes[1], 0), None
-        # Pieces stay apart: read in one pass, a token that a row lacks would lie within the window of the next one.
+        # Pieces stay apart: read in one pass, a token that a row lacks would lie within the window of the next one. For
+        # the same reason a new row's last token goes with the last of the others, and the rest with their first ones.
         *earlier, last = self._pending or [(theirs[0].new_empty(sizes[0], 0), None)]
-        self._pending = [*(_stacked(piece, nobody) for piece in earlier), _stacked(last, theirs)]
+        if earlier:
+            head, theirs = _cut(theirs, slice(None, -1)), _cut(theirs, slice(-1, None))
+            earlier = [_stacked(earlier[0], head), *(_stacked(piece, nobody) for piece in earlier[1:])]
+        self._pending = [*earlier, _stacked(last, theirs)]
         width = max(self._n_slots, other._n_slots)
         valid = torch.cat([_padded(one._slots(size), width) for one, size in zip((self, other), sizes, strict=True)])
         _stack(self._cache, other._cache, sizes[1], width)
@@ -120,13 +134,13 @@ class Reader:
         """Go on with these rows (n,) of the batch alone."""
         self._n_rows = len(rows)
         if not len(rows):
-            from transformers import DynamicCache
-
-            self._cache, self._n_slots, self._valid, self._pending = DynamicCache(), 0, None, []
+            self._cache, self._n_slots, self._valid, self._pending = _empty_cache(), 0, None, []
             return
         at = torch.from_numpy(rows).to(self._model.device)
         if self._n_slots:
             self._cache.batch_select_indices(at)
+        else:  # a cache that was emptied still has its rows
+            self._cache = _empty_cache()
         self._pending = [(tokens[at], None if valid is None else valid[at]) for tokens, valid in self._pending]
         if self._valid is not None:
             self._realign(self._valid[at])
@@ -192,11 +206,28 @@ class Reader:
         self._n_slots = width
         self._check_length()
 
+    def _check_batches(self, n_rows: int) -> None:
+        """Raise InputError where the model takes tokens to stand where they lie, which rows of a batch do not."""
+        config = self._model.config
+        kind = config.model_type
+        if (not self._takes_positions and kind not in _COUNTS_BY_MASK) or kind in COUNTS_FROM_PADDING:
+            raise InputError(
+                f"generate: {self.name} must take positions to read a batch, got a {kind} model and {n_rows} texts at "
+                "once; pass batch_size=1"
+            )
+
     def _check_length(self) -> None:
         """A cache out of step would show only as falling acceptance, never in the text: so ask it each time."""
         held = self._cache.get_seq_length()
         if held != self._n_slots:
             raise RuntimeError(f"internal: the {self.name}'s cache holds {held} slots where {self._n_slots} were read")
+
+
+def _empty_cache() -> Any:
+    """Full layers for sliding models too, whose masks are made from slot numbers."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
 
 
 def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, BoolArray]:
@@ -233,6 +264,12 @@ def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | 
     if all(valid is None for _, valid in pieces):
         return tokens, None
     return tokens, torch.cat([_flags(*piece) for piece in pieces], dim=1)
+
+
+def _cut(piece: tuple[Tensor, Tensor | None], places: slice) -> tuple[Tensor, Tensor | None]:
+    """Some columns of a piece."""
+    tokens, valid = piece
+    return tokens[:, places], None if valid is None else valid[:, places]
 
 
 def _stacked(above: tuple[Tensor, Tensor | None], below: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:

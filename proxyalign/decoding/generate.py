@@ -192,7 +192,7 @@ def _check_settings(
 
 def _check_ids(pair: ModelPair, argument: str, ids: Iterable[int], remedy: str) -> None:
     """Raise InputError for an id that the vocabulary does not have."""
-    unknown = [i for i in ids if not isinstance(i, int) or not 0 <= i < pair.vocab_size]
+    unknown = [i for i in ids if not isinstance(i, int | np.integer) or not 0 <= i < pair.vocab_size]
     if unknown:
         raise InputError(
             f"generate: {argument} must hold token ids from 0 to {pair.vocab_size - 1}, got {unknown[0]!r}; "
@@ -242,14 +242,14 @@ def _listener(
 
 
 def _check_temperature(argument: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0.0 <= value < math.inf:
         raise InputError(
             f"generate: {argument} must be a finite number of at least 0, got {value!r}; 0 decodes greedily"
         )
 
 
 def _check_count(argument: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"generate: {argument} must be a whole number of at least {least}, got {value!r}; pass one")
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from proxyalign.decoding.cache import BoolArray, IntArray, last_places, side_by_side, takes
+from proxyalign.decoding.cache import COUNTS_FROM_PADDING, BoolArray, IntArray, last_places, side_by_side, takes
 
 _BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
 _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
@@ -27,6 +27,7 @@ def supports(model: Any) -> bool:
     config = model.config.get_text_config(decoder=True)
     return (
         takes(model, "position_ids")
+        and config.model_type not in COUNTS_FROM_PADDING
         and config._attn_implementation in ("sdpa", "eager")
         and not getattr(config, "alibi", False)
         and not hasattr(config, "attention_layers")

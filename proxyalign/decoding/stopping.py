@@ -37,5 +37,5 @@ class Stopping:
         return next(n for n in range(1, n_new + 1) if self._found(tokens[start : first + n - 1]))
 
     def _found(self, tokens: npt.NDArray[np.int64]) -> bool:
-        text = self._tokenizer.decode(tokens.tolist(), skip_special_tokens=True)
+        text = self._tokenizer.decode(tokens.tolist())  # with special tokens, which may be what ends a turn
         return any(string in text for string in self.strings)

@@ -82,7 +82,8 @@ class PrimalPooled(Rule):
     """The primal with one budget for a whole window of drafts, as the authors' speculative code computes it.
 
     A reproduction, not a rule to use: it defers less than `Primal` at the same budget, a position's decision reads the
-    drafts after it, and so the tokens emitted have no law of the form pi. One token at a time it is `Primal`.
+    drafts after it, and so the tokens emitted have no law of the form pi, and near the end of a text, where windows
+    are as long as the batch's longest remainder, depend on neighbours. One token at a time it is `Primal`.
     budget: deferral mass allowed for all positions of a window together, in [0, 1].
     """
 

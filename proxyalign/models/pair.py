@@ -1,5 +1,6 @@
 """A base model and its proxy over one vocabulary: how they are loaded, and what they must have in common."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -11,6 +12,7 @@ import torch
 from proxyalign.errors import InputError
 
 PAIRS = ("lab",)  # the pairs that ship with the package
+_NO_CACHE = ("cpmant", "openai-gpt", "prophetnet", "reformer", "xlm", "xlnet")  # none, or one of another kind
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}  # whose cache can be taken back token by token
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -78,6 +80,7 @@ def load_pair(
     reference: str | Path | None = None,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "auto",
+    attn_implementation: str | None = None,
     offline: bool = False,
 ) -> ModelPair:
     """Load a pair by `name`, or from `base` and `proxy`: hub names or folders.
@@ -88,17 +91,20 @@ def load_pair(
     reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
     float32 for a pair by name, whose recorded numbers depend on it; for others bfloat16 on a CPU that multiplies it in
     hardware (AVX512-BF16 or AMX), float32 on other CPUs, and each checkpoint's own elsewhere. Probabilities are float32
-    in all of them. offline: use what is on this machine and ask no hub.
+    in all of them. attn_implementation: as transformers names it, by default what it chooses. offline: use what is on
+    this machine and ask no hub.
 
-    Raises InputError for an unknown name or device, a checkpoint that cannot be read, and two vocabularies that
-    differ; the message then shows the first tokens that do.
+    Raises InputError for an unknown name, device or attention, a checkpoint that cannot be read, and two vocabularies
+    that differ; the message then shows the first tokens that do.
     """
     if name == "smol" and base is None and proxy is None:
         from proxyalign.models.smol import smol_pair
 
         where = _device(device)
         kind = _dtype(dtype, where, is_named=False)
-        return smol_pair(where, torch.float32 if kind == "auto" else kind)  # what its file is read as
+        pair = smol_pair(where, torch.float32 if kind == "auto" else kind)  # what its file is read as
+        _set_attention((pair.base, pair.proxy), attn_implementation)
+        return pair
     base_source, proxy_source = _sources(name, base, proxy)
     kind = _dtype(dtype, _device(device), is_named=name is not None)
     sources = {"base": base_source, "proxy": proxy_source}
@@ -111,7 +117,20 @@ def load_pair(
         role: load("load_pair", "AutoModelForCausalLM", source, offline, dtype=kind).to(device).requires_grad_(False)
         for role, source in sources.items()
     }
+    _set_attention(models.values(), attn_implementation)
     return ModelPair(**models, tokenizer=tokenizers["base"])
+
+
+def _set_attention(models: Iterable[Any], implementation: str | None) -> None:
+    """Let the models attend in this way, where one is named; InputError where they cannot."""
+    try:
+        for model in models if implementation else ():
+            model.set_attn_implementation(implementation)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"load_pair: attn_implementation must be one that the models have here, got {implementation!r}; take "
+            f"'sdpa' or 'eager' (transformers says: {str(error).splitlines()[0]})"
+        ) from error
 
 
 def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None) -> tuple[str, str]:
@@ -202,7 +221,8 @@ def _check_cacheable(role: str, model: Any) -> None:
     """Raise InputError for a model whose cache holds more than keys and values, and so cannot be taken back."""
     config = _text_config(model)
     layers = set(getattr(config, "layer_types", None) or []) - _KNOWN_LAYERS
-    if getattr(model, "_is_stateful", False) or layers or getattr(model.config, "is_encoder_decoder", False):
+    is_other = getattr(model, "_is_stateful", False) or getattr(model.config, "is_encoder_decoder", False)
+    if is_other or layers or model.config.model_type in _NO_CACHE:
         what = ", ".join(sorted(layers)) or model.config.model_type
         raise InputError(
             f"ModelPair: {role} must be a decoder of full or sliding attention, whose cache can be cut back, "

@@ -107,6 +107,49 @@ def test_a_recurrent_or_hybrid_model_is_refused_when_the_pair_is_made(name, role
         ModelPair(**models, tokenizer=word_tokenizer(N_TOKENS))
 
 
+def without_positions(kind, **settings):
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(vocab_size=N_TOKENS, **settings)
+    return getattr(transformers, f"{kind}ForCausalLM")(config).double().eval()
+
+
+SLOT_BY_SLOT = {
+    "mpt": lambda: without_positions("Mpt", d_model=16, n_heads=2, n_layers=1, expansion_ratio=2, max_seq_len=64),
+    "bart": lambda: without_positions(
+        "Bart", d_model=16, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=32, max_position_embeddings=64,
+        is_encoder_decoder=False,
+    ),
+    "roberta": lambda: without_positions(
+        "Roberta", hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, is_decoder=True,
+        max_position_embeddings=64, pad_token_id=11,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SLOT_BY_SLOT)
+def test_a_model_that_counts_slots_is_decoded_alone_and_refused_in_a_batch(kind):
+    """Fails when rows of unequal lengths silently get the positions of their padding."""
+    pair = ModelPair(base=SLOT_BY_SLOT[kind](), proxy=tiny("Llama", 0), tokenizer=word_tokenizer(N_TOKENS))
+    settings = {"temperature": 0, "max_new_tokens": 5, "eos_token_ids": ()}
+    for mode in ("autoregressive", "speculative"):
+        alone = generate(pair, PROMPTS[:2], rules.Never(), mode=mode, batch_size=1, **settings)
+        for prompt, ids in zip(PROMPTS, alone.token_ids, strict=False):
+            for n, token in enumerate(ids):
+                with torch.no_grad():
+                    assert token == int(pair.base(torch.tensor([prompt + ids[:n]])).logits[0, -1].argmax())
+        with pytest.raises(InputError, match=f"got a {kind} model and 2 texts at once; pass batch_size=1"):
+            generate(pair, PROMPTS[:2], rules.Never(), mode=mode, **settings)
+
+
+def test_a_model_without_a_cache_is_refused_when_the_pair_is_made():
+    """Fails when it gets as far as an internal error of the cache."""
+    config = transformers.OpenAIGPTConfig(vocab_size=N_TOKENS, n_embd=16, n_layer=1, n_head=2)
+    model = transformers.OpenAIGPTLMHeadModel(config)
+    other = tiny("Llama", 0)
+    with pytest.raises(InputError, match="whose cache can be cut back, got openai-gpt"):
+        ModelPair(base=model, proxy=other, tokenizer=word_tokenizer(N_TOKENS))
+
+
 @pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
 @pytest.mark.parametrize("temperature", [0, 1])
 def test_padding_ids_of_either_model_are_never_drawn(temperature, mode):

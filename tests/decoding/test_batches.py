@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import gpt2, llama, tiny_pair
+from transformers import MistralConfig, MistralForCausalLM
 
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
@@ -151,3 +152,48 @@ def test_waiting_sequences_take_the_places_of_those_that_have_ended(mode, rule):
     passes = stats.n_proxy_passes if rule.constant else stats.n_base_passes
     if mode == "autoregressive" or rule.constant:
         assert passes - len(prompts) < 0.75 * in_turn  # less the passes over the prompts that joined
+
+
+def mistral(n_tokens, seed, *, window=4, layers=1, **settings):
+    """As `llama`, with sliding windows."""
+    torch.manual_seed(seed)
+    config = MistralConfig(
+        vocab_size=n_tokens, hidden_size=16, intermediate_size=32, num_hidden_layers=layers, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=64, initializer_range=0.4, sliding_window=window,
+        **{"eos_token_id": None, "bos_token_id": None, "pad_token_id": None} | settings,
+    )  # fmt: skip
+    return MistralForCausalLM(config).double().eval()
+
+
+@pytest.mark.parametrize("make", [llama, mistral])
+def test_who_joins_changes_nothing_for_who_is_there_while_a_model_waits(make):
+    """Fails when the new ones' prompts push a waiting token out of a window, or a cache that was emptied keeps rows."""
+    pair = tiny_pair(make, 12)
+    rng = np.random.default_rng(0)
+    for seed in range(25):
+        prompts = [rng.integers(12, size=n).tolist() for n in rng.choice([1, 1, 2, 3, 5, 7], 6)]
+        settings = {"max_new_tokens": 9, "eos_token_ids": [3, 5, 8], "temperature": 0}
+        for mode in MODES:
+            together = generate(pair, prompts, rules.Nudging(0.25), mode=mode, batch_size=2, **settings)
+            alone = [generate(pair, [one], rules.Nudging(0.25), mode=mode, **settings).token_ids[0] for one in prompts]
+            assert together.token_ids == alone, (seed, mode)
+
+
+@pytest.mark.parametrize("make", [llama, mistral])
+def test_what_was_missed_is_read_in_one_pass(make):
+    """Fails when a proxy catches up token by token, or a check of a window takes two passes."""
+    pair = tiny_pair(make, 12, seed=3)
+    settings = {"max_new_tokens": 40, "seed": 1}
+    plain = generate(pair, [[1, 2, 3]], rules.Dual(0.1), **settings)
+    assert 0 < plain.stats.n_proxy_passes == int((plain.traces[0].source == "proxy").sum())
+    drafted = generate(pair, [[1, 2, 3]], rules.Dual(0.1), mode="speculative", window=3, **settings)
+    assert drafted.stats.n_base_passes == drafted.stats.n_cycles
+
+
+def test_a_prompt_of_one_token_may_join_before_anything_was_read():
+    """Fails when a cache that lost its last slot to a neighbour's end keeps that neighbour's row."""
+    pair = tiny_pair(llama, 12)
+    prompts = [[1, 2, 3], [4], [4], [4]]
+    settings = {"seed": 53, "max_new_tokens": 8, "eos_token_ids": [3, 5, 8]}
+    one_by_one = generate(pair, prompts, rules.Dual(0.1), batch_size=1, **settings)
+    assert generate(pair, prompts, rules.Dual(0.1), batch_size=2, **settings).token_ids == one_by_one.token_ids

@@ -118,6 +118,17 @@ def test_a_text_ends_with_the_first_stop_string(mode):
     assert cut > 5
 
 
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_a_special_token_may_stop_a_text(mode):
+    """Fails when special tokens are left out of the text in which stop strings are looked for."""
+    pair = tiny_pair(llama, 10)
+    settings = {"mode": mode, "window": 4, "max_new_tokens": 40, "seed": 2}
+    whole = generate(pair, [PROMPT], rules.Dual(0.3), **settings).token_ids[0]
+    pair.tokenizer.add_special_tokens({"additional_special_tokens": [f"t{whole[5]}"]})
+    stopped = generate(pair, [PROMPT], rules.Dual(0.3), stop=[f"t{whole[5]}"], **settings).token_ids[0]
+    assert stopped == whole[: whole.index(whole[5]) + 1]
+
+
 class Collected:
     """A streamer that keeps what it is given."""
 
