@@ -13,7 +13,8 @@ from torch import Tensor
 
 from analysis.provenance import describe
 from proxyalign.decoding import generate
-from proxyalign.deferral import rules
+from proxyalign.deferral import policy, rules
+from proxyalign.deferral.law import tempered
 from proxyalign.files import write_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TASKS = ("lab-math", "lab-facts")
 WINDOW = 5
 BATCH = 64
-CRITERION, ALPHAS = "token-v3", (0.1, 0.5, 0.9)
+ALPHAS = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True)
@@ -101,40 +102,60 @@ def visited(
         yield p, q
 
 
-def directions(pair: "ModelPair", task: "Task", questions: Sequence["Question"], seed: int) -> list[dict[str, Any]]:
-    """For each alpha the mean total variation distance, over the laws visited, between the cascade and its mirror."""
-    laws = list(visited(pair, task, questions, seed))
-    p, q = (torch.cat(of_model) for of_model in zip(*laws, strict=True))
+def directions(task: str, p: Tensor, q: Tensor) -> list[dict[str, Any]]:
+    """Mean total variation distance over laws (n, V) between each cascade and its mirror, for each alpha."""
+    cascades = [rules.SpeculativeCascade(criterion, alpha) for criterion in rules.CRITERIA for alpha in ALPHAS]
+    return [
+        {
+            "task": task,
+            "mirrored": str(published.mirrored()),
+            "published": str(published),
+            "n_laws": len(p),
+            "total_variation": _distance(published.mirrored().target(p, q), published.target(p, q)),
+        }
+        for published in cascades
+    ]
+
+
+def tempering(task: str, p: Tensor, q: Tensor) -> list[dict[str, Any]]:
+    """Mean total variation distance over laws (n, V) that tempering before the rule makes, in every such case."""
     lines = []
-    for alpha in ALPHAS:
-        published = rules.SpeculativeCascade(CRITERION, alpha)
-        mirrored = published.mirrored()
-        distance = (mirrored.target(p, q) - published.target(p, q)).abs().sum(-1, dtype=torch.float64) / 2
+    for case in CASES:
+        if case.whose == "ours" or case.temperature == 1.0:
+            continue
+        drawn_p, drawn_q = (tempered(law.log(), case.temperature) for law in (p, q))
+        ours, theirs = (policy.cascade(drawn_p, drawn_q, case.rule.defer(read)) for read in (p, drawn_p))
         lines.append(
             {
-                "task": task.name,
-                "mirrored": str(mirrored),
-                "published": str(published),
-                "n_laws": len(distance),
-                "total_variation": float(distance.mean()),
+                "task": task,
+                "difference": case.difference,
+                "n_laws": len(p),
+                "total_variation": _distance(ours, theirs),
             }
         )
     return lines
+
+
+def _distance(one: Tensor, other: Tensor) -> float:
+    return float(((one - other).abs().sum(-1, dtype=torch.float64) / 2).mean())
 
 
 def run(pair: "ModelPair", n_questions: int, seed: int) -> dict[str, Any]:
     """All cases and both directions on the first so many test questions of each task."""
     from proxyalign import tasks
 
-    runs, compared = [], []
+    runs: list[dict[str, Any]] = []
+    laws: dict[str, list[dict[str, Any]]] = {"directions": [], "tempering": []}
     for name in TASKS:
         task = tasks.get(name)
         questions = task.questions("test", limit=n_questions)
         for case in CASES:
             print(f"{name}: {case.difference}, {case.whose}", file=sys.stderr, flush=True)
             runs.append(decode(pair, task, questions, case, seed))
-        compared += directions(pair, task, questions, seed)
-    return {"runs": runs, "directions": compared}
+        p, q = (torch.cat(of_model) for of_model in zip(*visited(pair, task, questions, seed), strict=True))
+        laws["directions"] += directions(name, p, q)
+        laws["tempering"] += tempering(name, p, q)
+    return {"runs": runs, **laws}
 
 
 def main() -> None:

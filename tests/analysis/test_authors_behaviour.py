@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import proxyalign as pa
+from proxyalign.deferral import rules
 
 module = importlib.import_module("analysis.experiments.authors_behaviour")
 ROOT = Path(__file__).parent.parent.parent
@@ -44,10 +45,20 @@ def test_one_budget_a_window_and_greedy_tempering_defer_less(record):
 
 def test_the_cascade_and_its_mirror_are_two_laws(record):
     """Fails when the two directions are taken for one rule, or a distance is none."""
-    assert len(record["directions"]) == len(module.TASKS) * len(module.ALPHAS)
+    assert len(record["directions"]) == len(module.TASKS) * len(module.ALPHAS) * len(rules.CRITERIA)
     for line in record["directions"]:
-        assert 0 < line["total_variation"] < 1
+        assert 0 <= line["total_variation"] < 1
         assert line["n_laws"] >= record["profile"]["questions"]
+    for criterion in rules.CRITERIA:
+        lines = [line for line in record["directions"] if line["published"].startswith(f"cascade-{criterion}(")]
+        assert max(line["total_variation"] for line in lines) > 0
+
+
+def test_tempering_first_is_another_law(record):
+    """Fails when a distance is none, or greedy decoding, where the rule then sees a sure base, is not the farthest."""
+    far = {(line["task"], line["difference"]): line["total_variation"] for line in record["tempering"]}
+    for task in module.TASKS:
+        assert 0 < far[task, "tempering first, sampled"] < far[task, "tempering first, greedy"] < 1
 
 
 def test_the_record_says_where_it_comes_from():

@@ -161,7 +161,7 @@ def test_a_streamer_gets_the_prompt_and_then_the_tokens_as_they_come(mode, capsy
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"top_k": 0}, "k must be a finite number of at least 1, got 0"),
+        ({"top_k": 0}, "k must be a finite whole number of at least 1, got 0"),
         ({"top_p": 1.5}, r"mass must be a number in \[0, 1\], got 1.5"),
         ({"logit_bias": {V: 1.0}}, f"logit_bias must hold token ids from 0 to {V - 1}, got {V}"),
         ({"logit_bias": {0: math.inf}}, "logit_bias must be below infinity, got inf for token 0"),
