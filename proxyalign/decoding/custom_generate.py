@@ -1,6 +1,7 @@
 """The engine as a method of transformers: `model.generate(..., custom_generate=generate_kad, proxy=..., rule=...)`."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ def generate_kad(
     stopping_criteria: Any = (),
     proxy: Any = None,
     rule: Any = None,
+    reference: Any = None,
     mode: str = "autoregressive",
     window: int = 5,
     pair_tokenizer: Any = None,
@@ -35,7 +37,8 @@ def generate_kad(
     its arguments: do_sample and temperature, max_new_tokens or max_length, num_return_sequences, pad_token_id.
     A text ends at eos_token_id where the call names it, else where either model's generation settings say. mode,
     window: as in `generate`. pair_tokenizer: for rules that read words, and to cut ids past the tokenizer's last from
-    both laws; without it they share as many ids as both models have. The seed is drawn from torch's global generator,
+    both laws; without it they share as many ids as all models have. reference: the proxy before alignment, for the
+    rules that read it. The seed is drawn from torch's global generator,
     so that `torch.manual_seed` repeats a run. Both models are left in evaluation mode.
 
     `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing.
@@ -62,7 +65,8 @@ def generate_kad(
     max_length, ends = _limits(stopping_criteria)
     if ends is None or set(ends) == set(_own_ends(model)):
         ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
-    pair = ModelPair(model, proxy, _tokenizer(model, proxy, rule, pair_tokenizer))
+    models = [model, proxy] if reference is None else [model, proxy, reference]
+    pair = ModelPair(model, proxy, _tokenizer(models, rule, pair_tokenizer), reference=reference)
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
         pair,
@@ -108,7 +112,7 @@ def _own_ends(model: Any) -> list[int]:
     return id_list(getattr(model.generation_config, "eos_token_id", None))
 
 
-def _tokenizer(model: Any, proxy: Any, rule: Rule, given: Any) -> Any:
+def _tokenizer(models: Sequence[Any], rule: Rule, given: Any) -> Any:
     if given is not None:
         return given
     if type(rule).bound is not Rule.bound:
@@ -116,7 +120,7 @@ def _tokenizer(model: Any, proxy: Any, rule: Rule, given: Any) -> Any:
             f"generate_kad: {rule.name} reads what tokens spell, got no pair_tokenizer; pass the tokenizer as "
             "pair_tokenizer=tokenizer"
         )
-    return _AnyIds(min(logit_width(model), logit_width(proxy)))
+    return _AnyIds(min(map(logit_width, models)))
 
 
 def _check_settings(config: Any) -> None:

@@ -47,6 +47,17 @@ def test_greedy_answers_are_those_of_generate(models, rule, mode):
     assert out[:, 6:].tolist() == expected
 
 
+def test_a_rule_may_read_a_reference(models):
+    """Fails when the reference does not reach the pair, or a rule that needs it decodes without."""
+    base, proxy = models
+    reference = llama(12, 5).double()
+    pair = pa.ModelPair(base=base, proxy=proxy, tokenizer=word_tokenizer(12), reference=reference)
+    expected = pa.generate(pair, PROMPTS, rules.ImplicitReward(), temperature=0, max_new_tokens=N_NEW).token_ids
+    assert decode(models, rule=rules.ImplicitReward(), reference=reference)[:, 6:].tolist() == expected
+    with pytest.raises(InputError, match="reference"):
+        decode(models, rule=rules.ImplicitReward())
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_short_answers_are_padded_as_transformers_pads(models, named):
     """Fails when an end of text is not obeyed, or the rest of the row is not pad_token_id: compared with the base."""
