@@ -58,7 +58,9 @@ def test_tempering_first_is_another_law(record):
     """Fails when a distance is none, or greedy decoding, where the rule then sees a sure base, is not the farthest."""
     far = {(line["task"], line["difference"]): line["total_variation"] for line in record["tempering"]}
     for task in module.TASKS:
-        assert 0 < far[task, "tempering first, sampled"] < far[task, "tempering first, greedy"] < 1
+        assert 0 <= far[task, "tempering first, sampled"] < far[task, "tempering first, greedy"] < 1
+        if record["profile"]["questions"] > FRESH:
+            assert far[task, "tempering first, sampled"] > 0
 
 
 def test_the_record_says_where_it_comes_from():

@@ -1,0 +1,91 @@
+"""Write `rules.md`: the table of all rules from the registry, and what was recorded of the two ways to apply some."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proxyalign.deferral.rules import CRITERIA, table
+
+HERE = Path(__file__).parent
+PAGE, RECORD = HERE / "rules.md", HERE / "recorded" / "authors_behaviour.json"
+TITLE = """# Rules
+
+Written by `python -m analysis.rules_page` from the registry, which `proxyalign rules` prints, and from a
+[record](recorded/authors_behaviour.json). p is the base's law, q the proxy's, q0 the reference's; 1[...] are the
+tokens that are deferred. A rule needs what its decision reads: where that is p alone, the proxy is idle until a
+token is deferred.
+"""
+AUTHORS = """## What the authors' code does otherwise
+
+Two of its differences can be reproduced, with `primal-pooled` and with `rule_temperature`. On {n} test questions of
+each lab task, window {window}; mass is the mean deferral mass of a token, as the rule sees the law. The last column
+is the mean total variation distance between the two laws of a token, on the laws that replies under {visited}
+visit; one budget for a window gives a token no law of its own.
+"""
+CASCADES = """## Cascades as published, and mirrored
+
+A published cascade draws from the small model first. Its mirror, which is the rule that this package uses, draws
+from the base first and decides by the same criterion with the models exchanged. Mean total variation distance
+between the two laws of a token, on the same laws:
+"""
+
+
+def page(record: dict[str, Any]) -> str:
+    """The whole text, in Markdown."""
+    profile = record["profile"]
+    told = {"n": profile["questions"], "window": profile["window"], "visited": f"`{profile['visited_under']}`"}
+    return "\n".join(
+        [TITLE, _registry(), AUTHORS.format(**told), _authors(record), CASCADES, _cascades(record["directions"])]
+    )
+
+
+def _registry() -> str:
+    header = ("rule", "parameters", "formula", "needs", "always base", "always proxy", "source")
+    rows = [
+        (
+            f"`{line['name']}`",
+            ", ".join(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in line["parameters"].items()),
+            *(line[key] for key in ("formula", "needs", "always_base", "always_proxy", "source")),
+        )
+        for line in table()
+    ]
+    return _markdown([header, *rows])
+
+
+def _authors(record: dict[str, Any]) -> str:
+    far = {(line["task"], line["difference"]): f"{line['total_variation']:.3f}" for line in record["tempering"]}
+    rows = [("task", "difference", "whose", "accuracy", "standard error", "mass", "accepted", "distance")]
+    for run in record["runs"]:
+        numbers = [run[name] for name in ("accuracy", "standard_error", "deferral_mass", "acceptance_rate")]
+        rows.append(
+            (
+                run["task"],
+                run["difference"],
+                run["whose"],
+                *(f"{number:.3f}" for number in numbers),
+                "" if run["whose"] == "ours" else far.get((run["task"], run["difference"]), "no law"),
+            )
+        )
+    return _markdown(rows)
+
+
+def _cascades(directions: Sequence[dict[str, Any]]) -> str:
+    far = {(line["task"], line["published"]): f"{line['total_variation']:.3f}" for line in directions}
+    tasks = list(dict.fromkeys(task for task, _ in far))
+    alphas = list(dict.fromkeys(published.partition("alpha=")[2].rstrip(")") for _, published in far))
+    header = ("criterion", *(f"{task}, alpha = {alpha}" for task in tasks for alpha in alphas))
+    rows = [
+        (name, *(far[task, f"cascade-{name}(alpha={alpha})"] for task in tasks for alpha in alphas))
+        for name in CRITERIA
+    ]
+    return _markdown([header, *rows])
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    header, *others = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([header, "|---" * len(rows[0]) + "|", *others, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(RECORD.read_text())))
