@@ -160,6 +160,8 @@ class Exact(Rule):
         from proxyalign import knapsack  # here, since the solvers are slow to load
 
         rows = p.double().reshape(-1, p.shape[-1]).cpu().numpy()
-        problems = [knapsack.DeferralProblem.from_probs(row, budget=self.budget) for row in rows]
-        solved = [knapsack.exact(problem, memory_limit=2.0**26).deferred for problem in problems]
-        return torch.from_numpy(np.stack(solved)).reshape(p.shape).to(p.device)
+        deferred = np.zeros(rows.shape, dtype=np.bool_)
+        for at in np.flatnonzero(~np.isnan(rows).any(1)):  # whoever decodes tells whose logits made the others
+            problem = knapsack.DeferralProblem.from_probs(rows[at], budget=self.budget)
+            deferred[at] = knapsack.exact(problem, memory_limit=2.0**26).deferred
+        return torch.from_numpy(deferred).reshape(p.shape).to(p.device)

@@ -40,11 +40,15 @@ def widen(p: Tensor) -> Tensor:
 
 
 def tempered(logits: Tensor, temperature: float) -> Tensor:
-    """logits (..., V) -> softmax(logits / temperature), float32 or wider; at 0 all mass on the first argmax."""
+    """logits (..., V) -> softmax(logits / temperature), float32 or wider; at 0 all mass on the first argmax.
+
+    Rows whose largest logit is not finite are NaN at any temperature.
+    """
     logits = widen(logits)
     if temperature == 1.0:
         return logits.softmax(-1)
     if temperature == 0.0:
-        return torch.zeros_like(logits).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+        first = logits.argmax(-1, keepdim=True)
+        return torch.zeros_like(logits).scatter_(-1, first, 1.0).add_(0.0 * logits.gather(-1, first))
     # Subtract the maximum first: a tiny temperature then gives 0 and -inf, not inf - inf.
     return ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)

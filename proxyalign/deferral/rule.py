@@ -129,7 +129,8 @@ class Mixture(Rule, ABC):
 
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         """As for any rule; deferred is None."""
-        pi = self.target(p.own, given(q).own, None if q0 is None else q0.own)
+        of_proxy = given(q) if self.reads("q") else p  # which is then not looked at
+        pi = self.target(p.own, of_proxy.own, None if q0 is None else q0.own)
         return Proposal(pi if p.temperature == 1.0 else tempered(pi.log(), p.temperature), None)
 
 

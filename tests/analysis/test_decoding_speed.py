@@ -42,6 +42,7 @@ LINES = {
     "dual, autoregressive": speed("dual(alpha=0.4) autoregressive"),
     "the same, both models at every step": speed("both-models-dual(alpha=0.4) autoregressive"),
     "transformers' assisted generation, 5 drafts": speed("transformers assisted, window 5"),
+    "the base alone, speculative, 5 drafts": speed("never() speculative, window 5"),
     "dual, speculative, 5 drafts": speed("dual(alpha=0.4) speculative, window 5"),
     "16 texts at once, dual, autoregressive": gain("dual(alpha=0.4) autoregressive"),
     "16 texts at once, dual, speculative, 3 drafts": gain("dual(alpha=0.4) speculative, window 3"),
@@ -51,7 +52,7 @@ LINES = {
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_record_says_where_it_comes_from(pair):
-    """Fails when a record is of changed code, of another device than the README says, or of a handful of questions."""
+    """Fails when a record is of what no commit has, of another device than the README says, or of a few questions."""
     record = RECORDS[pair]
     assert record["commit"]
     assert "dirty" not in record["commit"]
@@ -70,8 +71,16 @@ def test_the_readme_tells_the_recorded_speeds():
         f"{spent[r, 49_152]:.1%} and {spent[r, 150_000]:.1%}".replace("%", " %") for r in ("dual", "primal")
     )
     assert f"take {dual} of a verify pass of SmolLM2 for dual, {primal} for primal" in " ".join(said.split())
-    bare = {pair: run(RECORDS[pair], "dual(alpha=0.4) speculative, window 5")["share_of_bare_passes"] for pair in PAIRS}
-    assert f"{bare['smol']:.2f} and {bare['lab']:.2f} of what forward passes alone allow" in " ".join(said.split())
+    bare = {
+        (pair, window): run(RECORDS[pair], f"dual(alpha=0.4) speculative, window {window}")["share_of_bare_passes"]
+        for pair in PAIRS
+        for window in (3, 5)
+    }
+    for window, verb in ((5, "runs at"), (3, "with 3 at")):
+        shares = " and ".join(f"{bare[pair, window]:.2f}" for pair in PAIRS)
+        assert f"{verb} {shares} of what forward passes alone allow" in " ".join(said.split())
+    deferred = run(RECORDS["smol"], "dual(alpha=0.4) autoregressive")["deferral_rate"]
+    assert f"defers {deferred:.0%} of its tokens".replace("%", " %") in " ".join(said.split())
     held = [one for pair in PAIRS for one in RECORDS[pair]["memory"]]
     assert max(one["other_bytes"] for one in held) < 1000
     assert "less than 1 kB of each new token" in " ".join(said.split())

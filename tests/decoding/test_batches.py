@@ -7,7 +7,7 @@ from tiny_models import gpt2, llama, tiny_pair
 from transformers import MistralConfig, MistralForCausalLM
 
 from proxyalign.decoding import generate
-from proxyalign.deferral import rules
+from proxyalign.deferral import policy, rules
 
 PROMPTS = [[1, 2, 3], [0, 1], [2, 3, 4, 4, 1, 0], [3], [4, 4, 4, 4], [7, 1]]
 MODES = ["autoregressive", "speculative"]
@@ -33,6 +33,23 @@ def test_samples_do_not_depend_on_the_batch(make, rule, mode):
             assert mine.source.tolist() == theirs.source.tolist()
             np.testing.assert_allclose(mine.p_y, theirs.p_y, rtol=1e-9)
             np.testing.assert_allclose(mine.deferral_mass, theirs.deferral_mass, rtol=1e-9)
+
+
+@pytest.mark.parametrize("rule", [rules.Dual(0.25), rules.Hybrid(0.3), rules.ConfidenceBet(0.2)], ids=str)
+def test_a_window_is_tested_alike_whole_and_in_parts_of_the_batch(rule, monkeypatch):
+    """Fails when a part of a batch is tested on the logits, states or owed drafts of another."""
+    pair = tiny_pair(llama, 10, eos_token_id=[2, 6])
+    settings = {"mode": "speculative", "window": 3, "max_new_tokens": 12, "num_return_sequences": 3, "seed": 4}
+    settings |= {"batch_size": 9, "distributions": True}
+    whole = generate(pair, PROMPTS, rule, **settings)
+    for at_once in (1, 80):  # one row, and two of four places and ten tokens
+        monkeypatch.setattr(policy, "AT_ONCE", at_once)
+        parts = generate(pair, PROMPTS, rule, **settings)
+        assert parts.token_ids == whole.token_ids
+        for mine, theirs in zip(parts.traces, whole.traces, strict=True):
+            assert mine.source.tolist() == theirs.source.tolist()
+            np.testing.assert_allclose(mine.deferral_mass, theirs.deferral_mass, rtol=1e-9)
+            np.testing.assert_allclose(mine.distributions, theirs.distributions, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -150,8 +167,10 @@ def test_waiting_sequences_take_the_places_of_those_that_have_ended(mode, rule):
     in_turn = sum(max(lengths[at : at + 4]) for at in range(0, 24, 4))
     stats = together.stats
     passes = stats.n_proxy_passes if rule.constant else stats.n_base_passes
-    if mode == "autoregressive" or rule.constant:
-        assert passes - len(prompts) < 0.75 * in_turn  # less the passes over the prompts that joined
+    if mode == "speculative" and not rule.constant:  # a batch of four at a time, none joining, for comparison
+        parts = [generate(pair, prompts[at : at + 4], rule, first_index=at, **settings) for at in range(0, 24, 4)]
+        in_turn = sum(part.stats.n_base_passes for part in parts)
+    assert passes - len(prompts) < 0.75 * in_turn  # less the passes over the prompts that joined
 
 
 def mistral(n_tokens, seed, *, window=4, layers=1, **settings):

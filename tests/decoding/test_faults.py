@@ -54,6 +54,26 @@ def test_one_bad_row_of_a_batch_stops_the_run_with_the_models_name(role, poison,
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        (rules.Exact(0.5), {}),
+        (rules.ConfidenceBet(0.2), {"rule_temperature": 0.0}),
+        (rules.ConfidenceBet(0.2), {"rule_temperature": 0.0, "temperature": 0.0}),
+    ],
+)
+def test_no_rule_or_temperature_hides_a_bad_row(rule, settings, poison, mode):
+    """Fails when an argmax of NaN passes for a sure token, or a solver is the first to notice."""
+    for role in ("base", "proxy"):
+        if rule.reads("q") or role == "base":
+            with pytest.raises(
+                InputError, match=f"the {role} must give finite logits, got NaN or infinity in the step"
+            ):
+                generate(poisoned(role, poison), PROMPTS, rule, mode=mode, max_new_tokens=8, **settings)
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("role", ["base", "proxy"])
 def test_infinity_of_one_token_is_a_fault_and_minus_infinity_is_a_zero(role, mode):
     """Fails when a model that forbids tokens by minus infinity is refused or not obeyed, or plus infinity passes."""

@@ -118,6 +118,16 @@ def test_a_text_ends_with_the_first_stop_string(mode):
     assert cut > 5
 
 
+def test_drafts_may_not_end_a_text_too_soon_either():
+    """Fails when a window's drafts are all taken for the first token after the emitted ones."""
+    for seed in range(6):
+        pair = tiny_pair(llama, 10, seed=seed, eos_token_id=[2, 6, 7])
+        settings = {"temperature": 0, "min_new_tokens": 3, "max_new_tokens": 12, "window": 4}
+        plain = generate(pair, [PROMPT, [1], [4, 4]], rules.Dual(0.9), **settings)
+        drafted = generate(pair, [PROMPT, [1], [4, 4]], rules.Dual(0.9), mode="speculative", **settings)
+        assert drafted.token_ids == plain.token_ids
+
+
 @pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
 def test_a_special_token_may_stop_a_text(mode):
     """Fails when special tokens are left out of the text in which stop strings are looked for."""
