@@ -29,6 +29,31 @@ def test_it_settles_on_the_best_window(acceptance, fixed, each):
     assert np.mean(settled) > 0.93 * max(rate)
 
 
+def test_the_first_cycle_which_reads_the_prompt_is_no_evidence():
+    """Fails when its time counts: the window would grow to spread a cost that never comes again."""
+    chosen = []
+    for first in (1.0, 1000.0):
+        adaptive = AdaptiveWindow()
+        for at in range(20):
+            n = adaptive.next()
+            adaptive.observe(n, n, n - 1, first if at == 0 else 1.0 + 0.5 * n)
+        chosen.append(adaptive.next())
+    assert chosen[0] == chosen[1]
+
+
+def test_the_engine_tells_the_window_what_became_of_its_drafts(monkeypatch):
+    """Fails when acceptance is learnt from other numbers than the run's own, or a time is none."""
+    seen = []
+    monkeypatch.setattr(window.AdaptiveWindow, "observe", lambda self, *told: seen.append(told))
+    pair = tiny_pair(llama, V)
+    settings = {"mode": "speculative", "window": "auto", "max_new_tokens": 20, "num_return_sequences": 5}
+    stats = generate(pair, [PROMPT], rules.Dual(0.3), batch_size=3, **settings).stats
+    n_drafts, tested, accepted, seconds = zip(*seen, strict=True)
+    assert (sum(tested), sum(accepted)) == (stats.n_tested, stats.n_accepted)
+    assert min(n_drafts) >= 1
+    assert min(seconds) > 0
+
+
 def test_the_law_is_the_same_under_an_adaptive_window(monkeypatch):
     """Fails when the choice of a window depends on drafts that are yet to be tested. Clocks are replaced by noise."""
     rng = np.random.default_rng(5)
