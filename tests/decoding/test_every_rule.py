@@ -50,7 +50,7 @@ RULES = [
     rules.SpeculativeCascade("token-v3", 0.4),
     rules.SpeculativeCascade("chow", 0.5),
     rules.Truncated(rules.Dual(0.25)),
-    rules.Truncated(rules.Primal(0.4)),
+    rules.Truncated(rules.Primal(0.1)),
     rules.Chow(0.4),
     rules.Epsilon(0.3, min_keep=0),
     rules.SpeculativeCascade("chow-log", 0.9),
