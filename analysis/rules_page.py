@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from proxyalign.cli.rules import interval
 from proxyalign.deferral.rules import CRITERIA, table
 
 HERE = Path(__file__).parent
@@ -45,7 +46,7 @@ def _registry() -> str:
     rows = [
         (
             f"`{line['name']}`",
-            ", ".join(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in line["parameters"].items()),
+            ", ".join(f"{name} in {interval(ends)}" for name, ends in line["parameters"].items()),
             *(line[key] for key in ("formula", "needs", "always_base", "always_proxy", "source")),
         )
         for line in table()

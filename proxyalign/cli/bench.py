@@ -61,9 +61,9 @@ def decode(
     The contestants take turns on every question: the base alone, transformers' generate, plain and assisted by the
     proxy, then dual, primal and nudging, autoregressive and speculative. "x by 12" is what statement 12 predicts from
     the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step; "of
-    bare" is the speed as a share of what it would be if nothing but forward passes took time. The last table is what a
+    bare" is the speed as a share of what it would be if nothing but forward passes took time. The next table is what a
     cycle does beside those, on rows of large vocabularies, and the share that rule, test and draw have in verifying.
-    Then comes what is held in memory of each new token.
+    The last one is what is held in memory of each new token.
     """
     sizes = _windows(windows)
 

@@ -33,14 +33,15 @@ def rules(
 
     shown = Table.grid(padding=(0, 2))
     for line in lines:
-        parameters = [f"  {name} {_interval(ends)}" for name, ends in line["parameters"].items()]
+        parameters = [f"  {name} {interval(ends)}" for name, ends in line["parameters"].items()]
         limits = f"needs {line['needs']} | always base: {line['always_base']} | always proxy: {line['always_proxy']}"
         what = [line["formula"], limits, line["source"], ""]
         shown.add_row(Text("\n".join([line["name"], *parameters]), no_wrap=True), Text("\n".join(what)))
     Console().print(shown)
 
 
-def _interval(ends: Sequence[float]) -> str:
+def interval(ends: Sequence[float]) -> str:
+    """Where a parameter may lie, as it is printed: an end that is infinite is open."""
     low, high = ends
     left = "(-inf" if low == -math.inf else f"[{low:g}"
     return f"{left}, inf)" if high == math.inf else f"{left}, {high:g}]"

@@ -38,8 +38,8 @@ def generate_kad(
     A text ends at eos_token_id where the call names it, else where either model's generation settings say. mode,
     window: as in `generate`. pair_tokenizer: for rules that read words, and to cut ids past the tokenizer's last from
     both laws; without it they share as many ids as all models have. reference: the proxy before alignment, for the
-    rules that read it. The seed is drawn from torch's global generator,
-    so that `torch.manual_seed` repeats a run. Both models are left in evaluation mode.
+    rules that read it. The seed is drawn from torch's global generator, so that `torch.manual_seed` repeats a run. All
+    models are left in evaluation mode.
 
     `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing.
 

@@ -15,7 +15,7 @@ def test(
 ) -> Tested:
     """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones.
 
-    p, q0, first, deferred: (B, n, V), the latter two the rule's proposal; n = g without a bonus, else g + 1. q: (B, g,
+    p, first, deferred: (B, n, V), the latter two the rule's proposal; n = g without a bonus, else g + 1. q, q0: (B, g,
     V). owed, u: as for `verification.examine`.
     """
     n_drafts = drafts.shape[1]
@@ -40,7 +40,7 @@ def test(
         n_passed.unsqueeze(1),
         at_tokens(p.own, tokens[:, : first.shape[1]]),
         q_x if q.own is q.drawn else at_tokens(q.own, drafts),
-        nothing if q0 is None else at_tokens(q0.own[:, :n_drafts], drafts),
+        nothing if q0 is None else at_tokens(q0.own, drafts),
         nothing if deferred is None else own_mass,
         at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
     )

@@ -29,7 +29,7 @@ def test(
     tokens = np.concatenate([ids, final], axis=1)
     tokens[np.arange(n_rows), n_passed] = final[:, 0]
     q_y = at_tokens(q.own, drafts).numpy()
-    q0_y = q_y[:, :0] if q0 is None else at_tokens(q0.own[:, :n_drafts], drafts).numpy()
+    q0_y = q_y[:, :0] if q0 is None else at_tokens(q0.own, drafts).numpy()
     return Tested(tokens, n_passed, thrown, p_y, mass, q_y, q0_y)
 
 

@@ -37,8 +37,9 @@ class Sampler(Rule, ABC):
         return ~(kept | self.floor(p, kept)) if self.min_keep else ~kept
 
     def floor(self, p: Tensor, kept: Tensor) -> Tensor:
-        """What `min_keep` adds to the set (..., V): the likeliest token and its ties."""
-        return p >= p.amax(-1, keepdim=True)
+        """What `min_keep` adds to the set (..., V): the first likeliest token of rows of which nothing is kept."""
+        likeliest = torch.zeros_like(kept).scatter_(-1, p.argmax(-1, keepdim=True), True)
+        return likeliest & ~kept.any(-1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,6 @@ class TopP(Sampler):
             return torch.zeros_like(p, dtype=torch.bool)
         return ~longest_prefix(p, 1.0 - self.mass)
 
-    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
-        """The likeliest token where the set is empty: of tied ones the sampler may keep some and cut off others."""
-        return _likeliest_of_nothing(p, kept)
-
 
 @dataclass(frozen=True)
 class MinP(Sampler):
@@ -110,6 +107,10 @@ class Epsilon(Sampler):
         """p_y >= alpha."""
         return widen(p) >= threshold(self.alpha, p.dtype)
 
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """The likeliest token and its ties."""
+        return p >= p.amax(-1, keepdim=True)
+
 
 @dataclass(frozen=True)
 class Eta(Sampler):
@@ -124,6 +125,10 @@ class Eta(Sampler):
     def kept(self, p: Tensor) -> Tensor:
         """p_y >= min(alpha, sqrt(alpha) exp(-H(p)))."""
         return ~below(p, (math.sqrt(self.alpha) * torch.exp(-entropy(p))).clamp(max=self.alpha))
+
+    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
+        """The likeliest token and its ties."""
+        return p >= p.amax(-1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -149,10 +154,6 @@ class Typical(Sampler):
         kept: Tensor = distance <= rising.gather(-1, last)
         return kept
 
-    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
-        """Nothing."""
-        return kept
-
 
 @dataclass(frozen=True)
 class TopH(Sampler):
@@ -173,10 +174,6 @@ class TopH(Sampler):
         terms = torch.special.entr(top / top.sum(-1, keepdim=True))
         kept = terms.cumsum(-1) <= self.share * terms.sum(-1, keepdim=True)
         return torch.zeros_like(p, dtype=torch.bool).scatter_(-1, order, kept)
-
-    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
-        """The likeliest token where the set is empty."""
-        return _likeliest_of_nothing(p, kept)
 
 
 @dataclass(frozen=True)
@@ -247,10 +244,6 @@ class Processed(Sampler):
             )
         return ~torch.isneginf(processed).reshape(p.shape)
 
-    def floor(self, p: Tensor, kept: Tensor) -> Tensor:
-        """The likeliest token where the set is empty."""
-        return _likeliest_of_nothing(p, kept)
-
 
 @dataclass(frozen=True)
 class Truncated(Rule):
@@ -302,9 +295,3 @@ class Truncated(Rule):
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         """As for any rule: the tempered law on the tokens kept at temperature 1; deferred is None."""
         return Proposal(policy.restrict(p.drawn, self.keep(p.own)), None)
-
-
-def _likeliest_of_nothing(p: Tensor, kept: Tensor) -> Tensor:
-    """The first likeliest token of rows (..., V) of which nothing is kept."""
-    likeliest = torch.zeros_like(kept).scatter_(-1, p.argmax(-1, keepdim=True), True)
-    return likeliest & ~kept.any(-1, keepdim=True)
