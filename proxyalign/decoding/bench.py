@@ -5,6 +5,7 @@ statement 12 predicts from the acceptance and the forward costs of the same run.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from proxyalign.deferral.rules import Dual, Never, Nudging, Primal, Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
+_ROLES = ("base", "proxy")
 OURS, TRANSFORMERS, ASSISTED = "proxyalign", "transformers", "transformers assisted"
 
 
@@ -97,8 +99,8 @@ def measure(
     speedup_low and speedup_high (95 percent bootstrap over prompts); for speculation acceptance_rate and
     tokens_per_cycle, and beside them what statement 12 predicts from that acceptance for equal costs of one and of
     window + 1 positions (predicted_speedup) and for the measured ones (predicted_speedup_at_cost);
-    share_of_bare_passes is the speed over what the measured tokens a cycle would come to if nothing but its forward
-    passes, those over the prompts among them, took time.
+    share_of_bare_passes is the share of the time that the forward passes which the run made, those over the prompts
+    among them, take by themselves.
 
     Raises InputError where the field lacks the base alone or there is no prompt.
     """
@@ -107,7 +109,7 @@ def measure(
             f"bench: there must be a prompt and the base alone among the contestants, got {len(prompts)} prompts and "
             f"{len(field)} contestants; add what is missing"
         )
-    widths = sorted({1, *(one.window + 1 for one in field if one.window is not None)})
+    longest = max((one.window for one in field if one.window is not None), default=0)
     tallies = {one: _Tally([], [], []) for one in field}
     costs: dict[tuple[str, int], list[float]] = {}
     reading = 0.0  # seconds that both models take for all prompts
@@ -125,7 +127,7 @@ def measure(
                 tally.seconds.append(time.perf_counter() - start)
                 tally.n_tokens.append(n_tokens)
                 tally.stats += [] if stats is None else [stats]
-        of_prompt, of_steps = _forward_costs(pair, prompt, widths)
+        of_prompt, of_steps = _forward_costs(pair, prompt, longest)
         reading += repeats * of_prompt
         for key, seconds in of_steps.items():
             costs.setdefault(key, []).append(seconds)
@@ -203,8 +205,11 @@ def _constant_drafts(proxy: Any, window: int) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple[float, dict[tuple[str, int], float]]:
+def _forward_costs(pair: ModelPair, prompt: str, longest: int) -> tuple[float, dict[tuple[str, int], float]]:
     """Seconds that both models take for the prompt, and for one pass after it, by model and number of positions.
+
+    longest: the most drafts a cycle; there are passes of every width up to it, where a bonus was deferred or the text
+    is about to end.
 
     Passes come in the order of a cycle, drafts and then their verification, since each model finds the processor's
     caches as the other one left them; every other time the first draft's is over two positions. The prompt's time is
@@ -212,7 +217,7 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple
     """
     ids = pair.tokenizer(prompt)["input_ids"]
     readers, of_prompt = {}, 0.0
-    for role in ("base", "proxy"):
+    for role in _ROLES:
         passes = []
         for _ in range(2):
             readers[role] = Reader.of(pair, role)
@@ -220,7 +225,7 @@ def _forward_costs(pair: ModelPair, prompt: str, widths: Sequence[int]) -> tuple
             passes.append(_seconds(readers[role], 1))
         of_prompt += min(passes)
     costs: dict[tuple[str, int], list[float]] = {}
-    for n in widths:
+    for n in range(1, longest + 2):
         for turn in range(10):
             drafting = [("proxy", 1 + turn % 2), *[("proxy", 1)] * (n - 2)] if n > 1 else []
             for role, width in [*drafting, ("base", n)]:
@@ -290,11 +295,11 @@ def _summary(
         summary["predicted_tokens_per_cycle"] = expected
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
-        bare = cycles * (one.window * costs["proxy", 1] + costs["base", one.window + 1])
-        # After a window accepted whole the proxy reads its last draft too, which it had not; none follows the last.
-        n_whole = max(0, cycles - (tested - accepted) - len(tally.seconds))
-        bare += n_whole * (costs["proxy", 2] - costs["proxy", 1])
-        # A text's first cycle reads the prompt where the others read one token.
-        first = reading - len(tally.seconds) * (costs["proxy", 1] + costs["base", 1])
-        summary["share_of_bare_passes"] = (bare + first) / seconds
+        made: dict[str, Counter[int]] = {role: Counter() for role in _ROLES}
+        for stats in tally.stats:
+            made["base"] += stats.base_passes
+            made["proxy"] += stats.proxy_passes
+        # A wider pass than those with a cost is over a prompt, and `reading` holds these.
+        after = sum(made[role][n] * cost for (role, n), cost in costs.items())
+        summary["share_of_bare_passes"] = (after + reading) / seconds
     return summary

@@ -6,6 +6,7 @@ much of it is stale. A batch in which no slot is stale, such as a batch of one, 
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -36,7 +37,7 @@ class Reader:
     """
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None) -> None:
-        self.n_passes = 0
+        self.passes: Counter[int] = Counter()  # by number of positions
         self._n_rows = 0
         self.name = name
         self._model = model
@@ -113,7 +114,7 @@ class Reader:
             other.push(torch.tensor([[text[-1]] for text in texts], device=self._model.device))
         else:
             other.push_texts(texts)
-        self.n_passes += other.n_passes
+        self.passes += other.passes
         sizes = self._n_rows, len(texts)
         self._n_rows = sum(sizes)
         theirs = _join(other._pending)
@@ -153,7 +154,7 @@ class Reader:
         if valid is not None or self._valid is not None:
             arguments |= self._ragged_arguments(tokens, valid)
         logits: Tensor = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, **arguments).logits
-        self.n_passes += 1
+        self.passes[n] += 1
         self._n_slots += n
         self._check_length()
         if logits.shape[1] > n_last or logits.shape[2] > self._vocab_size:

@@ -1,5 +1,6 @@
 """The sequences to decode, the settings that both ways of decoding share, and who is decoded when."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,7 +101,7 @@ class Texts(Protocol):
 class Reads(Texts, Protocol):
     """One model's reading of a batch of texts; `cache.Reader` says what each of these does."""
 
-    n_passes: int
+    passes: Counter[int]
 
     def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""

@@ -7,6 +7,7 @@ device each shape of step is therefore captured once as a graph, and replayed. O
 `cache.py` is faster, since it computes no idle rows and attends to no empty slots.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class StaticReader:
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None, n_rows: int, length: int) -> None:
         self.name = name
-        self.n_passes = 0
+        self.passes: Counter[int] = Counter()  # by number of positions
         self._model = model
         self._vocab_size = vocab_size
         self._last_position = None if context is None else context - 1
@@ -124,7 +125,7 @@ class StaticReader:
         positions = np.maximum(self._lengths[rows, None] + valid.cumsum(1) - 1, 0)
         where = np.stack([positions, np.where(valid, positions, place.length)])  # (2, n, k): slots beside positions
         self._lengths[rows] += valid.sum(1)
-        self.n_passes += 1
+        self.passes[n] += 1
         longest = int(positions.max()) + 1
         shown = min(-(-longest // _BUCKET) * _BUCKET, place.length)
         if n > _LONGEST_STEP or not self._cache.layers[0].is_initialized:

@@ -1,6 +1,7 @@
 """What decoding leaves behind: for each token who wrote it and how the base saw it, for a run its counts and speed."""
 
 import html
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,18 +56,13 @@ def _mark(text: str, source: str, tooltip: str) -> str:
 
 @dataclass
 class Counts:
-    """What a run did, summed over sequences (cycles, drafts) or over batches (forward passes)."""
+    """What a run did: cycles and drafts, summed over sequences, and forward passes by number of positions."""
 
     n_cycles: int = 0
     n_tested: int = 0
     n_accepted: int = 0
-    n_base_passes: int = 0
-    n_proxy_passes: int = 0
-
-    def add(self, other: "Counts") -> None:
-        """Add another batch's counts."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+    base_passes: Counter[int] = field(default_factory=Counter)
+    proxy_passes: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +99,25 @@ class Stats(Rates):
     """The rates of a decoding and its counts (0 where nothing was drafted).
 
     n_cycles: windows drafted and verified, summed over sequences; n_tested, n_accepted: drafts that were tested and
-    that passed; n_base_passes, n_proxy_passes: forward passes.
+    that passed; base_passes, proxy_passes: forward passes of a batch, by number of positions, those over prompts
+    among them.
     """
 
     n_cycles: int
     n_tested: int
     n_accepted: int
-    n_base_passes: int
-    n_proxy_passes: int
+    base_passes: Counter[int]
+    proxy_passes: Counter[int]
+
+    @property
+    def n_base_passes(self) -> int:
+        """How many forward passes the base made."""
+        return self.base_passes.total()
+
+    @property
+    def n_proxy_passes(self) -> int:
+        """How many forward passes the proxy made."""
+        return self.proxy_passes.total()
 
 
 def stats(traces: list[Trace], counts: Counts, seconds: float) -> Stats:

@@ -63,7 +63,8 @@ def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
         return math.fsum(row[name] for row in rows)
 
     n, n_correct, n_strict = len(rows), int(total("correct")), int(total("strict"))
-    counts = Counts(**{name: int(total(name)) for name in ("n_cycles", "n_tested", "n_accepted")})
+    n_cycles, n_tested, n_accepted = (int(total(name)) for name in ("n_cycles", "n_tested", "n_accepted"))
+    counts = Counts(n_cycles, n_tested, n_accepted)
     accuracy = n_correct / n
     return Summary(
         **vars(rates(int(total("n_tokens")), total("seconds"), total("deferral_mass"), counts)),

@@ -38,6 +38,7 @@ def test_the_field_is_measured_side_by_side():
     assert {run["n_tokens"] for run in report["runs"]} == {2 * 2 * 6}
     assert set(report["costs_ms"]) == {
         "base, 1 positions",
+        "base, 2 positions",
         "base, 3 positions",
         "base, 4 positions",
         "proxy, 1 positions",
@@ -52,14 +53,17 @@ def test_the_field_is_measured_side_by_side():
 
 
 def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
-    """Fails when the prompts, the second position after a window accepted whole, or the last cycle is miscounted."""
+    """Fails when a narrow pass counts as a wide one, or the prompts' passes count twice or not at all."""
     one = Contestant(rules.Dual(0.4), "speculative", 2)
-    counts = Counts(n_cycles=5, n_tested=8, n_accepted=6, n_base_passes=5, n_proxy_passes=10)
+    counts = Counts(n_cycles=5, n_tested=8, n_accepted=6)
+    # Five cycles of two drafts, the first of them after ten tokens; twice the window before was accepted whole, and
+    # once its bonus was deferred.
+    counts.base_passes += {12: 1, 3: 3, 2: 1}
+    counts.proxy_passes += {10: 1, 1: 8, 2: 1}
     stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
-    costs = {("proxy", 1): 1.0, ("proxy", 2): 1.5, ("base", 1): 3.0, ("base", 3): 4.0}
+    costs = {("proxy", 1): 1.0, ("proxy", 2): 1.5, ("base", 1): 3.0, ("base", 2): 3.5, ("base", 3): 4.0}
     summary = bench._summary(one, bench._Tally([40.0], [11], [stats]), np.ones(2), costs, reading=7.0)
-    # Five cycles of two drafts; three windows were accepted whole, and two of them had a cycle after them.
-    bare = 5 * (2 * 1.0 + 4.0) + 2 * 0.5 + (7.0 - (1.0 + 3.0))
+    bare = (3 * 4.0 + 3.5) + (8 * 1.0 + 1.5) + 7.0
     assert summary["share_of_bare_passes"] == pytest.approx(bare / 40.0)
     assert summary["predicted_speedup_at_cost"] == pytest.approx(tokens_per_cycle(6 / 8, 2) * 3.0 / (2 * 1.0 + 4.0))
 
