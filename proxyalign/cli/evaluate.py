@@ -14,6 +14,7 @@ from proxyalign.cli.options import (
     Offline,
     Pair,
     Proxy,
+    ProxyChat,
     Reference,
     RuleName,
     Set,
@@ -41,6 +42,7 @@ def evaluate(
     base: Base = None,
     proxy: Proxy = None,
     reference: Reference = None,
+    proxy_chat: ProxyChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
     split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
@@ -84,6 +86,7 @@ def evaluate(
             max_new_tokens=benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens,
             seed=seed,
             rows=rows,
+            proxy_chat=proxy_chat,
         )
         for one in chosen
     ]
@@ -105,6 +108,7 @@ def evaluate(
     at = summary["runs"].index(best)
     models_asked = {"pair": name, "base": base, "proxy": proxy, "reference": reference}
     source = " ".join(f"--{key} {value}" for key, value in models_asked.items() if value is not None)
+    source += " --proxy-chat" * proxy_chat
     options = as_options(chosen[at])
     report = f"evaluate {source} --task {task} {options} --split test --out ..."
     look = f'generate {source} {options} "QUESTION"'

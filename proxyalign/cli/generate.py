@@ -14,6 +14,7 @@ from proxyalign.cli.options import (
     Offline,
     Pair,
     Proxy,
+    ProxyChat,
     Reference,
     RuleName,
     Set,
@@ -44,6 +45,7 @@ def generate(
     base: Base = None,
     proxy: Proxy = None,
     reference: Reference = None,
+    proxy_chat: ProxyChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
     window: Window = "5",
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
@@ -74,9 +76,10 @@ def generate(
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     prompt = _as_asked(question) if name == "lab" else question
+    own = [models.chat(prompt)] if proxy_chat else []
     if max_new_tokens is None:
         room = models.context_length
-        n_prompt = len(models.tokenizer(prompt, verbose=False)["input_ids"])
+        n_prompt = max(len(models.encode(text)) for text in (prompt, *own))
         max_new_tokens = _MOST_TOKENS if room is None else max(1, min(_MOST_TOKENS, room - n_prompt))
     answer = decode(
         models,
@@ -89,6 +92,7 @@ def generate(
         rule_temperature=rule_temperature,
         num_return_sequences=num_return_sequences,
         seed=seed,
+        proxy_prompts=own or None,
     )
     if json:
         asked = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}

@@ -18,6 +18,9 @@ Pair = Annotated[str | None, typer.Option(help="lab, the default, smol, or a fol
 Base = Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")]
 Proxy = Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")]
 Reference = Annotated[str | None, typer.Option(help="The proxy before alignment, for the rules that need q0.")]
+ProxyChat = Annotated[
+    bool, typer.Option("--proxy-chat", help="The proxy reads the prompt in its chat template, the base as it stands.")
+]
 Device = Annotated[str, typer.Option(help="Where the models run, as torch names it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")]
 

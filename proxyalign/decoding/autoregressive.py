@@ -66,7 +66,7 @@ def decode(job: Job, record: Record) -> Counts:
                 reader.keep(left)
             uniforms.keep(left)
             state = None if state is None else state[left]
-    return Counts(base_passes=base.passes, proxy_passes=proxy.passes)
+    return Counts(base_passes=dict(base.passes), proxy_passes=dict(proxy.passes))
 
 
 def _decode_proxy_alone(job: Job, record: Record) -> Counts:
@@ -89,4 +89,4 @@ def _decode_proxy_alone(job: Job, record: Record) -> Counts:
         if not goes_on.all():
             for part in (proxy, uniforms):
                 part.keep(goes_on.nonzero()[0])
-    return Counts(proxy_passes=proxy.passes)
+    return Counts(proxy_passes=dict(proxy.passes))

@@ -168,7 +168,7 @@ def _decode(
         )
         return answer.stats.n_tokens, answer.stats
     torch.manual_seed(seed)
-    ids = torch.tensor([pair.tokenizer(prompt)["input_ids"]], device=pair.device)
+    ids = torch.tensor([pair.encode(prompt)], device=pair.device)
     ends = list(pair.eos_token_ids) or None
     with _constant_drafts(pair.proxy, one.window or 1), torch.inference_mode():
         out = pair.base.generate(
@@ -215,7 +215,7 @@ def _forward_costs(pair: ModelPair, prompt: str, longest: int) -> tuple[float, d
     caches as the other one left them; every other time the first draft's is over two positions. The prompt's time is
     the faster of two; the others are means, as a run's time is a sum, and what disturbs it disturbs them too.
     """
-    ids = pair.tokenizer(prompt)["input_ids"]
+    ids = pair.encode(prompt)
     readers, of_prompt = {}, 0.0
     for role in _ROLES:
         passes = []
@@ -297,8 +297,8 @@ def _summary(
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
         made: dict[str, Counter[int]] = {role: Counter() for role in _ROLES}
         for stats in tally.stats:
-            made["base"] += stats.base_passes
-            made["proxy"] += stats.proxy_passes
+            made["base"].update(stats.base_passes)
+            made["proxy"].update(stats.proxy_passes)
         # A wider pass than those with a cost is over a prompt, and `reading` holds these.
         after = sum(made[role][n] * cost for (role, n), cost in costs.items())
         summary["share_of_bare_passes"] = (after + reading) / seconds

@@ -74,10 +74,11 @@ def generate(
 ) -> Generation:
     """Answer `prompts` from pi_T = (1 - d) p_T + (sum_y d_y p_T,y) q_T, with d decided by `rule` at temperature 1.
 
-    prompts: texts, or lists of token ids; texts are tokenised as the pair's tokenizer does by default. proxy_prompts:
-    as many, where the proxy reads other ones. mode: "autoregressive", or "speculative" with `window` drafts a cycle;
-    both have the same law. window: a number, or "auto" for the one that pays best as measured while decoding, which a
-    seed cannot fix. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where that is deferred.
+    prompts: texts, or lists of token ids; texts are tokenised by `pair.encode`. proxy_prompts: as many, where the proxy
+    (and the reference) reads other ones, such as `pair.chat` of each. mode: "autoregressive", or "speculative" with
+    `window` drafts a cycle; both have the same law. window: a number, or "auto" for the one that pays best as measured
+    while decoding, which a seed cannot fix. temperature: 0 is greedy decoding, its limit: argmax p, and argmax q where
+    that is deferred.
     top_k, top_p: truncate the base's law, proxy_top_k, proxy_top_p the proxy's, before the rule reads them. logit_bias:
     added to the logits of these token ids, minus infinity to forbid one. min_new_tokens: how many come before the text
     may end. stop: strings with which a text ends, kept in it. eos_token_ids: tokens that end a text, the pair's own
@@ -261,11 +262,9 @@ def _token_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
         )
     all_ids = []
     for i, prompt in enumerate(prompts):
-        is_text = isinstance(prompt, str)
-        if is_text:  # quietly: the sentence below says more about a long one than the tokenizer's warning
-            ids = pair.tokenizer(prompt, verbose=False)["input_ids"] if prompt.strip() else []
-        else:
-            ids = list(prompt)
+        ids = list(prompt)
+        if isinstance(prompt, str):
+            ids = pair.encode(prompt) if prompt.strip() else []
         if not ids:
             raise InputError(f"generate: {argument}[{i}] must hold at least one token, got {prompt!r}; write a prompt")
         _check_ids(pair, f"{argument}[{i}]", ids, "tokenise it with")

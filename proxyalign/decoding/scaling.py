@@ -86,7 +86,7 @@ def measure_batches(
 
 def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: int, heat: float, seed: int) -> None:
     torch.manual_seed(seed)
-    all_ids = [pair.tokenizer(text)["input_ids"] for text in texts]
+    all_ids = [pair.encode(text) for text in texts]
     for first in range(0, len(texts), size):
         batch = all_ids[first : first + size]
         ids, there = side_by_side(batch, pair.device)
@@ -112,7 +112,7 @@ def measure_step(
     last two.
     """
     verifier = Reader.of(pair, "base")
-    verifier.push_texts([pair.tokenizer(prompt)["input_ids"]])
+    verifier.push_texts([pair.encode(prompt)])
     verifier.read()
     drafted_tokens = torch.zeros(1, window + 1, dtype=torch.int64, device=pair.device)
 

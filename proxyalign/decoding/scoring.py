@@ -32,9 +32,16 @@ class Score:
 
 
 def score(
-    pair: ModelPair, rule: Rule, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    pair: ModelPair,
+    rule: Rule,
+    contexts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    *,
+    proxy_contexts: Sequence[Sequence[int]] | None = None,
 ) -> list[Score]:
     """Score each continuation after its context, token ids both, all in one batch.
+
+    proxy_contexts: as many, where the proxy, and the reference with it, reads other ones.
 
     Each model reads each text once, and a model that the rule never asks does not run. The logits of the longest
     continuation are held for the whole batch: (B, n, V) floats a model.
@@ -42,33 +49,44 @@ def score(
     Raises InputError where a context is empty, an id is not in the pair's vocabulary, a text is longer than the models'
     context, the rule needs a reference that the pair does not have, or the memory does not suffice.
     """
-    _check(pair, rule, contexts, continuations)
+    own = contexts if proxy_contexts is None else proxy_contexts
+    check_reference("score", pair, rule)
+    _check(pair, "contexts", contexts, continuations)
+    _check(pair, "proxy_contexts", own, continuations)
     with torch.inference_mode(), enough_memory("score", len(contexts), "score fewer or shorter texts at once"):
-        return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, continuations)
+        return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, own, continuations)
 
 
 def _score(
-    pair: ModelPair, rule: Rule, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    pair: ModelPair,
+    rule: Rule,
+    contexts: Sequence[Sequence[int]],
+    proxy_contexts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
 ) -> list[Score]:
     lengths = np.array([len(ids) for ids in continuations], dtype=np.int64)
     n_steps = int(lengths.max(initial=0))
     log_probs = np.zeros((len(lengths), n_steps))
     is_greedy = np.zeros((len(lengths), n_steps), dtype=bool)
     if n_steps:
-        texts = [[*context, *ids[:-1]] for context, ids in zip(contexts, continuations, strict=True)]
         roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
         roles["reference"] = rule.reads("q0")
-        logits = {role: _logits(pair, role, texts, n_steps) for role, asked in roles.items() if asked}
+        logits = {}
+        for role, is_asked in roles.items():
+            if is_asked:
+                before = contexts if role == "base" else proxy_contexts
+                texts = [[*context, *ids[:-1]] for context, ids in zip(before, continuations, strict=True)]
+                logits[role] = _logits(pair, role, texts, n_steps)
         padded = torch.tensor([[*ids, *[0] * (n_steps - len(ids))] for ids in continuations], device=pair.device)
-        state = rule.start(len(texts), pair.device)
+        state = rule.start(len(lengths), pair.device)
         for step in range(n_steps):
             # Texts end together; a row that has no token at this step repeats its last place, without meaning.
             place = torch.from_numpy(np.minimum(n_steps - lengths + step, n_steps - 1)).to(pair.device)
-            rows = torch.arange(len(texts), device=pair.device)
+            rows = torch.arange(len(lengths), device=pair.device)
             laws = {role: Law.of(of_role[rows, place].unsqueeze(1), 1.0) for role, of_role in logits.items()}
             tokens = padded[:, step : step + 1]  # (B, 1)
             for role, law in laws.items():
-                check_finite(at_tokens(law.own, tokens).cpu().numpy(), role, np.full(len(texts), step))
+                check_finite(at_tokens(law.own, tokens).cpu().numpy(), role, np.full(len(lengths), step))
             pi, greedy, state = _step(rule, laws, state)
             log_probs[:, step] = at_tokens(pi, tokens).flatten().double().log().cpu().numpy()
             is_greedy[:, step] = (greedy == tokens).flatten().cpu().numpy()
@@ -97,19 +115,20 @@ def _logits(pair: ModelPair, role: str, texts: Sequence[Sequence[int]], n_last: 
 
 
 def _check(
-    pair: ModelPair, rule: Rule, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    pair: ModelPair, argument: str, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
 ) -> None:
-    """Raise InputError for the first text that cannot be scored."""
+    """Raise InputError for the first text that cannot be scored. argument: what the contexts are called."""
     if len(contexts) != len(continuations):
         raise InputError(
-            f"score: continuations must be as many as contexts, {len(contexts)}, got {len(continuations)}; "
+            f"score: continuations must be as many as {argument}, {len(contexts)}, got {len(continuations)}; "
             "pass one for each context"
         )
-    check_reference("score", pair, rule)
     room = pair.context_length
     for i, (context, ids) in enumerate(zip(contexts, continuations, strict=True)):
         if not context:
-            raise InputError(f"score: contexts[{i}] must hold at least one token, got none; begin with a special token")
+            raise InputError(
+                f"score: {argument}[{i}] must hold at least one token, got none; begin with a special token"
+            )
         unknown = [token for token in (*context, *ids) if not 0 <= token < pair.vocab_size]
         if unknown:
             raise InputError(
@@ -118,6 +137,6 @@ def _check(
             )
         if room is not None and len(context) + len(ids) - 1 > room:
             raise InputError(
-                f"score: contexts[{i}] and its continuation must fit the models' context of {room} tokens, got "
+                f"score: {argument}[{i}] and its continuation must fit the models' context of {room} tokens, got "
                 f"{len(context)} + {len(ids)}; cut the context on its left"
             )

@@ -58,7 +58,7 @@ def decode(job: Job, record: Record) -> Counts:
                 verifier.roll_back(drafts, cycle)
             _roll_back(proxy, drafts, cycle)
         owed = cycle.is_owed
-    counts.base_passes, counts.proxy_passes = base.reader.passes, proxy.passes
+    counts.base_passes, counts.proxy_passes = dict(base.reader.passes), dict(proxy.passes)
     return counts
 
 

@@ -38,8 +38,9 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
 
     base, proxy, reference: hub names or folders; or pair: "lab", a folder with both, or a ModelPair. rule: by name, its
     parameters beside it (alpha=0.4). mode, window, seed: as in `generate`. batch_size: texts read together, a whole
-    number. max_gen_toks: new tokens where a task does not say. Likelihoods are the law's at temperature 1 (`score`);
-    "greedy" is what decoding at temperature 0 writes. Longer prompts are cut on their left, as the harness does.
+    number. max_gen_toks: new tokens where a task does not say. proxy_chat: the proxy reads each prompt in its chat
+    template, the base as the task has it. Likelihoods are the law's at temperature 1 (`score`); "greedy" is what
+    decoding at temperature 0 writes. Longer prompts are cut on their left, as the harness does.
 
     Raises InputError for arguments that `load_pair`, the rule or `generate` refuses, and for a task's generation
     settings beyond until, a limit, do_sample and temperature.
@@ -61,6 +62,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         batch_size: int | str | None = 1,
         max_batch_size: int | None = None,  # the harness passes it to every model, for batch sizes that adapt
         max_gen_toks: int = 256,
+        proxy_chat: bool = False,
         **parameters: Any,
     ) -> None:
         super().__init__()
@@ -74,6 +76,9 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         self.batch_size = _whole_number(batch_size)
         self._mode, self._window, self._seed, self._max_gen_toks = mode, window, seed, max_gen_toks
         self._device = pair.device
+        self._proxy_chat = proxy_chat
+        if proxy_chat:
+            pair.chat("")  # a proxy without a template is told of before any question is read
 
     @property
     def eot_token_id(self) -> int:
@@ -96,21 +101,18 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The messages as one prompt, by the tokenizer's template."""
-        return str(
-            self.tokenizer.apply_chat_template(
-                chat_history,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
+        """The messages as one prompt, by the template of the proxy, which is the model that was aligned on it."""
+        if self._proxy_chat:
+            raise InputError(
+                "harness: a chat template must be applied once, got --apply_chat_template and proxy_chat; drop the "
+                "first, so that the base reads the task's own prompt"
             )
-        )
+        return self.pair.chat(chat_history, goes_on=not add_generation_prompt)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         """Token ids; special tokens as the tokenizer adds them, unless the text begins with its first one already."""
         if add_special_tokens is None:
-            first = self.tokenizer.bos_token
-            add_special_tokens = not (first and string.startswith(first))
+            return self.pair.encode(string)
         return list(self.tokenizer(string, add_special_tokens=add_special_tokens, verbose=False)["input_ids"])
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
@@ -122,8 +124,9 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         done = 0  # seeds each prompt by how many came before it, so that repeats of one differ
         for batch in self._batches(list(alike.values()), [len(r.args[0]) for r in requests], disable_tqdm):
             stops, limit, temperature = self._generation_settings(requests[batch[0]].args[1])
-            prompts = [self._cut(self.tok_encode(requests[i].args[0]), limit) for i in batch]
-            texts = generate(
+            texts = [requests[i].args[0] for i in batch]
+            prompts = [self._cut(self.pair.encode(text), limit) for text in texts]
+            answered = generate(
                 self.pair,
                 prompts,
                 self.rule,
@@ -135,9 +138,10 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
                 batch_size=len(batch),
                 stop=stops,
                 first_index=done,
+                proxy_prompts=self._for_proxy(texts, prompts, [limit] * len(batch)),
             ).texts
             done += len(batch)
-            for i, text in zip(batch, texts, strict=True):
+            for i, text in zip(batch, answered, strict=True):
                 for stop in stops:
                     text = text.split(stop)[0]
                 answers[i] = text
@@ -152,7 +156,9 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         everything = list(range(len(requests)))
         for batch in self._batches([everything], [len(c) + len(ids) for _, c, ids in requests], disable_tqdm):
             contexts = [self._cut(requests[i][1], len(requests[i][2]) - 1) for i in batch]
-            scores = score(self.pair, self.rule, contexts, [requests[i][2] for i in batch])
+            texts = [(requests[i][0] or [""])[0] for i in batch]
+            own = self._for_proxy(texts, contexts, [len(requests[i][2]) - 1 for i in batch])
+            scores = score(self.pair, self.rule, contexts, [requests[i][2] for i in batch], proxy_contexts=own)
             for i, one in zip(batch, scores, strict=True):
                 answers[i] = (float(one.log_probs.sum()), bool(one.is_greedy.all()))
                 if requests[i][0] is not None:
@@ -195,6 +201,17 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
             return ids
         _logger.warning("a prompt of %d tokens was cut on its left to leave room for %d more", len(ids), n_more)
         return ids[-max(1, room - n_more) :]
+
+    def _for_proxy(
+        self, texts: Sequence[str], contexts: list[list[int]], n_more: Sequence[int]
+    ) -> list[list[int]] | None:
+        """What the proxy reads in place of the contexts, the ids of these texts; None where it reads the same."""
+        if not self._proxy_chat:
+            return None
+        return [
+            self._cut(self.pair.encode(self.pair.chat(text)), n) if text else context  # nothing said, nothing to wrap
+            for text, context, n in zip(texts, contexts, n_more, strict=True)
+        ]
 
     def _generation_settings(self, settings: dict[str, Any]) -> tuple[list[str], int, float]:
         """Stop strings, most new tokens and temperature, from what a task asks for."""

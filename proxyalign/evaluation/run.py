@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def run_grid(
     questions = prepare(grid, out, data=data, batch_size=batch_size)
     for settings in grid:
         check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
-    _check_lengths(pair, questions, max(settings.max_new_tokens for settings in grid))
+    _check_lengths(pair, _as_put(grid[0], questions, pair), max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
     rows = []
@@ -117,7 +118,7 @@ def run(
     _check_batch_size(batch_size)
     rule = rules.make(settings.rule, **settings.parameters)
     check_reference("evaluation", pair, rule)
-    task, questions = tasks.get(settings.task), _questions(settings, data)
+    task, questions = tasks.get(settings.task), _as_put(settings, _questions(settings, data), pair)
     _check_lengths(pair, questions, settings.max_new_tokens)
     folder = Path(out) / settings.slug
     claim_folder(
@@ -179,13 +180,20 @@ def _questions(settings: Settings, data: str | Path | None) -> list[Question]:
     return task.questions(split=settings.split, data=data, limit=settings.limit)
 
 
+def _as_put(settings: Settings, questions: list[Question], pair: "ModelPair") -> list[Question]:
+    """The questions with the prompts that the proxy reads under these settings."""
+    if not settings.proxy_chat:
+        return questions
+    return [replace(question, proxy_prompt=pair.chat(question.prompt)) for question in questions]
+
+
 def _check_lengths(pair: "ModelPair", questions: Sequence[Question], max_new_tokens: int) -> None:
     """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded."""
     if pair.context_length is None:
         return
     for question in questions:
         for text in {question.prompt, question.proxy_prompt or question.prompt}:
-            n_tokens = len(pair.tokenizer(text, verbose=False)["input_ids"])
+            n_tokens = len(pair.encode(text))
             if n_tokens + max_new_tokens > pair.context_length:
                 raise InputError(
                     f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "

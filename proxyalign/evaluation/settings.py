@@ -17,9 +17,9 @@ class Settings:
 
     pair: what the models are called ("lab", or "BASE + PROXY"); task, task_version, split, limit: which questions;
     rule, parameters: the rule by its registered name; mode, window, temperature, max_new_tokens, seed: as in
-    `proxyalign.generate`; rows: how many of the visited base distributions are kept. The batch size is not here: each
-    reply has its own random generator, so its neighbours change nothing (but the last bits of its logits, which
-    batched arithmetic may round otherwise).
+    `proxyalign.generate`; rows: how many of the visited base distributions are kept; proxy_chat: whether the proxy
+    reads each prompt in its chat template. The batch size is not here: each reply has its own random generator, so its
+    neighbours change nothing (but the last bits of its logits, which batched arithmetic may round otherwise).
 
     Raises InputError for a value that no run can have.
     """
@@ -37,6 +37,7 @@ class Settings:
     max_new_tokens: int = 256
     seed: int = 0
     rows: int = 0
+    proxy_chat: bool = False
 
     def __post_init__(self) -> None:
         from proxyalign.decoding.generate import MODES

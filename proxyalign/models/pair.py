@@ -1,6 +1,6 @@
 """A base model and its proxy over one vocabulary: how they are loaded, and what they must have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -21,7 +21,8 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch
 class ModelPair:
     """A base and a proxy (transformers causal language models) that share a tokenizer.
 
-    reference: the proxy before alignment, for targets that read it. The models are put in evaluation mode.
+    reference: the proxy before alignment, for targets that read it. proxy_tokenizer: the proxy's own, for its chat
+    template; where left out, the shared one. The models are put in evaluation mode.
 
     Raises InputError where a model keeps a recurrent state, which no decoder can take back, or where the models'
     vocabularies differ in size and one of them does not reach all of the tokenizer's tokens.
@@ -31,6 +32,7 @@ class ModelPair:
     proxy: Any
     tokenizer: Any
     reference: Any = None
+    proxy_tokenizer: Any = None
     vocab_size: int = field(init=False)  # ids that every model and the tokenizer share; padding columns are cut off
 
     def __post_init__(self) -> None:
@@ -59,6 +61,34 @@ class ModelPair:
             ids.update(id_list(getattr(model.generation_config, "eos_token_id", None)))
         ids.update(id_list(self.tokenizer.eos_token_id))
         return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids, with the special tokens that the tokenizer adds, unless the text begins with its first one.
+
+        A chat template writes that one itself. A text longer than the tokenizer's limit raises no warning.
+        """
+        first = self.tokenizer.bos_token
+        is_marked = first is not None and text.startswith(first)
+        return list(self.tokenizer(text, add_special_tokens=not is_marked, verbose=False)["input_ids"])
+
+    def chat(self, messages: str | Sequence[Mapping[str, str]], *, goes_on: bool = False) -> str:
+        """Messages in the proxy's chat template, up to where its answer begins; a text alone is what the user says.
+
+        goes_on: the last message is the beginning of the answer. Raises InputError where the proxy's tokenizer has no
+        template.
+        """
+        tokenizer = self.tokenizer if self.proxy_tokenizer is None else self.proxy_tokenizer
+        if not getattr(tokenizer, "chat_template", None):
+            raise InputError(
+                "chat: the proxy's tokenizer must have a chat template, got none; take a proxy that was aligned on "
+                "chats, or write the prompt yourself"
+            )
+        said = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+        return str(
+            tokenizer.apply_chat_template(
+                said, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+            )
+        )
 
     @property
     def device(self) -> torch.device:
@@ -118,7 +148,7 @@ def load_pair(
         for role, source in sources.items()
     }
     _set_attention(models.values(), attn_implementation)
-    return ModelPair(**models, tokenizer=tokenizers["base"])
+    return ModelPair(**models, tokenizer=tokenizers["base"], proxy_tokenizer=tokenizers["proxy"])
 
 
 def _set_attention(models: Iterable[Any], implementation: str | None) -> None:

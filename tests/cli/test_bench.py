@@ -58,8 +58,8 @@ def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
     counts = Counts(n_cycles=5, n_tested=8, n_accepted=6)
     # Five cycles of two drafts, the first of them after ten tokens; twice the window before was accepted whole, and
     # once its bonus was deferred.
-    counts.base_passes += {12: 1, 3: 3, 2: 1}
-    counts.proxy_passes += {10: 1, 1: 8, 2: 1}
+    counts.base_passes = {12: 1, 3: 3, 2: 1}
+    counts.proxy_passes = {10: 1, 1: 8, 2: 1}
     stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
     costs = {("proxy", 1): 1.0, ("proxy", 2): 1.5, ("base", 1): 3.0, ("base", 2): 3.5, ("base", 3): 4.0}
     summary = bench._summary(one, bench._Tally([40.0], [11], [stats]), np.ones(2), costs, reading=7.0)

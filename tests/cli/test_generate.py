@@ -1,6 +1,7 @@
 """`proxyalign generate`: the text on stdout, the numbers on stderr, and a sentence for what cannot be used."""
 
 import json
+import shutil
 
 import pytest
 from tiny_models import llama, word_tokenizer
@@ -67,6 +68,23 @@ def test_a_reference_is_read_by_the_rules_that_need_one(command, folder):
     plain = command("generate", "--rule", "never", *models)
     assert tuned[0] == 0
     assert tuned[1] == plain[1]
+
+
+def test_the_proxy_may_read_the_prompt_as_a_chat(command, folder, tmp_path):
+    """Fails when the base reads the template too, or the proxy does not, or a template is missing without a word."""
+    tokenizer = word_tokenizer(10)
+    tokenizer.chat_template = "t7 {{ messages[0].content }} t8"
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    tokenizer.save_pretrained(tmp_path / "proxy")
+    asked = ["--offline", "--max-new-tokens", 9, "--proxy-chat", "--rule"]
+    for rule, prompt in (("never", "t1 t2"), ("always", "t7 t1 t2 t8")):
+        plain = command("generate", "--pair", folder, *asked[:3], "--rule", rule, prompt)
+        assert command("generate", "--pair", tmp_path, *asked, rule, "t1 t2")[1] == plain[1] != ""
+    long = command("generate", "--pair", tmp_path, *asked[:1], *asked[3:], "never", "t1 t2")
+    assert len(long[1].split()) == 36  # of a context of 40 the chat leaves so many
+    code, out, err = command("generate", "--pair", folder, *asked, "never", "t1")
+    assert (code, out) == (2, "")
+    assert "must have a chat template" in err
 
 
 def test_the_rule_temperature_reaches_the_rule(command, folder):

@@ -77,6 +77,16 @@ def test_greedy_answers_are_greedy_whatever_the_neighbours(rule):
         assert other.is_greedy.tolist() == [True] * (len(ids) - 1) + [False]
 
 
+@pytest.mark.parametrize("rule", [rules.Dual(0.4), rules.Always(), rules.ImplicitReward()], ids=str)
+def test_the_proxy_may_read_another_context(rule):
+    """Fails when the base reads it, or the proxy or the reference does not: compared with greedy decoding."""
+    pair, own = pair_of(12), [[7, 7, 1], [8], [2, 0, 9]]
+    answers = generate(pair, CONTEXTS, rule, temperature=0, max_new_tokens=8, proxy_prompts=own).token_ids
+    assert answers != generate(pair, CONTEXTS, rule, temperature=0, max_new_tokens=8).token_ids
+    for one in score(pair, rule, CONTEXTS, answers, proxy_contexts=own):
+        assert one.is_greedy.all()
+
+
 def test_an_empty_continuation_has_no_tokens_and_one_may_fill_the_context():
     """Fails when nothing to score breaks a batch, or the last token is counted as read."""
     pair = pair_of(12)
@@ -92,6 +102,8 @@ REFUSED = [
     ({"continuations": [[3] * 65]}, r"must fit the models' context of 64 tokens, got 1 \+ 65"),
     ({"continuations": []}, "must be as many as contexts, 1, got 0"),
     ({"rule": rules.ImplicitReward()}, "needs a reference"),
+    ({"proxy_contexts": []}, "must be as many as proxy_contexts, 0, got 1"),
+    ({"proxy_contexts": [[12]]}, "must hold token ids from 0 to 11, got 12 in text 0"),
 ]
 
 

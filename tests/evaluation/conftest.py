@@ -55,7 +55,7 @@ def pair():
         reference=None,
         base=torch.nn.Linear(3, 2),
         proxy=torch.nn.Linear(2, 2),
-        tokenizer=lambda text, **_: {"input_ids": list(text.encode())},
+        encode=lambda text: list(text.encode()),
         context_length=None,
     )
 

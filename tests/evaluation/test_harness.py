@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tiny_models import gpt2, llama, word_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from proxyalign.decoding import generate
 from proxyalign.decoding.scoring import score
@@ -89,16 +90,37 @@ def test_a_long_text_is_scored_in_windows_and_a_long_context_is_cut(model, pair)
     assert model.generate_until(requests((text, {"do_sample": False}))) == last
 
 
+def test_the_proxy_may_read_every_prompt_as_a_chat(pair):
+    """Fails when an answer or a likelihood is of the base reading the template, or of the proxy not reading it."""
+    from proxyalign.evaluation.harness import ProxyAlignLM
+
+    tokenizer = word_tokenizer(N_TOKENS, eos_token="t11")
+    tokenizer.chat_template = "t7 {{ messages[0].content }} t8"
+    chatting = ModelPair(pair.base, pair.proxy, pair.tokenizer, proxy_tokenizer=tokenizer)
+    model = ProxyAlignLM(pair=chatting, rule="dual", alpha=0.4, batch_size=2, max_gen_toks=8, proxy_chat=True)
+    own = [f"t7 {prompt} t8" for prompt in PROMPTS]
+    wanted = generate(pair, PROMPTS, RULE, temperature=0, max_new_tokens=8, proxy_prompts=own).texts
+    greedy = requests(*((prompt, {"do_sample": False}) for prompt in PROMPTS))
+    assert model.generate_until(greedy, disable_tqdm=True) == wanted
+    assert wanted != generate(pair, PROMPTS, RULE, temperature=0, max_new_tokens=8).texts
+    ids, own_ids = ([pair.encode(text) for text in texts] for texts in (PROMPTS, own))
+    scores = score(pair, RULE, ids, [[3, 5]] * 3, proxy_contexts=own_ids)
+    found = model.loglikelihood(requests(*((prompt, " t3 t5") for prompt in PROMPTS)))
+    assert [one for one, _ in found] == pytest.approx([one.log_probs.sum() for one in scores])
+    with pytest.raises(InputError, match="must be applied once"):
+        model.apply_chat_template([{"role": "user", "content": "t1"}])
+    with pytest.raises(InputError, match="must have a chat template"):
+        ProxyAlignLM(pair=pair, rule="dual", alpha=0.4, proxy_chat=True)
+
+
 def test_special_tokens_are_not_added_twice(model, pair):
     """Fails when a chat template's own first token gets a second one before it."""
-    tokenizer = SimpleNamespace(bos_token="<s>", bos_token_id=1)
-    seen = []
-    model.tokenizer = lambda text, **settings: seen.append(settings["add_special_tokens"]) or {"input_ids": [1]}
-    model.tokenizer.bos_token = tokenizer.bos_token
-    model.tok_encode("<s> hello")
-    model.tok_encode("hello")
-    model.tok_encode("hello", add_special_tokens=False)
-    assert seen == [False, True, False]
+    tokenizer = word_tokenizer(N_TOKENS, bos_token="t9")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="t9 $A", special_tokens=[("t9", 9)])
+    model.pair = ModelPair(pair.base, pair.proxy, tokenizer)
+    model.tokenizer = tokenizer
+    assert model.tok_encode("t9 t1") == model.tok_encode("t1") == [9, 1]
+    assert model.tok_encode("t1", add_special_tokens=False) == [1]
 
 
 REFUSED = [

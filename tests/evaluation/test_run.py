@@ -69,7 +69,7 @@ def test_a_prompt_without_room_for_its_reply_is_refused_before_anything_is_writt
 ):
     """Fails when a run ends at its longest question after the others were paid for."""
     questions = tasks.get("gsm8k-0shot").questions(data=data)
-    longest = max(len(pair.tokenizer(question.prompt)["input_ids"]) for question in questions)
+    longest = max(len(pair.encode(question.prompt)) for question in questions)
     pair.context_length = longest + settings.max_new_tokens
     run(pair, settings, tmp_path / "fits", data=data)
     pair.context_length -= 1

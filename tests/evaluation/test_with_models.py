@@ -1,5 +1,6 @@
 """Runs with the real decoder on tiny random models: records agree with its own counts, however a run was cut."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from proxyalign import tasks
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
+from proxyalign.errors import InputError
 from proxyalign.evaluation import read_records, run, summarise
 from proxyalign.models import ModelPair
 
@@ -78,6 +80,29 @@ def test_a_run_cut_anywhere_with_any_batch_size_has_the_same_records(tmp_path, p
         (records, masses), (wanted, wanted_masses) = (told(path / "records.jsonl") for path in (folder, straight))
         assert records == wanted
         np.testing.assert_allclose(masses, wanted_masses, rtol=1e-12)  # a batch may round the last bits otherwise
+
+
+def test_the_proxy_may_read_every_prompt_as_a_chat(tmp_path, pair, settings, data):
+    """Fails when the template reaches the base, does not reach the proxy, or another one goes on with the records."""
+    tokenizer = copy.deepcopy(pair.tokenizer)
+    tokenizer.chat_template = "t7 {{ messages[0].content }} t8"
+    asked = dataclasses.replace(settings, proxy_chat=True, rows=0)
+    chatting = ModelPair(pair.base, pair.proxy, pair.tokenizer, proxy_tokenizer=tokenizer)
+    run(chatting, asked, tmp_path, data=data)
+    prompts = [question.prompt for question in tasks.get(settings.task).questions(data=data)]
+    own = [f"t7 {prompt} t8" for prompt in prompts]
+    rule = rules.Dual(0.1)
+    wanted = generate(
+        pair, prompts, rule, mode="speculative", window=3, max_new_tokens=12, seed=5, proxy_prompts=own
+    ).texts
+    assert [record["reply"] for record in read_records(tmp_path / settings.slug / "records.jsonl")] == wanted
+    assert wanted != generate(pair, prompts, rule, mode="speculative", window=3, max_new_tokens=12, seed=5).texts
+    tokenizer.chat_template = "t6 {{ messages[0].content }} t8"
+    with pytest.raises(InputError, match="questions"):
+        run(chatting, asked, tmp_path, data=data)
+    with pytest.raises(InputError, match="must have a chat template"):
+        run(pair, asked, tmp_path / "without", data=data)
+    assert not (tmp_path / "without").exists()
 
 
 def test_the_kept_rows_are_the_bases_laws_where_they_say(tmp_path, pair, settings, data):

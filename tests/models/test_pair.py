@@ -4,6 +4,7 @@ import pytest
 import torch
 import transformers
 from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
@@ -45,6 +46,30 @@ def test_a_saved_pair_loads_from_its_folder_or_its_parts(folder, monkeypatch):
         assert pair.context_length == 32
         assert pair.device == torch.device("cpu")
         assert len(generate(pair, ["t1 t2"], rules.Dual(0.3), max_new_tokens=4).texts) == 1
+
+
+def test_chats_are_written_in_the_proxys_template(tmp_path):
+    """Fails when the base's template is taken, an answer is not opened or not gone on with, or none is no mistake."""
+    for role, template in (("base", None), ("proxy", "{% for m in messages %}t1 {{ m.content }} {% endfor %}t2")):
+        tokenizer = word_tokenizer(10)
+        tokenizer.chat_template = template
+        save(tmp_path / role, llama(10, 0), tokenizer)
+    pair = load_pair(str(tmp_path), offline=True)
+    assert pair.chat("t5") == "t1 t5 t2"
+    assert pair.chat([{"role": "user", "content": "t5"}, {"role": "user", "content": "t6"}]) == "t1 t5 t1 t6 t2"
+    assert pair.chat([{"role": "user", "content": "t5"}, {"role": "assistant", "content": "t6"}], goes_on=True) == (
+        "t1 t5 t1 t6"
+    )
+    with pytest.raises(InputError, match="tokenizer must have a chat template, got none"):
+        ModelPair(pair.base, pair.proxy, pair.tokenizer).chat("t5")
+
+
+def test_a_text_gets_no_second_first_token():
+    """Fails when what a chat template wrote begins with two of them, or another text with none."""
+    tokenizer = word_tokenizer(10, bos_token="t9")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="t9 $A", special_tokens=[("t9", 9)])
+    pair = ModelPair(llama(10, 0), llama(10, 1), tokenizer)
+    assert pair.encode("t1 t2") == pair.encode("t9 t1 t2") == [9, 1, 2]
 
 
 def test_a_dtype_may_be_chosen(folder):
