@@ -1,7 +1,8 @@
 """The engine as a method of transformers: `model.generate(..., custom_generate=generate_kad, proxy=..., rule=...)`."""
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,27 +30,31 @@ def generate_kad(
     mode: str = "autoregressive",
     window: int = 5,
     pair_tokenizer: Any = None,
+    proxy_prompts: Sequence[Sequence[int]] | None = None,
     **kwargs: Any,
 ) -> Any:
     """Decode `model`, the base, with `proxy` under `rule`, as the `custom_generate` of `model.generate`.
 
     input_ids: int64 (B, T), padded on the left where `attention_mask` is 0. The rest is what `model.generate` makes of
-    its arguments: do_sample and temperature, max_new_tokens or max_length, num_return_sequences, pad_token_id.
-    A text ends at eos_token_id where the call names it, else where either model's generation settings say. mode,
-    window: as in `generate`. pair_tokenizer: for rules that read words, and to cut ids past the tokenizer's last from
-    both laws; without it they share as many ids as all models have. reference: the proxy before alignment, for the
-    rules that read it. The seed is drawn from torch's global generator, so that `torch.manual_seed` repeats a run. All
-    models are left in evaluation mode.
+    its arguments: do_sample with temperature, top_k and top_p, which truncate both models' laws before the rule reads
+    them; max_new_tokens or max_length, min_new_tokens or min_length, num_return_sequences, pad_token_id;
+    sequence_bias, bad_words_ids and suppress_tokens, of single tokens. A text
+    ends at eos_token_id where the call names it, else where either model's generation settings say. mode, window: as in
+    `generate`. proxy_prompts: token ids that the proxy reads in place of each prompt. pair_tokenizer: for rules that
+    read words, and to cut ids past the tokenizer's last from both laws; without it they share as many ids as all models
+    have. reference: the proxy before alignment, for the rules that read it. The seed is drawn from torch's global
+    generator, so that `torch.manual_seed` repeats a run. All models are left in evaluation mode.
 
-    `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing.
+    `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing,
+    and stop strings are given as stopping_criteria=[StopStringCriteria(tokenizer, strings)], with pair_tokenizer.
 
     transformers' default top_k of 50 is dropped with a warning, since rules speak of the whole law; top_k=0 says so.
 
     Returns int64 (B, T + new), prompts included, padded on the right with pad_token_id as transformers does; with
     return_dict_in_generate a GenerateDecoderOnlyOutput that holds it.
 
-    Raises InputError for what this engine does not do: beams, logits processors beyond temperature, stopping criteria
-    beyond length and end of text, scores and states in the result, and model inputs beside ids and their mask.
+    Raises InputError for what this engine does not do: beams, other logits processors and stopping criteria, biases of
+    several tokens in a row, scores and states in the result, and model inputs beside ids and their mask.
     """
     if proxy is None or not isinstance(rule, Rule):
         missing = f"rule {rule!r}" if proxy is not None else "no proxy"
@@ -61,12 +66,18 @@ def generate_kad(
     mask = kwargs.get("attention_mask")
     mask = torch.ones_like(input_ids, dtype=torch.bool) if mask is None else mask.bool()
     _check_model_inputs(input_ids, mask, kwargs)
-    temperature = _temperature(model, generation_config, logits_processor)
-    max_length, ends = _limits(stopping_criteria)
+    n_prompt = input_ids.shape[1]
+    shaping = _shaping(model, logits_processor, n_prompt)
+    if not generation_config.do_sample:
+        shaping["temperature"] = 0.0
+    max_length, ends, stop = _limits(stopping_criteria, pair_tokenizer)
     if ends is None or set(ends) == set(_own_ends(model)):
         ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
     models = [model, proxy] if reference is None else [model, proxy, reference]
     pair = ModelPair(model, proxy, _tokenizer(models, rule, pair_tokenizer), reference=reference)
+    own_prompts = None
+    if proxy_prompts is not None:  # the prompts come repeated
+        own_prompts = [ids for ids in proxy_prompts for _ in range(generation_config.num_return_sequences or 1)]
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
         pair,
@@ -74,11 +85,13 @@ def generate_kad(
         rule,
         mode=mode,
         window=window,
-        max_new_tokens=max_length - input_ids.shape[1],
-        temperature=temperature,
-        seed=int(torch.randint(2**62, ())) if temperature else 0,
+        max_new_tokens=max_length - n_prompt,
+        seed=int(torch.randint(2**62, ())) if shaping["temperature"] else 0,
+        proxy_prompts=own_prompts,
+        stop=stop,
         eos_token_ids=[i for i in ends if i < pair.vocab_size],
         batch_size=len(prompts),
+        **shaping,
     ).token_ids
     pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
     fill = int(pad) if pad is not None else (ends or (0,))[0]
@@ -164,13 +177,13 @@ def _check_model_inputs(input_ids: Tensor, mask: Tensor, inputs: dict[str, Any])
         )
 
 
-def _temperature(model: Any, config: Any, processors: Any) -> float:
-    """The one number that the processors come to."""
-    temperature = 1.0
+def _shaping(model: Any, processors: Any, n_prompt: int) -> dict[str, Any]:
+    """What the processors come to, as arguments of `generate`. n_prompt: tokens of the padded prompts."""
+    shaping: dict[str, Any] = {"temperature": 1.0, "min_new_tokens": 0, "logit_bias": {}}
     for processor in processors or ():
         kind = type(processor).__name__
         if kind == "TemperatureLogitsWarper":
-            temperature = float(processor.temperature)
+            shaping["temperature"] = float(processor.temperature)
         elif (
             kind == "TopKLogitsWarper"
             and processor.top_k == _DEFAULT_TOP_K
@@ -182,28 +195,66 @@ def _temperature(model: Any, config: Any, processors: Any) -> float:
                 UserWarning,
                 stacklevel=5,
             )
+        elif kind == "TopKLogitsWarper":
+            shaping["top_k"] = shaping["proxy_top_k"] = int(processor.top_k)
+        elif kind == "TopPLogitsWarper":
+            shaping["top_p"] = shaping["proxy_top_p"] = float(processor.top_p)
+        elif kind == "MinNewTokensLengthLogitsProcessor":
+            shaping["min_new_tokens"] = max(shaping["min_new_tokens"], int(processor.min_new_tokens))
+        elif kind == "MinLengthLogitsProcessor":
+            shaping["min_new_tokens"] = max(shaping["min_new_tokens"], int(processor.min_length) - n_prompt)
+        elif kind in _BIASES:
+            for token, amount in _BIASES[kind](processor):
+                shaping["logit_bias"][token] = shaping["logit_bias"].get(token, 0.0) + amount
         else:
             raise InputError(
-                f"generate_kad: logits_processor must hold nothing but a temperature, got {kind}; switch it off in the "
-                "call, as by top_k=0, top_p=1.0 or repetition_penalty=1.0"
+                "generate_kad: logits_processor must hold what temperature, top_k, top_p, min_new_tokens and biases of "
+                f"single tokens make, got {kind}; switch it off in the call, as by repetition_penalty=1.0"
             )
-    return temperature if config.do_sample else 0.0
+    return shaping
 
 
-def _limits(criteria: Any) -> tuple[int, tuple[int, ...] | None]:
-    """How long prompt and answer may be together, and the ids that end a text, None where none are named."""
-    lengths, ends = [], None
+def _sequence_bias(processor: Any) -> list[tuple[int, float]]:
+    biases = [(tuple(tokens), float(amount)) for tokens, amount in processor.sequence_bias.items()]
+    longest = max((tokens for tokens, _ in biases), key=len)
+    if len(longest) > 1:
+        raise InputError(
+            f"generate_kad: biases must be of single tokens, got one of the tokens {list(longest)} in a row; leave it "
+            "out"
+        )
+    return [(tokens[0], amount) for tokens, amount in biases]
+
+
+_BIASES: dict[str, Callable[[Any], list[tuple[int, float]]]] = {
+    "SequenceBiasLogitsProcessor": _sequence_bias,
+    "NoBadWordsLogitsProcessor": _sequence_bias,
+    "SuppressTokensLogitsProcessor": lambda processor: [(i, -math.inf) for i in processor.suppress_tokens.tolist()],
+}
+
+
+def _limits(criteria: Any, tokenizer: Any) -> tuple[int, tuple[int, ...] | None, tuple[str, ...]]:
+    """How long prompt and answer may be together, the ids that end a text, None where none are named, and strings."""
+    lengths: list[int] = []
+    ends: tuple[int, ...] | None = None
+    strings: tuple[str, ...] = ()
     for criterion in criteria or ():
         kind = type(criterion).__name__
         if kind == "MaxLengthCriteria":
             lengths.append(int(criterion.max_length))
         elif kind == "EosTokenCriteria":
             ends = tuple(sorted({*(ends or ()), *criterion.eos_token_id.flatten().tolist()}))
+        elif kind == "StopStringCriteria":
+            strings = tuple(criterion.stop_strings)
         else:
             raise InputError(
-                f"generate_kad: stopping_criteria must be lengths and ends of text, got {kind}; leave it out, and cut "
-                "the text afterwards"
+                f"generate_kad: stopping_criteria must be lengths, ends of text and stop strings, got {kind}; leave it "
+                "out, and cut the text afterwards"
             )
     if not lengths:
         raise InputError("generate_kad: max_new_tokens must be given, got no limit; pass it to model.generate")
-    return min(lengths), ends
+    if strings and tokenizer is None:
+        raise InputError(
+            f"generate_kad: stop strings need a tokenizer here too, got {list(strings)} and no pair_tokenizer; pass "
+            "pair_tokenizer=tokenizer"
+        )
+    return min(lengths), ends, strings

@@ -134,7 +134,7 @@ def generate(
         keys=[(seed, first_index + i, sample) for i, sample in samples],
         max_new_tokens=max_new_tokens,
         shaping=shaping,
-        window=AdaptiveWindow() if isinstance(window, str) else FixedWindow(window),
+        window=AdaptiveWindow() if isinstance(window, str) else FixedWindow(min(window, max_new_tokens)),
         batch_size=batch_size,
         distributions=distributions,
         stop=_strings(stop),
@@ -212,6 +212,10 @@ def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None) -> torch.Tens
                 f"generate: logit_bias must be below infinity, got {amount!r} for token {token}; pass a number of nats"
             )
         bias[token] = amount
+    if bool(torch.isneginf(bias).all()):
+        raise InputError(
+            f"generate: logit_bias must leave a token, got minus infinity for all {pair.vocab_size}; allow one"
+        )
     kind = torch.float64 if pair.base.dtype == torch.float64 else torch.float32
     return bias.to(pair.device, kind)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -32,7 +33,10 @@ def exact_many(
 
     rows: (n, V) next-token laws, as for `DeferralProblem.from_probs`; budgets: masses in [0, 1]; workers: processes,
     None for one per processor, 1 for none but this one. gap, time_limit: of `exact`, for each solution. progress: show
-    a bar on stderr. A row is sorted once for all its budgets. Raises InputError, naming the row, before any is solved.
+    a bar on stderr. A row is sorted once for all its budgets.
+
+    Processes start by importing the script that runs, so that this has to call it below `if __name__ == "__main__":`.
+    Raises InputError, naming the row, before any is solved, and where a process ends before its time.
     """
     laws = np.asarray(rows)
     if laws.ndim != 2:
@@ -53,8 +57,14 @@ def exact_many(
     solve = partial(_solve_row, budgets=tuple(budgets), gap=gap, time_limit=time_limit)
     if n_workers == 1:
         return list(_shown(map(solve, laws), len(laws), progress))
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-        return list(_shown(pool.map(solve, laws, chunksize=1), len(laws), progress))
+    try:
+        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+            return list(_shown(pool.map(solve, laws, chunksize=1), len(laws), progress))
+    except BrokenProcessPool as broken:
+        raise InputError(
+            f"exact_many: its {n_workers} processes must be able to start and to find memory, got one that ended; in a "
+            'script call it below `if __name__ == "__main__":`, or pass workers=1'
+        ) from broken
 
 
 def _solve_row(

@@ -6,6 +6,10 @@ import pytest
 import torch
 import transformers
 from tiny_models import gpt2, llama, word_tokenizer
+from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
+from tokenizers.models import BPE
+from transformers.generation import StopStringCriteria
 
 import proxyalign as pa
 from proxyalign.deferral import rules
@@ -26,6 +30,13 @@ def padded(prompts):
     ids = torch.tensor([[5] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def letters():
+    """The letters from a to l, one token each, written without blanks."""
+    tokenizer = Tokenizer(BPE({letter: i for i, letter in enumerate("abcdefghijkl")}, []))
+    tokenizer.decoder = Fuse()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
 def decode(models, prompts=PROMPTS, **settings):
@@ -107,6 +118,65 @@ def test_the_default_top_k_is_dropped_aloud(models):
         decode(models, do_sample=True)
 
 
+GREEDY_SETTINGS = {
+    "min_new_tokens": {"min_new_tokens": 5, "eos_token_id": 6},
+    "min_length": {"min_length": 9, "eos_token_id": 6},
+    "sequence_bias": {"sequence_bias": {(1,): 4.0, (6,): -9.0}},
+    "bad_words_ids": {"bad_words_ids": [[1], [6]]},
+    "suppress_tokens": {"suppress_tokens": [1, 6], "sequence_bias": {(2,): 3.0}},
+}
+
+
+@pytest.mark.parametrize("settings", GREEDY_SETTINGS.values(), ids=GREEDY_SETTINGS)
+def test_settings_of_transformers_do_what_they_do_there(models, settings):
+    """Fails when one is dropped, or means something else: under Never, compared with the base's own generate."""
+    usual = {"max_new_tokens": 20, "pad_token_id": 7}
+    theirs = models[0].generate(**padded(PROMPTS), do_sample=False, **usual, **settings)
+    mine = decode(models, rule=rules.Never(), pair_tokenizer=word_tokenizer(12), **usual, **settings)
+    assert mine.equal(theirs)
+    without = models[0].generate(
+        **padded(PROMPTS), do_sample=False, **usual, **{k: v for k, v in settings.items() if k == "eos_token_id"}
+    )
+    assert not without.equal(theirs)
+
+
+def test_a_text_ends_with_a_stop_string(models):
+    """Fails when it goes on, or ends elsewhere than transformers ends it."""
+    strings = ["lll", "jb"]
+    # Without an end of text, transformers writes on in a row that has ended, until all have.
+    usual = {"max_new_tokens": 20, "pad_token_id": 7, "eos_token_id": 8}
+    theirs = models[0].generate(**padded(PROMPTS), do_sample=False, stop_strings=strings, tokenizer=letters(), **usual)
+    stops = {"stopping_criteria": [StopStringCriteria(letters(), strings)], "pair_tokenizer": letters()}
+    assert decode(models, rule=rules.Never(), **usual, **stops).equal(theirs)
+    assert not decode(models, rule=rules.Never(), **usual).equal(theirs)
+
+
+@pytest.mark.parametrize("cut", [{"top_k": 2}, {"top_k": 0, "top_p": 0.5}], ids=str)
+def test_truncations_cut_both_laws(models, cut):
+    """Fails when tokens come that the truncated law of the model that writes does not hold, or none is cut."""
+    for model, rule in ((models[0], rules.Never()), (models[1], rules.Always())):
+        out = decode(models, prompts=[[1, 2, 3]] * 200, rule=rule, do_sample=True, max_new_tokens=1, **cut)
+        with torch.no_grad():
+            law = model(torch.tensor([[1, 2, 3]])).logits[0, -1].softmax(-1)
+        order = law.argsort(descending=True)
+        n = cut["top_k"] or 1 + int((law[order].cumsum(0) < cut["top_p"]).sum())
+        assert 1 < n < 12
+        assert set(out[:, -1].tolist()) == set(order[:n].tolist())
+
+
+def test_the_proxy_may_read_other_prompts(models):
+    """Fails when they do not reach it, or are not repeated as the prompts are."""
+    own = [[5, 1], [2, 2, 9, 1], [0]]
+    pair = pa.ModelPair(*models, tokenizer=word_tokenizer(12))
+    expected = pa.generate(
+        pair, PROMPTS, rules.Dual(0.4), temperature=0, max_new_tokens=N_NEW, proxy_prompts=own
+    ).token_ids
+    assert decode(models, proxy_prompts=own)[:, 6:].tolist() == expected
+    assert decode(models)[:, 6:].tolist() != expected
+    repeated = decode(models, proxy_prompts=own, do_sample=True, top_k=0, temperature=1e-6, num_return_sequences=2)
+    assert repeated[::2, 6:].tolist() == expected
+
+
 def test_a_dictionary_is_returned_on_request(models):
     """Fails when return_dict_in_generate is ignored."""
     out = decode(models, return_dict_in_generate=True)
@@ -126,11 +196,16 @@ def test_a_tokenizer_cuts_padding_ids_and_lets_rules_read_words(models):
 REFUSED = [
     ({"num_beams": 2}, "must decode greedily or sample, got settings for beam_search"),
     ({"prompt_lookup_num_tokens": 3}, "must decode greedily or sample, got settings for assisted_generation"),
-    ({"do_sample": True, "top_k": 3}, "must hold nothing but a temperature, got TopKLogitsWarper"),
-    ({"do_sample": True, "top_k": 0, "top_p": 0.9}, "must hold nothing but a temperature, got TopPLogitsWarper"),
-    ({"repetition_penalty": 1.2}, "must hold nothing but a temperature, got RepetitionPenaltyLogitsProcessor"),
-    ({"max_time": 3.0}, "must be lengths and ends of text, got MaxTimeCriteria"),
-    ({"stopping_criteria": [lambda ids, scores: False]}, "must be lengths and ends of text, got function"),
+    ({"do_sample": True, "top_k": 0, "min_p": 0.1}, "biases of single tokens make, got MinPLogitsWarper"),
+    ({"repetition_penalty": 1.2}, "biases of single tokens make, got RepetitionPenaltyLogitsProcessor"),
+    ({"sequence_bias": {(1, 2): -5.0}}, r"must be of single tokens, got one of the tokens \[1, 2\] in a row"),
+    ({"stopping_criteria": [StopStringCriteria(letters(), "d")]}, r"\['d'\] and no pair_tokenizer"),
+    ({"proxy_prompts": [[1]]}, "proxy_prompts must be as many as prompts, 3, got 1"),
+    ({"max_time": 3.0}, "must be lengths, ends of text and stop strings, got MaxTimeCriteria"),
+    (
+        {"stopping_criteria": [lambda ids, scores: False]},
+        "lengths, ends of text and stop strings, got function",
+    ),
     ({"output_scores": True}, "output_scores must be False, got True"),
     ({"position_ids": torch.arange(6).expand(3, 6)}, "position_ids must count the tokens of each prompt from 0"),
     ({"output_router_logits": True}, "got output_router_logits too; leave it out"),

@@ -13,6 +13,9 @@ import torch
 from scipy import stats as scipy_stats
 from test_law import LENGTH, LEVEL, PROMPT, V, p_value
 from tiny_models import gpt2, llama, tiny_pair
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from proxyalign.decoding import generate
 from proxyalign.deferral import policy, rules
@@ -72,7 +75,13 @@ def test_every_rule_is_here():
 def with_reference(make, n_tokens, **settings):
     pair = tiny_pair(make, n_tokens, **settings)
     reference = make(n_tokens, 7, layers=1, **settings).to(torch.float64)
-    return ModelPair(base=pair.base, proxy=pair.proxy, tokenizer=pair.tokenizer, reference=reference)
+    words = {f"{'Ġ' if begins_a_word(i) else ''}t{i}": i for i in range(n_tokens)}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="t0")))
+    return ModelPair(base=pair.base, proxy=pair.proxy, tokenizer=tokenizer, reference=reference)
+
+
+def begins_a_word(token):
+    return token % 3 == 2
 
 
 def laws_after(pair, answer):
@@ -90,11 +99,12 @@ def step_law(rule, p, q, q0):
             spent = float(policy.deferral_mass(law, law < math.exp(-multiplier)))
             multiplier = max(0.0, multiplier + rule.step * (spent - rule.budget))
         return policy.cascade(p[-1], q[-1], p[-1] < math.exp(-multiplier))
-    if isinstance(rule, rules.NudgingWords):  # of these tokens none begins with white space
-        by_proxy = True
+    if isinstance(rule, rules.NudgingWords):
+        by_proxy = True  # the first token
         for base, proxy in zip(p[1:], q[1:], strict=True):
-            sure = base.max() >= rule.alpha or base.argmax() == proxy.argmax()
-            by_proxy = by_proxy or not sure
+            in_word = by_proxy and not begins_a_word(int(proxy.argmax()))
+            agrees = by_proxy and base.argmax() == proxy.argmax()
+            by_proxy = in_word or not (base.max() >= rule.alpha or agrees)
         return q[-1] if by_proxy else p[-1]
     return rule.target(p[-1], q[-1], q0[-1])
 

@@ -75,3 +75,10 @@ def test_a_window_that_is_none_is_refused():
     """Fails when another word than auto is taken for it."""
     with pytest.raises(InputError, match="window must be a whole number of at least 1, got 'best'"):
         generate(tiny_pair(llama, V), [PROMPT], rules.Dual(0.3), window="best")
+
+
+def test_a_window_longer_than_the_text_is_one_of_its_length():
+    """Fails when a large number asks for memory that no draft will ever use."""
+    pair, settings = tiny_pair(llama, V), {"mode": "speculative", "max_new_tokens": 6, "seed": 2}
+    long, short = (generate(pair, [PROMPT], rules.Dual(0.3), window=n, **settings) for n in (10**9, 6))
+    assert long.token_ids == short.token_ids

@@ -1,5 +1,8 @@
 """Optima by the thousand equal those one by one; the optimum as a function of the budget equals enumeration."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +22,15 @@ def test_many_are_what_each_is(workers):
             alone = exact(DeferralProblem.from_probs(row, budget))
             np.testing.assert_array_equal(solution.deferred, alone.deferred)
             assert (solution.value, solution.mass, solution.is_optimal) == (alone.value, alone.mass, alone.is_optimal)
+
+
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
+    """Fails when a plain script ends in the pool's traceback alone."""
+    script = tmp_path / "script.py"
+    script.write_text("from proxyalign.knapsack import exact_many\nexact_many([[0.5, 0.5]] * 2, [0.3], workers=2)\n")
+    out = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert out.returncode != 0
+    assert out.stderr.splitlines()[-1].endswith('call it below `if __name__ == "__main__":`, or pass workers=1')
 
 
 @pytest.mark.parametrize(
