@@ -76,10 +76,10 @@ def generate(
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     prompt = _as_asked(question) if name == "lab" else question
-    own = [models.chat(prompt)] if proxy_chat else []
+    own = [models.chat(prompt)] if proxy_chat else None
     if max_new_tokens is None:
         room = models.context_length
-        n_prompt = max(len(models.encode(text)) for text in (prompt, *own))
+        n_prompt = max(map(len, [models.encode(prompt), *(own or ())]))
         max_new_tokens = _MOST_TOKENS if room is None else max(1, min(_MOST_TOKENS, room - n_prompt))
     answer = decode(
         models,
@@ -92,11 +92,11 @@ def generate(
         rule_temperature=rule_temperature,
         num_return_sequences=num_return_sequences,
         seed=seed,
-        proxy_prompts=own or None,
+        proxy_prompts=own,
     )
     if json:
         asked = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
-        asked["rule_temperature"] = rule_temperature
+        asked |= {"rule_temperature": rule_temperature, "proxy_chat": proxy_chat}
         stats = dataclasses.asdict(answer.stats)
         print_json({**asked, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
         return

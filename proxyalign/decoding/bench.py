@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -55,11 +55,15 @@ class BothModels(Dual):
 
 @dataclass
 class _Tally:
-    """What one contestant did: seconds and tokens of each question, and the engine's counts."""
+    """What one contestant did: seconds and tokens of each question, and the engine's counts.
 
-    seconds: list[float]
-    n_tokens: list[int]
-    stats: list[Stats]
+    passes: forward passes by model and number of positions, but for those over prompts.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    n_tokens: list[int] = field(default_factory=list)
+    stats: list[Stats] = field(default_factory=list)
+    passes: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 BASE_ALONE = Contestant(Never())
@@ -110,7 +114,7 @@ def measure(
             f"{len(field)} contestants; add what is missing"
         )
     longest = max((one.window for one in field if one.window is not None), default=0)
-    tallies = {one: _Tally([], [], []) for one in field}
+    tallies = {one: _Tally() for one in field}
     costs: dict[tuple[str, int], list[float]] = {}
     reading = 0.0  # seconds that both models take for all prompts
     for one in field:  # the first call pays for memory and kernels
@@ -126,7 +130,10 @@ def measure(
                 )
                 tally.seconds.append(time.perf_counter() - start)
                 tally.n_tokens.append(n_tokens)
-                tally.stats += [] if stats is None else [stats]
+                if stats is not None:
+                    tally.stats.append(stats)
+                    n_drafts = min(one.window or 0, max_new_tokens)
+                    tally.passes.update(_after_prompt(stats, len(pair.encode(prompt)), n_drafts))
         of_prompt, of_steps = _forward_costs(pair, prompt, longest)
         reading += repeats * of_prompt
         for key, seconds in of_steps.items():
@@ -244,6 +251,17 @@ def _seconds(reader: Reader, n: int) -> float:
     return time.perf_counter() - start
 
 
+def _after_prompt(stats: Stats, n_prompt: int, n_drafts: int) -> Counter[tuple[str, int]]:
+    """The passes of one text by model and number of positions, but for the two over its prompt.
+
+    The proxy reads the prompt alone, the base together with the first drafts.
+    """
+    made = Counter({("base", n): times for n, times in stats.base_passes.items()})
+    made.update({("proxy", n): times for n, times in stats.proxy_passes.items()})
+    made.subtract([("base", n_prompt + n_drafts), ("proxy", n_prompt)])
+    return made
+
+
 def _speeds(tally: _Tally, repeats: int, resamples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Tokens a second over all prompts, and after that over each resample of them."""
     n_tokens = np.reshape(tally.n_tokens, (-1, repeats)).sum(1)
@@ -295,11 +313,6 @@ def _summary(
         summary["predicted_tokens_per_cycle"] = expected
         summary["predicted_speedup"] = expected / (one.window * draft + 1)
         summary["predicted_speedup_at_cost"] = expected / (one.window * draft + verify)
-        made: dict[str, Counter[int]] = {role: Counter() for role in _ROLES}
-        for stats in tally.stats:
-            made["base"].update(stats.base_passes)
-            made["proxy"].update(stats.proxy_passes)
-        # A wider pass than those with a cost is over a prompt, and `reading` holds these.
-        after = sum(made[role][n] * cost for (role, n), cost in costs.items())
-        summary["share_of_bare_passes"] = (after + reading) / seconds
+        after = sum(tally.passes[which] * cost for which, cost in costs.items())
+        summary["share_of_bare_passes"] = (reading + after) / seconds
     return summary

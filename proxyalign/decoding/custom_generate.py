@@ -1,19 +1,18 @@
 """The engine as a method of transformers: `model.generate(..., custom_generate=generate_kad, proxy=..., rule=...)`."""
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from proxyalign.decoding.generate import generate
+from proxyalign.decoding.transformers_settings import limits_of, shaping_of
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair, id_list, logit_width
 
-_DEFAULT_TOP_K = 50  # which transformers puts in where neither the call nor the checkpoint says anything
 _OWN_WORK = {"attention_mask", "past_key_values", "use_cache", "logits_to_keep", "cache_position"}
 
 
@@ -37,16 +36,17 @@ def generate_kad(
 
     input_ids: int64 (B, T), padded on the left where `attention_mask` is 0. The rest is what `model.generate` makes of
     its arguments: do_sample with temperature, top_k and top_p, which truncate both models' laws before the rule reads
-    them; max_new_tokens or max_length, min_new_tokens or min_length, num_return_sequences, pad_token_id;
-    sequence_bias, bad_words_ids and suppress_tokens, of single tokens. A text
-    ends at eos_token_id where the call names it, else where either model's generation settings say. mode, window: as in
-    `generate`. proxy_prompts: token ids that the proxy reads in place of each prompt. pair_tokenizer: for rules that
-    read words, and to cut ids past the tokenizer's last from both laws; without it they share as many ids as all models
-    have. reference: the proxy before alignment, for the rules that read it. The seed is drawn from torch's global
-    generator, so that `torch.manual_seed` repeats a run. All models are left in evaluation mode.
+    them; max_new_tokens or max_length, min_new_tokens or min_length, num_return_sequences, pad_token_id; sequence_bias,
+    bad_words_ids and suppress_tokens, of single tokens. A text ends at eos_token_id where the call names it, else where
+    either model's generation settings say. mode, window: as in `generate`. proxy_prompts: token ids that the proxy, and
+    the reference, reads in place of each prompt. pair_tokenizer: for rules that read words, and to cut ids past the
+    tokenizer's last from both laws; without it they share as many ids as all models have. reference: the proxy before
+    alignment, for the rules that read it. The seed is drawn from torch's global generator, so that `torch.manual_seed`
+    repeats a run. All models are left in evaluation mode.
 
     `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing,
-    and stop strings are given as stopping_criteria=[StopStringCriteria(tokenizer, strings)], with pair_tokenizer.
+    and stop strings are given as stopping_criteria=[StopStringCriteria(tokenizer, strings)], with pair_tokenizer. They
+    are looked for in the new tokens, by transformers in the prompt's end too.
 
     transformers' default top_k of 50 is dropped with a warning, since rules speak of the whole law; top_k=0 says so.
 
@@ -67,17 +67,18 @@ def generate_kad(
     mask = torch.ones_like(input_ids, dtype=torch.bool) if mask is None else mask.bool()
     _check_model_inputs(input_ids, mask, kwargs)
     n_prompt = input_ids.shape[1]
-    shaping = _shaping(model, logits_processor, n_prompt)
+    shaping = shaping_of(model, generation_config, logits_processor, n_prompt)
     if not generation_config.do_sample:
         shaping["temperature"] = 0.0
-    max_length, ends, stop = _limits(stopping_criteria, pair_tokenizer)
+    max_length, ends, stop = limits_of(stopping_criteria, pair_tokenizer)
     if ends is None or set(ends) == set(_own_ends(model)):
         ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
     models = [model, proxy] if reference is None else [model, proxy, reference]
     pair = ModelPair(model, proxy, _tokenizer(models, rule, pair_tokenizer), reference=reference)
-    own_prompts = None
-    if proxy_prompts is not None:  # the prompts come repeated
-        own_prompts = [ids for ids in proxy_prompts for _ in range(generation_config.num_return_sequences or 1)]
+    own_prompts = _repeated(proxy_prompts, len(input_ids), generation_config.num_return_sequences or 1)
+    # To forbid a token that the pair does not have changes nothing.
+    bias = shaping["logit_bias"]
+    shaping["logit_bias"] = {i: bias[i] for i in bias if i in range(pair.vocab_size) or bias[i] > -math.inf}
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
         pair,
@@ -104,6 +105,19 @@ def generate_kad(
     from transformers.generation import GenerateDecoderOnlyOutput
 
     return GenerateDecoderOnlyOutput(sequences=sequences)
+
+
+def _repeated(prompts: Any, n_rows: int, times: int) -> list[list[int]] | None:
+    """The proxy's prompts, each as often as transformers repeats the base's."""
+    if prompts is None:
+        return None
+    if isinstance(prompts, str) or any(isinstance(ids, str) for ids in prompts) or len(prompts) * times != n_rows:
+        got = "texts" if isinstance(prompts, str) or isinstance(prompts[0], str) else f"{len(prompts)} lists"
+        raise InputError(
+            f"generate_kad: proxy_prompts must be a list of token ids for each of the {n_rows // times} prompts, got "
+            f"{got}; tokenise one for each, as by pair.chat"
+        )
+    return [list(ids) for ids in prompts for _ in range(times)]
 
 
 class _AnyIds:
@@ -175,86 +189,3 @@ def _check_model_inputs(input_ids: Tensor, mask: Tensor, inputs: dict[str, Any])
         raise InputError(
             "generate_kad: each prompt must hold at least one token, got one that is masked; write a prompt"
         )
-
-
-def _shaping(model: Any, processors: Any, n_prompt: int) -> dict[str, Any]:
-    """What the processors come to, as arguments of `generate`. n_prompt: tokens of the padded prompts."""
-    shaping: dict[str, Any] = {"temperature": 1.0, "min_new_tokens": 0, "logit_bias": {}}
-    for processor in processors or ():
-        kind = type(processor).__name__
-        if kind == "TemperatureLogitsWarper":
-            shaping["temperature"] = float(processor.temperature)
-        elif (
-            kind == "TopKLogitsWarper"
-            and processor.top_k == _DEFAULT_TOP_K
-            and getattr(model.generation_config, "top_k", None) is None
-        ):
-            warnings.warn(
-                f"generate_kad: transformers' default top_k={_DEFAULT_TOP_K} is not applied, since rules speak of the "
-                "whole law; pass top_k=0 to say so",
-                UserWarning,
-                stacklevel=5,
-            )
-        elif kind == "TopKLogitsWarper":
-            shaping["top_k"] = shaping["proxy_top_k"] = int(processor.top_k)
-        elif kind == "TopPLogitsWarper":
-            shaping["top_p"] = shaping["proxy_top_p"] = float(processor.top_p)
-        elif kind == "MinNewTokensLengthLogitsProcessor":
-            shaping["min_new_tokens"] = max(shaping["min_new_tokens"], int(processor.min_new_tokens))
-        elif kind == "MinLengthLogitsProcessor":
-            shaping["min_new_tokens"] = max(shaping["min_new_tokens"], int(processor.min_length) - n_prompt)
-        elif kind in _BIASES:
-            for token, amount in _BIASES[kind](processor):
-                shaping["logit_bias"][token] = shaping["logit_bias"].get(token, 0.0) + amount
-        else:
-            raise InputError(
-                "generate_kad: logits_processor must hold what temperature, top_k, top_p, min_new_tokens and biases of "
-                f"single tokens make, got {kind}; switch it off in the call, as by repetition_penalty=1.0"
-            )
-    return shaping
-
-
-def _sequence_bias(processor: Any) -> list[tuple[int, float]]:
-    biases = [(tuple(tokens), float(amount)) for tokens, amount in processor.sequence_bias.items()]
-    longest = max((tokens for tokens, _ in biases), key=len)
-    if len(longest) > 1:
-        raise InputError(
-            f"generate_kad: biases must be of single tokens, got one of the tokens {list(longest)} in a row; leave it "
-            "out"
-        )
-    return [(tokens[0], amount) for tokens, amount in biases]
-
-
-_BIASES: dict[str, Callable[[Any], list[tuple[int, float]]]] = {
-    "SequenceBiasLogitsProcessor": _sequence_bias,
-    "NoBadWordsLogitsProcessor": _sequence_bias,
-    "SuppressTokensLogitsProcessor": lambda processor: [(i, -math.inf) for i in processor.suppress_tokens.tolist()],
-}
-
-
-def _limits(criteria: Any, tokenizer: Any) -> tuple[int, tuple[int, ...] | None, tuple[str, ...]]:
-    """How long prompt and answer may be together, the ids that end a text, None where none are named, and strings."""
-    lengths: list[int] = []
-    ends: tuple[int, ...] | None = None
-    strings: tuple[str, ...] = ()
-    for criterion in criteria or ():
-        kind = type(criterion).__name__
-        if kind == "MaxLengthCriteria":
-            lengths.append(int(criterion.max_length))
-        elif kind == "EosTokenCriteria":
-            ends = tuple(sorted({*(ends or ()), *criterion.eos_token_id.flatten().tolist()}))
-        elif kind == "StopStringCriteria":
-            strings = tuple(criterion.stop_strings)
-        else:
-            raise InputError(
-                f"generate_kad: stopping_criteria must be lengths, ends of text and stop strings, got {kind}; leave it "
-                "out, and cut the text afterwards"
-            )
-    if not lengths:
-        raise InputError("generate_kad: max_new_tokens must be given, got no limit; pass it to model.generate")
-    if strings and tokenizer is None:
-        raise InputError(
-            f"generate_kad: stop strings need a tokenizer here too, got {list(strings)} and no pair_tokenizer; pass "
-            "pair_tokenizer=tokenizer"
-        )
-    return min(lengths), ends, strings

@@ -121,7 +121,7 @@ def generate(
     shaping = Shaping(
         temperature=float(temperature),
         rule_temperature=float(rule_temperature),
-        bias=_bias(pair, logit_bias),
+        bias=_bias(pair, logit_bias, ends if min_new_tokens else ()),
         ends=ends,
         min_new_tokens=min_new_tokens,
         truncations={"base": _truncations(top_k, top_p), "proxy": _truncations(proxy_top_k, proxy_top_p)},
@@ -201,7 +201,8 @@ def _check_ids(pair: ModelPair, argument: str, ids: Iterable[int], remedy: str) 
         )
 
 
-def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None) -> torch.Tensor | None:
+def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None, late: Sequence[int]) -> torch.Tensor | None:
+    """The bias (V,), None without one. late: ids that may not come at first, whatever it says of them."""
     if not logit_bias:
         return None
     _check_ids(pair, "logit_bias", logit_bias, "look it up in")
@@ -212,9 +213,9 @@ def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None) -> torch.Tens
                 f"generate: logit_bias must be below infinity, got {amount!r} for token {token}; pass a number of nats"
             )
         bias[token] = amount
-    if bool(torch.isneginf(bias).all()):
+    if not set(range(pair.vocab_size)).difference(late, torch.isneginf(bias).nonzero().flatten().tolist()):
         raise InputError(
-            f"generate: logit_bias must leave a token, got minus infinity for all {pair.vocab_size}; allow one"
+            "generate: logit_bias must leave a token that may come first, got minus infinity for all; allow one"
         )
     kind = torch.float64 if pair.base.dtype == torch.float64 else torch.float32
     return bias.to(pair.device, kind)

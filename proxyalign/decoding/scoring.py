@@ -49,10 +49,12 @@ def score(
     Raises InputError where a context is empty, an id is not in the pair's vocabulary, a text is longer than the models'
     context, the rule needs a reference that the pair does not have, or the memory does not suffice.
     """
-    own = contexts if proxy_contexts is None else proxy_contexts
     check_reference("score", pair, rule)
     _check(pair, "contexts", contexts, continuations)
-    _check(pair, "proxy_contexts", own, continuations)
+    own = contexts
+    if proxy_contexts is not None:
+        _check(pair, "proxy_contexts", proxy_contexts, continuations)
+        own = proxy_contexts
     with torch.inference_mode(), enough_memory("score", len(contexts), "score fewer or shorter texts at once"):
         return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, own, continuations)
 
@@ -120,8 +122,8 @@ def _check(
     """Raise InputError for the first text that cannot be scored. argument: what the contexts are called."""
     if len(contexts) != len(continuations):
         raise InputError(
-            f"score: continuations must be as many as {argument}, {len(contexts)}, got {len(continuations)}; "
-            "pass one for each context"
+            f"score: {argument} must be as many as continuations, {len(continuations)}, got {len(contexts)}; "
+            "pass one for each"
         )
     room = pair.context_length
     for i, (context, ids) in enumerate(zip(contexts, continuations, strict=True)):

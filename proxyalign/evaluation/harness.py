@@ -78,7 +78,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         self._device = pair.device
         self._proxy_chat = proxy_chat
         if proxy_chat:
-            pair.chat("")  # a proxy without a template is told of before any question is read
+            pair.chat("?")  # a proxy without a template is told of before any question is read
 
     @property
     def eot_token_id(self) -> int:
@@ -97,8 +97,13 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def tokenizer_name(self) -> str:
-        """What the harness's caches tell tokenizers apart by."""
-        return str(self.tokenizer.name_or_path).replace("/", "__")
+        """What the harness's caches tell prompts apart by: whose tokens and whose chat template they are made with."""
+        names = [str(one.name_or_path) for one in (self.tokenizer, self.pair.chat_tokenizer)]
+        return "+".join(dict.fromkeys(names)).replace("/", "__")
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        """The proxy's template, for the harness's log; None where none is to be applied."""
+        return str(self.pair.chat_tokenizer.chat_template) if chat_template else None
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The messages as one prompt, by the template of the proxy, which is the model that was aligned on it."""
@@ -107,7 +112,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
                 "harness: a chat template must be applied once, got --apply_chat_template and proxy_chat; drop the "
                 "first, so that the base reads the task's own prompt"
             )
-        return self.pair.chat(chat_history, goes_on=not add_generation_prompt)
+        return self.pair.chat_text(chat_history, goes_on=not add_generation_prompt)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         """Token ids; special tokens as the tokenizer adds them, unless the text begins with its first one already."""
@@ -209,7 +214,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         if not self._proxy_chat:
             return None
         return [
-            self._cut(self.pair.encode(self.pair.chat(text)), n) if text else context  # nothing said, nothing to wrap
+            self._cut(self.pair.chat(text), n) if text else context  # nothing said, nothing to wrap
             for text, context, n in zip(texts, contexts, n_more, strict=True)
         ]
 

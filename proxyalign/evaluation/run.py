@@ -69,7 +69,7 @@ def run_grid(
     questions = prepare(grid, out, data=data, batch_size=batch_size)
     for settings in grid:
         check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
-    _check_lengths(pair, _as_put(grid[0], questions, pair), max(settings.max_new_tokens for settings in grid))
+    _check_lengths(pair, grid[0], questions, max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
     rows = []
@@ -118,11 +118,16 @@ def run(
     _check_batch_size(batch_size)
     rule = rules.make(settings.rule, **settings.parameters)
     check_reference("evaluation", pair, rule)
-    task, questions = tasks.get(settings.task), _as_put(settings, _questions(settings, data), pair)
-    _check_lengths(pair, questions, settings.max_new_tokens)
+    task, questions = tasks.get(settings.task), _questions(settings, data)
+    _check_lengths(pair, settings, questions, settings.max_new_tokens)
     folder = Path(out) / settings.slug
     claim_folder(
-        folder, {**settings.as_dict(), "questions": questions_digest(questions), "models": models_digest(pair)}
+        folder,
+        {
+            **settings.as_dict(),
+            "questions": questions_digest(_as_put(pair, settings, questions)),
+            "models": models_digest(pair),
+        },
     )
     drafts = settings.mode == "speculative" and rule.constant is not True  # the proxy alone has nothing to verify
     constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
@@ -143,7 +148,7 @@ def run(
                 max_new_tokens=settings.max_new_tokens,
                 temperature=settings.temperature,
                 seed=settings.seed,
-                proxy_prompts=_proxy_prompts(batch),
+                proxy_prompts=_proxy_prompts(pair, settings, batch),
                 batch_size=batch_size,
                 distributions=sample is not None,
                 first_index=first,
@@ -180,26 +185,27 @@ def _questions(settings: Settings, data: str | Path | None) -> list[Question]:
     return task.questions(split=settings.split, data=data, limit=settings.limit)
 
 
-def _as_put(settings: Settings, questions: list[Question], pair: "ModelPair") -> list[Question]:
-    """The questions with the prompts that the proxy reads under these settings."""
+def _as_put(pair: "ModelPair", settings: Settings, questions: Sequence[Question]) -> Sequence[Question]:
+    """The questions with the texts that the proxy reads under these settings, so that another template is noticed."""
     if not settings.proxy_chat:
         return questions
-    return [replace(question, proxy_prompt=pair.chat(question.prompt)) for question in questions]
+    return [replace(question, proxy_prompt=pair.chat_text(question.prompt)) for question in questions]
 
 
-def _check_lengths(pair: "ModelPair", questions: Sequence[Question], max_new_tokens: int) -> None:
+def _check_lengths(pair: "ModelPair", settings: Settings, questions: Sequence[Question], max_new_tokens: int) -> None:
     """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded."""
     if pair.context_length is None:
         return
-    for question in questions:
-        for text in {question.prompt, question.proxy_prompt or question.prompt}:
-            n_tokens = len(pair.encode(text))
-            if n_tokens + max_new_tokens > pair.context_length:
-                raise InputError(
-                    f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
-                    f"got {n_tokens} + {max_new_tokens} for question {question.id}; "
-                    "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
-                )
+    own = _proxy_prompts(pair, settings, questions) or [[]] * len(questions)
+    for question, of_proxy in zip(questions, own, strict=True):
+        ids = [pair.encode(prompt) if isinstance(prompt, str) else prompt for prompt in (question.prompt, of_proxy)]
+        n_tokens = max(map(len, ids))
+        if n_tokens + max_new_tokens > pair.context_length:
+            raise InputError(
+                f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
+                f"got {n_tokens} + {max_new_tokens} for question {question.id}; "
+                "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
+            )
 
 
 def _merged(grid: Sequence[Settings], questions: Sequence[Question]) -> dict[str, Any]:
@@ -221,8 +227,12 @@ def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample
     return RowSample(folder / ROWS, settings.rows, settings.seed)
 
 
-def _proxy_prompts(batch: Sequence[Question]) -> list[str] | None:
-    """The texts that the proxy reads, or None where it reads what the base does."""
+def _proxy_prompts(
+    pair: "ModelPair", settings: Settings, batch: Sequence[Question]
+) -> list[str] | list[list[int]] | None:
+    """What the proxy reads, texts or token ids, or None where it reads what the base does."""
+    if settings.proxy_chat:
+        return [pair.chat(question.prompt) for question in batch]
     if all(question.proxy_prompt is None for question in batch):
         return None
     return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in batch]

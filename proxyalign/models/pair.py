@@ -65,30 +65,49 @@ class ModelPair:
     def encode(self, text: str) -> list[int]:
         """Token ids, with the special tokens that the tokenizer adds, unless the text begins with its first one.
 
-        A chat template writes that one itself. A text longer than the tokenizer's limit raises no warning.
+        A text longer than the tokenizer's limit raises no warning.
         """
-        first = self.tokenizer.bos_token
-        is_marked = first is not None and text.startswith(first)
+        is_marked = bool(self.tokenizer.bos_token) and text.startswith(self.tokenizer.bos_token)
         return list(self.tokenizer(text, add_special_tokens=not is_marked, verbose=False)["input_ids"])
 
-    def chat(self, messages: str | Sequence[Mapping[str, str]], *, goes_on: bool = False) -> str:
+    def chat(self, messages: str | Sequence[Mapping[str, str]]) -> list[int]:
+        """Token ids of messages in the proxy's chat template, which writes all special tokens that there are to be.
+
+        Arguments and errors are those of `chat_text`.
+        """
+        return list(self.tokenizer(self.chat_text(messages), add_special_tokens=False, verbose=False)["input_ids"])
+
+    def chat_text(self, messages: str | Sequence[Mapping[str, str]], *, goes_on: bool = False) -> str:
         """Messages in the proxy's chat template, up to where its answer begins; a text alone is what the user says.
 
         goes_on: the last message is the beginning of the answer. Raises InputError where the proxy's tokenizer has no
-        template.
+        template, or the template refuses the messages.
         """
-        tokenizer = self.tokenizer if self.proxy_tokenizer is None else self.proxy_tokenizer
+        from jinja2 import TemplateError
+
+        tokenizer = self.chat_tokenizer
         if not getattr(tokenizer, "chat_template", None):
             raise InputError(
                 "chat: the proxy's tokenizer must have a chat template, got none; take a proxy that was aligned on "
                 "chats, or write the prompt yourself"
             )
         said = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        return str(
-            tokenizer.apply_chat_template(
-                said, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+        try:
+            return str(
+                tokenizer.apply_chat_template(
+                    said, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+                )
             )
-        )
+        except (ValueError, IndexError, TemplateError) as error:
+            raise InputError(
+                f"chat: the proxy's chat template must take the messages, got {_roles(said)}; use the roles that it "
+                f"knows (it says: {str(error).splitlines()[0]})"
+            ) from error
+
+    @property
+    def chat_tokenizer(self) -> Any:
+        """The tokenizer whose chat template counts: the proxy's own."""
+        return self.tokenizer if self.proxy_tokenizer is None else self.proxy_tokenizer
 
     @property
     def device(self) -> torch.device:
@@ -149,6 +168,10 @@ def load_pair(
     }
     _set_attention(models.values(), attn_implementation)
     return ModelPair(**models, tokenizer=tokenizers["base"], proxy_tokenizer=tokenizers["proxy"])
+
+
+def _roles(messages: Sequence[Mapping[str, str]]) -> str:
+    return " and ".join(message.get("role", "one without a role") for message in messages) or "none"
 
 
 def _set_attention(models: Iterable[Any], implementation: str | None) -> None:

@@ -55,16 +55,19 @@ def test_the_field_is_measured_side_by_side():
 def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
     """Fails when a narrow pass counts as a wide one, or the prompts' passes count twice or not at all."""
     one = Contestant(rules.Dual(0.4), "speculative", 2)
-    counts = Counts(n_cycles=5, n_tested=8, n_accepted=6)
-    # Five cycles of two drafts, the first of them after ten tokens; twice the window before was accepted whole, and
-    # once its bonus was deferred.
-    counts.base_passes = {12: 1, 3: 3, 2: 1}
-    counts.proxy_passes = {10: 1, 1: 8, 2: 1}
-    stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
     costs = {("proxy", 1): 1.0, ("proxy", 2): 1.5, ("base", 1): 3.0, ("base", 2): 3.5, ("base", 3): 4.0}
-    summary = bench._summary(one, bench._Tally([40.0], [11], [stats]), np.ones(2), costs, reading=7.0)
-    bare = (3 * 4.0 + 3.5) + (8 * 1.0 + 1.5) + 7.0
-    assert summary["share_of_bare_passes"] == pytest.approx(bare / 40.0)
+    # Five cycles of two drafts after a prompt of ten tokens, and of one, whose passes are no wider than others; twice
+    # the window before was accepted whole, and once its bonus was deferred.
+    for n_prompt, of_base, of_proxy in (
+        (10, {12: 1, 3: 3, 2: 1}, {10: 1, 1: 8, 2: 1}),
+        (1, {3: 4, 2: 1}, {1: 9, 2: 1}),
+    ):
+        counts = Counts(n_cycles=5, n_tested=8, n_accepted=6, base_passes=of_base, proxy_passes=of_proxy)
+        stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
+        tally = bench._Tally([40.0], [11], [stats], bench._after_prompt(stats, n_prompt, 2))
+        summary = bench._summary(one, tally, np.ones(2), costs, reading=7.0)
+        bare = (3 * 4.0 + 3.5) + (8 * 1.0 + 1.5) + 7.0
+        assert summary["share_of_bare_passes"] == pytest.approx(bare / 40.0)
     assert summary["predicted_speedup_at_cost"] == pytest.approx(tokens_per_cycle(6 / 8, 2) * 3.0 / (2 * 1.0 + 4.0))
 
 

@@ -1,6 +1,7 @@
 """`proxyalign evaluate` on the shipped pair: what it prints, what it leaves behind, and how it goes on."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sysconfig
@@ -64,6 +65,26 @@ def test_a_reference_is_part_of_the_run(command, tmp_path):
     assert code == 0
     assert json.loads(out)["settings"]["pair"] == f"lab + {lab / 'proxy'}"
     assert command(*options, lab / "base")[0] == 2
+
+
+def test_the_proxy_may_read_chats(command, tmp_path):
+    """Fails when the option does not reach the run, its prompts are not seen to be too long, or the hint forgets it."""
+    lab = files("proxyalign.models") / "lab" / "weights"
+    for role in ("base", "proxy"):
+        shutil.copytree(lab / role, tmp_path / role)
+    options = ("--base", tmp_path / "base", "--proxy", tmp_path / "proxy", *LAB[3:], "--rule", "never", "--proxy-chat")
+    template = tmp_path / "proxy" / "chat_template.jinja"
+    template.write_text("{% for message in messages %}{{ message.content * 200 }}{% endfor %}")
+    code, _, err = command("evaluate", *options, "--out", tmp_path / "out")
+    assert code == 2
+    assert "prompt and reply must fit" in err
+    assert not (tmp_path / "out").exists()
+    template.write_text("{% for message in messages %}{{ message.content }}{% endfor %}")
+    code, _, err = command("evaluate", *options, "--out", tmp_path / "out")
+    assert code == 0
+    assert "--proxy-chat" in err
+    settings = json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]
+    assert settings["proxy_chat"] is True
 
 
 def test_the_same_command_again_changes_nothing_and_another_batch_size_no_record(command, tmp_path):

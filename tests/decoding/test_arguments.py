@@ -29,9 +29,10 @@ BAD = [
     ({"temperature": math.nan}, "temperature must be a finite number of at least 0, got nan"),
     ({"temperature": math.inf}, "temperature must be a finite number of at least 0, got inf"),
     ({"rule": "dual"}, r"rule must be a rule, got 'dual'; pass one such as rules.Dual\(alpha=0.4\)"),
+    ({"logit_bias": dict.fromkeys(range(10), -math.inf)}, "must leave a token that may come first"),
     (
-        {"logit_bias": dict.fromkeys(range(10), -math.inf)},
-        "must leave a token, got minus infinity for all",
+        {"logit_bias": dict.fromkeys(range(9), -math.inf), "eos_token_ids": [9], "min_new_tokens": 1},
+        "must leave a token that may come first",
     ),
     ({"prompts": []}, "prompts must be a list of one or more prompts"),
     ({"prompts": "t1 t2"}, "prompts must be a list of one or more prompts, got 't1 t2'; put a single text in a list"),

@@ -9,7 +9,7 @@ from tiny_models import gpt2, llama, word_tokenizer
 from tokenizers import Tokenizer
 from tokenizers.decoders import Fuse
 from tokenizers.models import BPE
-from transformers.generation import StopStringCriteria
+from transformers.generation import StopStringCriteria, TopKLogitsWarper, TopPLogitsWarper
 
 import proxyalign as pa
 from proxyalign.deferral import rules
@@ -123,7 +123,8 @@ GREEDY_SETTINGS = {
     "min_length": {"min_length": 9, "eos_token_id": 6},
     "sequence_bias": {"sequence_bias": {(1,): 4.0, (6,): -9.0}},
     "bad_words_ids": {"bad_words_ids": [[1], [6]]},
-    "suppress_tokens": {"suppress_tokens": [1, 6], "sequence_bias": {(2,): 3.0}},
+    "an end as bad word": {"bad_words_ids": [[6]], "eos_token_id": 6, "suppress_tokens": [1]},
+    "suppress_tokens": {"suppress_tokens": [1, 6, 99], "sequence_bias": {(2,): 3.0}},
 }
 
 
@@ -140,13 +141,28 @@ def test_settings_of_transformers_do_what_they_do_there(models, settings):
     assert not without.equal(theirs)
 
 
+def test_a_least_length_holds_the_proxys_end_back_too(models):
+    """Fails when transformers, which knows of the base's ends alone, decides whether there is a least length."""
+    proxy = gpt2(12, 1, eos_token_id=9).double()
+    free, held = (
+        decode((models[0], proxy), rule=rules.Always(), max_new_tokens=20, **least)[:, 6:] for least in MINIMA
+    )
+    first = [row.index(9) for row in free.tolist()]
+    assert min(first) < 15
+    for row in held.tolist():
+        assert 9 not in row[:15]
+
+
+MINIMA = ({}, {"min_new_tokens": 15})
+
+
 def test_a_text_ends_with_a_stop_string(models):
     """Fails when it goes on, or ends elsewhere than transformers ends it."""
     strings = ["lll", "jb"]
     # Without an end of text, transformers writes on in a row that has ended, until all have.
     usual = {"max_new_tokens": 20, "pad_token_id": 7, "eos_token_id": 8}
     theirs = models[0].generate(**padded(PROMPTS), do_sample=False, stop_strings=strings, tokenizer=letters(), **usual)
-    stops = {"stopping_criteria": [StopStringCriteria(letters(), strings)], "pair_tokenizer": letters()}
+    stops = {"stopping_criteria": [StopStringCriteria(letters(), one) for one in strings], "pair_tokenizer": letters()}
     assert decode(models, rule=rules.Never(), **usual, **stops).equal(theirs)
     assert not decode(models, rule=rules.Never(), **usual).equal(theirs)
 
@@ -200,7 +216,17 @@ REFUSED = [
     ({"repetition_penalty": 1.2}, "biases of single tokens make, got RepetitionPenaltyLogitsProcessor"),
     ({"sequence_bias": {(1, 2): -5.0}}, r"must be of single tokens, got one of the tokens \[1, 2\] in a row"),
     ({"stopping_criteria": [StopStringCriteria(letters(), "d")]}, r"\['d'\] and no pair_tokenizer"),
-    ({"proxy_prompts": [[1]]}, "proxy_prompts must be as many as prompts, 3, got 1"),
+    ({"proxy_prompts": [[1]]}, "a list of token ids for each of the 3 prompts, got 1 lists"),
+    ({"proxy_prompts": ["t1"] * 3}, "a list of token ids for each of the 3 prompts, got texts"),
+    ({"logits_processor": [TopPLogitsWarper(0.5, min_tokens_to_keep=2)]}, "must be 1, got 2"),
+    (
+        {"logits_processor": [TopPLogitsWarper(0.5)], "do_sample": True, "top_k": 0, "temperature": 0.5},
+        "once each and in this order, got TemperatureLogitsWarper after TopPLogitsWarper",
+    ),
+    (
+        {"logits_processor": [TopKLogitsWarper(3)], "do_sample": True, "top_k": 2},
+        "once each and in this order, got TopKLogitsWarper after TopKLogitsWarper",
+    ),
     ({"max_time": 3.0}, "must be lengths, ends of text and stop strings, got MaxTimeCriteria"),
     (
         {"stopping_criteria": [lambda ids, scores: False]},

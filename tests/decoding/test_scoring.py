@@ -100,9 +100,9 @@ REFUSED = [
     ({"contexts": [[12]]}, "must hold token ids from 0 to 11, got 12 in text 0"),
     ({"continuations": [[-1]]}, "must hold token ids from 0 to 11, got -1 in text 0"),
     ({"continuations": [[3] * 65]}, r"must fit the models' context of 64 tokens, got 1 \+ 65"),
-    ({"continuations": []}, "must be as many as contexts, 1, got 0"),
+    ({"continuations": []}, "contexts must be as many as continuations, 0, got 1"),
     ({"rule": rules.ImplicitReward()}, "needs a reference"),
-    ({"proxy_contexts": []}, "must be as many as proxy_contexts, 0, got 1"),
+    ({"proxy_contexts": []}, "proxy_contexts must be as many as continuations, 1, got 0"),
     ({"proxy_contexts": [[12]]}, "must hold token ids from 0 to 11, got 12 in text 0"),
 ]
 

@@ -42,6 +42,20 @@ def test_a_speculative_run_counts_what_its_traces_show():
     assert count["residual"] <= stats.n_cycles <= count["residual"] + bonus_or_owed_or_end
 
 
+def test_passes_are_counted_by_their_positions():
+    """Fails when a pass counts under another width than it had: added up, they are what each model had to read."""
+    pair, settings = tiny_pair(llama, 10), {"max_new_tokens": 40, "seed": 3, "eos_token_ids": ()}
+    plain = generate(pair, [[1, 2, 3]], rules.Never(), **settings).stats
+    assert (plain.base_passes, plain.proxy_passes) == ({3: 1, 1: 39}, {})
+    drafted = generate(pair, [[1, 2, 3]], rules.Dual(0.4), mode="speculative", window=3, temperature=1.3, **settings)
+    stats, source = drafted.stats, drafted.traces[0].source
+    n_owed, n_bonus = (source == "proxy").sum(), (source[:-1] == "base").sum()
+    assert min(n_owed, n_bonus) > 0
+    n_drafts = stats.n_proxy_passes
+    read = [sum(n * times for n, times in passes.items()) for passes in (stats.base_passes, stats.proxy_passes)]
+    assert read == [3 + n_drafts + stats.n_cycles - 1 - n_owed, 3 + n_drafts - 1 + n_bonus]
+
+
 def test_the_deferral_rate_is_the_mean_mass():
     """Fails when the rate is a mean over sequences, or counts deferrals instead of mass."""
     answer = run(rules.Dual(0.4), "speculative")

@@ -96,7 +96,9 @@ def test_the_proxy_may_read_every_prompt_as_a_chat(pair):
 
     tokenizer = word_tokenizer(N_TOKENS, eos_token="t11")
     tokenizer.chat_template = "t7 {{ messages[0].content }} t8"
-    chatting = ModelPair(pair.base, pair.proxy, pair.tokenizer, proxy_tokenizer=tokenizer)
+    of_base = word_tokenizer(N_TOKENS, eos_token="t11")
+    of_base.name_or_path, tokenizer.name_or_path = "one", "two"
+    chatting = ModelPair(pair.base, pair.proxy, of_base, proxy_tokenizer=tokenizer)
     model = ProxyAlignLM(pair=chatting, rule="dual", alpha=0.4, batch_size=2, max_gen_toks=8, proxy_chat=True)
     own = [f"t7 {prompt} t8" for prompt in PROMPTS]
     wanted = generate(pair, PROMPTS, RULE, temperature=0, max_new_tokens=8, proxy_prompts=own).texts
@@ -107,6 +109,9 @@ def test_the_proxy_may_read_every_prompt_as_a_chat(pair):
     scores = score(pair, RULE, ids, [[3, 5]] * 3, proxy_contexts=own_ids)
     found = model.loglikelihood(requests(*((prompt, " t3 t5") for prompt in PROMPTS)))
     assert [one for one, _ in found] == pytest.approx([one.log_probs.sum() for one in scores])
+    assert model.tokenizer_name == "one+two"
+    assert model.chat_template(True) == tokenizer.chat_template
+    assert model.chat_template(False) is None
     with pytest.raises(InputError, match="must be applied once"):
         model.apply_chat_template([{"role": "user", "content": "t1"}])
     with pytest.raises(InputError, match="must have a chat template"):

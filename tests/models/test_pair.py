@@ -55,21 +55,27 @@ def test_chats_are_written_in_the_proxys_template(tmp_path):
         tokenizer.chat_template = template
         save(tmp_path / role, llama(10, 0), tokenizer)
     pair = load_pair(str(tmp_path), offline=True)
-    assert pair.chat("t5") == "t1 t5 t2"
-    assert pair.chat([{"role": "user", "content": "t5"}, {"role": "user", "content": "t6"}]) == "t1 t5 t1 t6 t2"
-    assert pair.chat([{"role": "user", "content": "t5"}, {"role": "assistant", "content": "t6"}], goes_on=True) == (
-        "t1 t5 t1 t6"
-    )
+    assert pair.chat_text("t5") == "t1 t5 t2"
+    assert pair.chat("t5") == [1, 5, 2]
+    assert pair.chat([{"role": "user", "content": "t5"}, {"role": "user", "content": "t6"}]) == [1, 5, 1, 6, 2]
+    begun = [{"role": "user", "content": "t5"}, {"role": "assistant", "content": "t6"}]
+    assert pair.chat_text(begun, goes_on=True) == "t1 t5 t1 t6"
+    pair.proxy_tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(InputError, match="must take the messages, got user and assistant.*roles must alternate"):
+        pair.chat(begun)
     with pytest.raises(InputError, match="tokenizer must have a chat template, got none"):
         ModelPair(pair.base, pair.proxy, pair.tokenizer).chat("t5")
 
 
 def test_a_text_gets_no_second_first_token():
-    """Fails when what a chat template wrote begins with two of them, or another text with none."""
+    """Fails when what a chat template wrote begins with two of them, or with one that it did not write."""
     tokenizer = word_tokenizer(10, bos_token="t9")
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="t9 $A", special_tokens=[("t9", 9)])
     pair = ModelPair(llama(10, 0), llama(10, 1), tokenizer)
     assert pair.encode("t1 t2") == pair.encode("t9 t1 t2") == [9, 1, 2]
+    for template, ids in (("t9 {{ messages[0].content }}", [9, 1]), ("t7 {{ messages[0].content }}", [7, 1])):
+        tokenizer.chat_template = template
+        assert pair.chat("t1") == ids
 
 
 def test_a_dtype_may_be_chosen(folder):
