@@ -48,7 +48,8 @@ def generate_kad(
     and stop strings are given as stopping_criteria=[StopStringCriteria(tokenizer, strings)], with pair_tokenizer. They
     are looked for in the new tokens, by transformers in the prompt's end too.
 
-    transformers' default top_k of 50 is dropped with a warning, since rules speak of the whole law; top_k=0 says so.
+    transformers' default top_k of 50 is dropped with a warning, since rules speak of the whole law; top_k=0 says so,
+    and a top_k in model.generation_config is kept.
 
     Returns int64 (B, T + new), prompts included, padded on the right with pad_token_id as transformers does; with
     return_dict_in_generate a GenerateDecoderOnlyOutput that holds it.

@@ -1,4 +1,4 @@
-"""What transformers makes of the arguments of `model.generate`, processors and criteria, as arguments of this engine."""
+"""The processors and criteria that transformers makes of a call of `model.generate`, as arguments of this engine."""
 
 import math
 import warnings
@@ -53,7 +53,8 @@ def _check_order(warpers: Sequence[str], last: Any) -> None:
         )
     if warpers[-1] == "TopPLogitsWarper" and last.min_tokens_to_keep != 1:
         raise InputError(
-            f"generate_kad: min_tokens_to_keep of TopPLogitsWarper must be 1, got {last.min_tokens_to_keep}; leave it out"
+            "generate_kad: TopPLogitsWarper must have min_tokens_to_keep 1, got "
+            f"{last.min_tokens_to_keep}; leave it out"
         )
 
 

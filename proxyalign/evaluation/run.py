@@ -196,10 +196,9 @@ def _check_lengths(pair: "ModelPair", settings: Settings, questions: Sequence[Qu
     """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded."""
     if pair.context_length is None:
         return
-    own = _proxy_prompts(pair, settings, questions) or [[]] * len(questions)
-    for question, of_proxy in zip(questions, own, strict=True):
-        ids = [pair.encode(prompt) if isinstance(prompt, str) else prompt for prompt in (question.prompt, of_proxy)]
-        n_tokens = max(map(len, ids))
+    plain = [question.prompt for question in questions]
+    for question, *prompts in zip(questions, plain, _proxy_prompts(pair, settings, questions) or plain, strict=True):
+        n_tokens = max(len(pair.encode(prompt) if isinstance(prompt, str) else prompt) for prompt in prompts)
         if n_tokens + max_new_tokens > pair.context_length:
             raise InputError(
                 f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "

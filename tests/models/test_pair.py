@@ -61,7 +61,7 @@ def test_chats_are_written_in_the_proxys_template(tmp_path):
     begun = [{"role": "user", "content": "t5"}, {"role": "assistant", "content": "t6"}]
     assert pair.chat_text(begun, goes_on=True) == "t1 t5 t1 t6"
     pair.proxy_tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(InputError, match="must take the messages, got user and assistant.*roles must alternate"):
+    with pytest.raises(InputError, match=r"must take the messages, got user and assistant.*roles must alternate"):
         pair.chat(begun)
     with pytest.raises(InputError, match="tokenizer must have a chat template, got none"):
         ModelPair(pair.base, pair.proxy, pair.tokenizer).chat("t5")
