@@ -24,8 +24,8 @@ class ModelPair:
     reference: the proxy before alignment, for targets that read it. proxy_tokenizer: the proxy's own, for its chat
     template; where left out, the shared one. The models are put in evaluation mode.
 
-    Raises InputError where a model keeps a recurrent state, which no decoder can take back, or where the models'
-    vocabularies differ in size and one of them does not reach all of the tokenizer's tokens.
+    Raises InputError where a model keeps a recurrent state, which no decoder can take back, where the models are on
+    several devices, or where their vocabularies differ in size and one does not reach all of the tokenizer's tokens.
     """
 
     base: Any
@@ -39,6 +39,10 @@ class ModelPair:
         for role, model in self._models():
             _check_cacheable(role, model)
             model.eval()
+        devices = {role: str(model.device) for role, model in self._models()}
+        if len(set(devices.values())) > 1:
+            places = ", ".join(f"{role} on {device}" for role, device in devices.items())
+            raise InputError(f"ModelPair: the models must be on one device, got {places}; move them with .to(device)")
         widths = {role: logit_width(model) for role, model in self._models()}
         n_tokens = max(self.tokenizer.get_vocab().values()) + 1
         if len(set(widths.values())) > 1 and min(widths.values()) < n_tokens:
