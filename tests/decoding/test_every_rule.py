@@ -17,10 +17,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
+from proxyalign import tasks
 from proxyalign.decoding import generate
 from proxyalign.deferral import policy, rules
 from proxyalign.deferral.law import tempered
-from proxyalign.models import ModelPair
+from proxyalign.models import ModelPair, load_pair
 
 RULES = [
     rules.Dual(0.3),
@@ -198,15 +199,17 @@ def test_tempering_before_the_rule_makes_greedy_decoding_the_base_alone():
 
 
 @pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
-def test_the_two_bounds_of_the_hybrid_rule_hold_on_traces(mode):
+@pytest.mark.parametrize("of", ["random models", "the lab pair"])
+def test_the_two_bounds_of_the_hybrid_rule_hold_on_traces(of, mode):
     """Statement 15 on what was decoded: fails when the multiplier misses a token, or counts a rejected draft."""
     from proxyalign.knapsack import DeferralProblem, exact
 
-    pair = tiny_pair(llama, 12)
+    pair, prompts = tiny_pair(llama, 12), [[1, 2, 3], [4, 5]]
+    if of == "the lab pair":
+        questions = tasks.get("lab-facts").questions(split="dev", limit=8)
+        pair, prompts = load_pair("lab"), [question.prompt for question in questions]
     rule = rules.Hybrid(0.3, step=0.6, first=0.4)
-    answer = generate(
-        pair, [[1, 2, 3], [4, 5]], rule, mode=mode, window=3, max_new_tokens=40, seed=2, distributions=True
-    )
+    answer = generate(pair, prompts, rule, mode=mode, window=3, max_new_tokens=40, seed=2, distributions=True)
     for trace in answer.traces:
         multiplier, value, best = rule.first, 0.0, 0.0
         for law, mass in zip(trace.distributions.astype(np.float64), trace.deferral_mass, strict=True):
