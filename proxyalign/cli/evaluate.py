@@ -17,6 +17,7 @@ from proxyalign.cli.options import (
     ProxyChat,
     Reference,
     RuleName,
+    RuleTemperature,
     Set,
     as_options,
     rules_from_options,
@@ -48,6 +49,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
+    rule_temperature: RuleTemperature = 1.0,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
@@ -83,6 +85,7 @@ def evaluate(
             mode=mode,
             window=window,
             temperature=temperature,
+            rule_temperature=rule_temperature,
             max_new_tokens=benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens,
             seed=seed,
             rows=rows,
@@ -108,7 +111,7 @@ def evaluate(
     at = summary["runs"].index(best)
     models_asked = {"pair": name, "base": base, "proxy": proxy, "reference": reference}
     source = " ".join(f"--{key} {value}" for key, value in models_asked.items() if value is not None)
-    source += " --proxy-chat" * proxy_chat
+    source += " --proxy-chat" * proxy_chat + f" --rule-temperature {rule_temperature:g}" * (rule_temperature != 1.0)
     options = as_options(chosen[at])
     report = f"evaluate {source} --task {task} {options} --split test --out ..."
     look = f'generate {source} {options} "QUESTION"'
@@ -120,10 +123,11 @@ def evaluate(
 
 def _headline(run: dict[str, Any], settings: dict[str, Any]) -> str:
     """The answer in a sentence."""
+    tempered = "" if settings["rule_temperature"] == 1.0 else f" (of the rule {settings['rule_temperature']:g})"
     return (
         f"{run['n_correct']} of {run['n']} right ({_percent(run['accuracy'])}, standard error "
         f"{_percent(run['standard_error'])}) on {settings['task']} {settings['split']}, {settings['mode']}, "
-        f"temperature {settings['temperature']:g}, seed {settings['seed']}"
+        f"temperature {settings['temperature']:g}{tempered}, seed {settings['seed']}"
     )
 
 

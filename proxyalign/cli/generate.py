@@ -17,6 +17,7 @@ from proxyalign.cli.options import (
     ProxyChat,
     Reference,
     RuleName,
+    RuleTemperature,
     Set,
     Window,
     rules_from_options,
@@ -49,9 +50,7 @@ def generate(
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
     window: Window = "5",
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
-    rule_temperature: Annotated[
-        float, typer.Option(help="Of the laws that the rule reads; leave it, but to reproduce code that tempers first.")
-    ] = 1.0,
+    rule_temperature: RuleTemperature = 1.0,
     max_new_tokens: Annotated[
         int | None, typer.Option(help=f"Longest answer; by default {_MOST_TOKENS}, or what the context leaves.")
     ] = None,

@@ -24,6 +24,9 @@ ProxyChat = Annotated[
 Device = Annotated[str, typer.Option(help="Where the models run, as torch names it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")]
 
+RuleTemperature = Annotated[
+    float, typer.Option(help="Of the laws that the rule reads; leave it, but to reproduce code that tempers first.")
+]
 Window = Annotated[str, typer.Option(help="Drafts per cycle in speculative mode: a number, or auto.")]
 
 _OWN = ("alpha", "budget")  # the parameters with an option of their own

@@ -147,6 +147,7 @@ def run(
                 window=settings.window,
                 max_new_tokens=settings.max_new_tokens,
                 temperature=settings.temperature,
+                rule_temperature=settings.rule_temperature,
                 seed=settings.seed,
                 proxy_prompts=_proxy_prompts(pair, settings, batch),
                 batch_size=batch_size,

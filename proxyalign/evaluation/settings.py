@@ -16,10 +16,11 @@ class Settings:
     """Everything that the records of one run depend on, apart from the models and the questions themselves.
 
     pair: what the models are called ("lab", or "BASE + PROXY"); task, task_version, split, limit: which questions;
-    rule, parameters: the rule by its registered name; mode, window, temperature, max_new_tokens, seed: as in
-    `proxyalign.generate`; rows: how many of the visited base distributions are kept; proxy_chat: whether the proxy
-    reads each prompt in its chat template. The batch size is not here: each reply has its own random generator, so its
-    neighbours change nothing (but the last bits of its logits, which batched arithmetic may round otherwise).
+    rule, parameters: the rule by its registered name; mode, window, temperature, rule_temperature, max_new_tokens,
+    seed: as in `proxyalign.generate`; rows: how many of the visited base distributions are kept; proxy_chat: whether
+    the proxy reads each prompt in its chat template. The batch size is not here: each reply has its own random
+    generator, so its neighbours change nothing (but the last bits of its logits, which batched arithmetic may round
+    otherwise).
 
     Raises InputError for a value that no run can have.
     """
@@ -38,17 +39,19 @@ class Settings:
     seed: int = 0
     rows: int = 0
     proxy_chat: bool = False
+    rule_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         from proxyalign.decoding.generate import MODES
 
         if self.mode not in MODES:
             raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
-        if not 0.0 <= self.temperature < math.inf:
-            raise InputError(
-                f"evaluation: temperature must be a finite number of at least 0, got {self.temperature}; "
-                "pass 0 for greedy decoding or 1 for the models' own distribution"
-            )
+        for name in ("temperature", "rule_temperature"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise InputError(
+                    f"evaluation: {name} must be a finite number of at least 0, got {getattr(self, name)}; "
+                    "pass 0 for greedy decoding or 1 for the models' own distribution"
+                )
         for name, least in (("window", 1), ("max_new_tokens", 1), ("seed", 0), ("rows", 0)):
             if not getattr(self, name) >= least:
                 raise InputError(
@@ -61,7 +64,10 @@ class Settings:
         """A folder name that tells apart the runs that one results folder usually holds."""
         rule = "-".join([self.rule, *(f"{name}{float(value)}" for name, value in self.parameters.items())])
         mode = f"speculative{self.window}" if self.mode == "speculative" else self.mode
-        return f"{self.task}_{rule}_{mode}_t{float(self.temperature)}_seed{self.seed}"
+        temperature = f"t{float(self.temperature)}"
+        if self.rule_temperature != 1.0:
+            temperature += f"_rule-t{float(self.rule_temperature)}"
+        return f"{self.task}_{rule}_{mode}_{temperature}_seed{self.seed}"
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""

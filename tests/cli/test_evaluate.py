@@ -87,6 +87,19 @@ def test_the_proxy_may_read_chats(command, tmp_path):
     assert settings["proxy_chat"] is True
 
 
+def test_the_authors_tempering_can_be_asked_for(command, tmp_path):
+    """Fails when the rule's temperature is lost: at 0 it defers nothing, which leaves the base alone."""
+    options = ("--temperature", 0, "--json", "--out")
+    told = [
+        json.loads(command(*LAB, *rule, *options, tmp_path / name)[1])["runs"][0]["deferral_rate"]
+        for name, rule in {
+            "ours": ("--rule", "dual", "--alpha", 0.9),
+            "theirs": ("--rule", "dual", "--alpha", 0.9, "--rule-temperature", 0),
+        }.items()
+    ]
+    assert told[0] > 0 == told[1]
+
+
 def test_the_same_command_again_changes_nothing_and_another_batch_size_no_record(command, tmp_path):
     """Fails when a finished run is decoded again, or the batch size is taken for a setting of the run."""
     options = (*LAB, "--rule", "nudging", "--alpha", "0.4", "--rows", "5", "--out", tmp_path / "out", "--json")

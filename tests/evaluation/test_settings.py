@@ -17,6 +17,7 @@ from proxyalign.evaluation.settings import differences, questions_digest
         ("temperature", -0.1),
         ("temperature", math.nan),
         ("temperature", math.inf),
+        ("rule_temperature", math.nan),
         ("window", 0),
         ("max_new_tokens", 0),
         ("seed", -1),
@@ -38,6 +39,7 @@ def test_runs_that_one_folder_may_hold_have_different_names(settings):
         {"mode": "speculative"},
         {"mode": "speculative", "window": 3},
         {"temperature": 0.0},
+        {"rule_temperature": 0.0},
         {"seed": 1},
         {"task": "gsm8k"},
     ]
