@@ -121,6 +121,7 @@ def measure(
         _decode(pair, prompts[0], one, min(8, max_new_tokens), temperature, seed)
     rng = np.random.default_rng(seed)
     for done, prompt in enumerate(prompts):
+        n_prompt = len(pair.encode(prompt))
         for repeat in range(repeats):
             for which in rng.permutation(len(field)):
                 one, tally = field[which], tallies[field[which]]
@@ -133,7 +134,7 @@ def measure(
                 if stats is not None:
                     tally.stats.append(stats)
                     n_drafts = min(one.window or 0, max_new_tokens)
-                    tally.passes.update(_after_prompt(stats, len(pair.encode(prompt)), n_drafts))
+                    tally.passes.update(_after_prompt(stats, n_prompt, n_drafts))
         of_prompt, of_steps = _forward_costs(pair, prompt, longest)
         reading += repeats * of_prompt
         for key, seconds in of_steps.items():

@@ -112,8 +112,9 @@ def _repeated(prompts: Any, n_rows: int, times: int) -> list[list[int]] | None:
     """The proxy's prompts, each as often as transformers repeats the base's."""
     if prompts is None:
         return None
-    if isinstance(prompts, str) or any(isinstance(ids, str) for ids in prompts) or len(prompts) * times != n_rows:
-        got = "texts" if isinstance(prompts, str) or isinstance(prompts[0], str) else f"{len(prompts)} lists"
+    is_text = isinstance(prompts, str) or any(isinstance(ids, str) for ids in prompts)
+    if is_text or len(prompts) * times != n_rows:
+        got = "texts" if is_text else f"{len(prompts)} lists"
         raise InputError(
             f"generate_kad: proxy_prompts must be a list of token ids for each of the {n_rows // times} prompts, got "
             f"{got}; tokenise one for each, as by pair.chat"

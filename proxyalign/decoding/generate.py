@@ -213,7 +213,9 @@ def _bias(pair: ModelPair, logit_bias: Mapping[int, float] | None, late: Sequenc
                 f"generate: logit_bias must be below infinity, got {amount!r} for token {token}; pass a number of nats"
             )
         bias[token] = amount
-    if not set(range(pair.vocab_size)).difference(late, torch.isneginf(bias).nonzero().flatten().tolist()):
+    may_come = ~torch.isneginf(bias)
+    may_come[list(late)] = False
+    if not may_come.any():
         raise InputError(
             "generate: logit_bias must leave a token that may come first, got minus infinity for all; allow one"
         )
@@ -267,9 +269,7 @@ def _token_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
         )
     all_ids = []
     for i, prompt in enumerate(prompts):
-        ids = list(prompt)
-        if isinstance(prompt, str):
-            ids = pair.encode(prompt) if prompt.strip() else []
+        ids = (pair.encode(prompt) if prompt.strip() else []) if isinstance(prompt, str) else list(prompt)
         if not ids:
             raise InputError(f"generate: {argument}[{i}] must hold at least one token, got {prompt!r}; write a prompt")
         _check_ids(pair, f"{argument}[{i}]", ids, "tokenise it with")

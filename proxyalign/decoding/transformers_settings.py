@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from proxyalign.errors import InputError
@@ -20,7 +20,7 @@ def shaping_of(model: Any, config: Any, processors: Any, n_prompt: int) -> dict[
     shaping: dict[str, Any] = {"temperature": 1.0}
     bias: dict[int, float] = {}
     # transformers makes no processor of a least length where it knows of no end of text; the proxy may have one.
-    least, warpers = (config.min_length or 0) - n_prompt, [""]
+    least, before = (config.min_length or 0) - n_prompt, ""
     for processor in processors or ():
         kind = type(processor).__name__
         if kind in _BIASES:
@@ -31,8 +31,8 @@ def shaping_of(model: Any, config: Any, processors: Any, n_prompt: int) -> dict[
         elif kind == "MinLengthLogitsProcessor":
             least = max(least, int(processor.min_length) - n_prompt)
         elif kind in _WARPERS:
-            warpers.append(kind)
-            _check_order(warpers, processor)
+            _check_warper(processor, kind, before)
+            before = kind
             if not _is_default_top_k(model, kind, processor):
                 shaping |= dict.fromkeys(_WARPERS[kind], getattr(processor, _WARPERS[kind][0]))
         else:
@@ -43,18 +43,18 @@ def shaping_of(model: Any, config: Any, processors: Any, n_prompt: int) -> dict[
     return shaping | {"min_new_tokens": max(0, least), "logit_bias": bias}
 
 
-def _check_order(warpers: Sequence[str], last: Any) -> None:
-    """Raise InputError where the last of the warpers is not one that the engine applies after those before it."""
-    order = ["", *_WARPERS]
-    if order.index(warpers[-1]) <= order.index(warpers[-2]):
+def _check_warper(warper: Any, kind: str, before: str) -> None:
+    """Raise InputError for a warper that the engine does not apply after the one `before` it, or not in this way."""
+    order = list(_WARPERS)
+    if before and order.index(kind) <= order.index(before):
         raise InputError(
             "generate_kad: temperature, top_k and top_p must come once each and in this order, got "
-            f"{warpers[-1]} after {warpers[-2]}; pass them as settings of the call"
+            f"{kind} after {before}; pass them as settings of the call"
         )
-    if warpers[-1] == "TopPLogitsWarper" and last.min_tokens_to_keep != 1:
+    if kind == "TopPLogitsWarper" and warper.min_tokens_to_keep != 1:
         raise InputError(
             "generate_kad: TopPLogitsWarper must have min_tokens_to_keep 1, got "
-            f"{last.min_tokens_to_keep}; leave it out"
+            f"{warper.min_tokens_to_keep}; leave it out"
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxyalign.models import ModelPair
 
 SUMMARY = "summary.json"
+ProxyPrompts = list[str] | list[list[int]] | None  # texts or token ids, None where the proxy reads what the base does
 Progress = Callable[[Settings, int, int], None]  # called with the run, how many questions are done, and how many of all
 
 
@@ -69,7 +70,8 @@ def run_grid(
     questions = prepare(grid, out, data=data, batch_size=batch_size)
     for settings in grid:
         check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
-    _check_lengths(pair, grid[0], questions, max(settings.max_new_tokens for settings in grid))
+    own = _proxy_prompts(pair, grid[0], questions)
+    _check_lengths(pair, questions, own, max(settings.max_new_tokens for settings in grid))
     merged = _merged(grid, questions)
     claim_folder(out, {**merged, "models": models_digest(pair)})
     rows = []
@@ -119,7 +121,8 @@ def run(
     rule = rules.make(settings.rule, **settings.parameters)
     check_reference("evaluation", pair, rule)
     task, questions = tasks.get(settings.task), _questions(settings, data)
-    _check_lengths(pair, settings, questions, settings.max_new_tokens)
+    own = _proxy_prompts(pair, settings, questions)
+    _check_lengths(pair, questions, own, settings.max_new_tokens)
     folder = Path(out) / settings.slug
     claim_folder(
         folder,
@@ -149,7 +152,7 @@ def run(
                 temperature=settings.temperature,
                 rule_temperature=settings.rule_temperature,
                 seed=settings.seed,
-                proxy_prompts=_proxy_prompts(pair, settings, batch),
+                proxy_prompts=None if own is None else own[first : first + batch_size],
                 batch_size=batch_size,
                 distributions=sample is not None,
                 first_index=first,
@@ -193,13 +196,16 @@ def _as_put(pair: "ModelPair", settings: Settings, questions: Sequence[Question]
     return [replace(question, proxy_prompt=pair.chat_text(question.prompt)) for question in questions]
 
 
-def _check_lengths(pair: "ModelPair", settings: Settings, questions: Sequence[Question], max_new_tokens: int) -> None:
-    """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded."""
+def _check_lengths(pair: "ModelPair", questions: Sequence[Question], own: ProxyPrompts, max_new_tokens: int) -> None:
+    """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded.
+
+    own: what the proxy reads of each.
+    """
     if pair.context_length is None:
         return
-    plain = [question.prompt for question in questions]
-    for question, *prompts in zip(questions, plain, _proxy_prompts(pair, settings, questions) or plain, strict=True):
-        n_tokens = max(len(pair.encode(prompt) if isinstance(prompt, str) else prompt) for prompt in prompts)
+    for question, of_proxy in zip(questions, own or [[]] * len(questions), strict=True):
+        ids = pair.encode(of_proxy) if isinstance(of_proxy, str) else of_proxy
+        n_tokens = max(len(pair.encode(question.prompt)), len(ids))
         if n_tokens + max_new_tokens > pair.context_length:
             raise InputError(
                 f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
@@ -227,15 +233,13 @@ def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample
     return RowSample(folder / ROWS, settings.rows, settings.seed)
 
 
-def _proxy_prompts(
-    pair: "ModelPair", settings: Settings, batch: Sequence[Question]
-) -> list[str] | list[list[int]] | None:
-    """What the proxy reads, texts or token ids, or None where it reads what the base does."""
+def _proxy_prompts(pair: "ModelPair", settings: Settings, questions: Sequence[Question]) -> ProxyPrompts:
+    """What the proxy reads of each question."""
     if settings.proxy_chat:
-        return [pair.chat(question.prompt) for question in batch]
-    if all(question.proxy_prompt is None for question in batch):
+        return [pair.chat(question.prompt) for question in questions]
+    if all(question.proxy_prompt is None for question in questions):
         return None
-    return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in batch]
+    return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in questions]
 
 
 def _record(task: Task, question: Question, index: int, text: str, trace: "Trace", drafts: bool) -> dict[str, Any]:

@@ -212,6 +212,7 @@ REFUSED = [
     ({"sequence_bias": {(1, 2): -5.0}}, r"must be of single tokens, got one of the tokens \[1, 2\] in a row"),
     ({"stopping_criteria": [StopStringCriteria(letters(), "d")]}, r"\['d'\] and no pair_tokenizer"),
     ({"proxy_prompts": [[1]]}, "a list of token ids for each of the 3 prompts, got 1 lists"),
+    ({"proxy_prompts": []}, "a list of token ids for each of the 3 prompts, got 0 lists"),
     ({"proxy_prompts": ["t1"] * 3}, "a list of token ids for each of the 3 prompts, got texts"),
     ({"logits_processor": [TopPLogitsWarper(0.5, min_tokens_to_keep=2)]}, "must have min_tokens_to_keep 1, got 2"),
     (
