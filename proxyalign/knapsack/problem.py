@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.knapsack.checks import real, vector
 from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, round_up
 from proxyalign.knapsack.sorting import rising
 from proxyalign.knapsack.values import ValueModel, advantage, minus_log, probability_gap, surprisal
@@ -20,9 +21,11 @@ PROBABILITY_TOLERANCE = 1e-3  # float32 and half precision softmax outputs sum t
 class DeferralProblem:
     """Maximise sum(d * values) subject to sum(d * weights) <= budget over d in {0, 1}^n.
 
-    values, weights: (n,) float64, finite, non-negative (converted, copied, made read-only); budget: float >= 0 in the
-    unit of the weights (probability mass, for the problems that `from_probs` makes; values are then in nats).
-    Raises InputError for anything else, and where the values or the weights add up to infinity.
+    values, weights: (n,) float64, finite, non-negative, NumPy's or torch's (converted, copied, made read-only); budget:
+    at least 0, finite, in the unit of the weights (probability mass, for the problems that `from_probs` makes; values
+    are then in nats), and rounded down where it is an int or a Fraction that no float64 equals, so that a set which
+    fits the one fits the other. Raises InputError for anything else, and where the values or the weights add up to more
+    than the largest float64, so that every sum of some of them is one.
     """
 
     values: NDArray[np.float64]
@@ -31,14 +34,14 @@ class DeferralProblem:
     value_model: ValueModel | None = field(default=None, init=False)  # None: values of the caller's own
 
     def __post_init__(self) -> None:
-        values = _vector("DeferralProblem", "values", self.values)
-        weights = _vector("DeferralProblem", "weights", self.weights)
+        values = vector("DeferralProblem", "values", self.values)
+        weights = vector("DeferralProblem", "weights", self.weights)
         if values.shape != weights.shape:
             raise InputError(
                 f"DeferralProblem: values and weights must have one shape, got {values.shape} and {weights.shape}; "
                 "pass one value and one weight for each token"
             )
-        budget = _number("DeferralProblem", "budget", self.budget)
+        budget = real("DeferralProblem", "budget", self.budget, "pass a mass")
         if not 0.0 <= budget < np.inf:
             raise InputError(f"DeferralProblem: budget must be finite and at least 0, got {budget}; pass a mass")
         object.__setattr__(self, "values", values)
@@ -177,44 +180,15 @@ class Solution:
 
 def _mass(law: NDArray[np.float64], budget: float) -> float:
     """The budget that a mass in [0, 1] is for this law: 1 is all of it, to the last bit; InputError for any other."""
-    mass = _number("DeferralProblem", "budget", budget)
+    mass = real("DeferralProblem", "budget", budget, "pass a probability mass")
     if not 0.0 <= mass <= 1.0:
         raise InputError(f"DeferralProblem: budget must be in [0, 1], got {mass}; pass a probability mass")
     return max(mass, round_up(exact_sum(law))) if mass == 1.0 else mass
 
 
-def _number(owner: str, name: str, given: float) -> float:
-    """`given` as a float, or InputError where it is no real number."""
-    if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating | Fraction):
-        raise InputError(f"{owner}: {name} must be a number, got {given!r}; pass a float")
-    return float(given)
-
-
-def _vector(owner: str, name: str, given: ArrayLike) -> NDArray[np.float64]:
-    """A read-only float64 copy of `given`, or InputError where it is not a vector of non-negative numbers."""
-    array = np.asarray(given)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{owner}: {name} must be real numbers, got dtype {array.dtype}; pass a float array")
-    if array.ndim != 1 or array.size == 0:
-        raise InputError(f"{owner}: {name} must be one non-empty row (n,), got shape {array.shape}; pass one row")
-    vector = array.astype(np.float64)
-    wrong = np.flatnonzero(~((vector >= 0.0) & (vector < np.inf)))
-    if wrong.size:
-        raise InputError(
-            f"{owner}: {name} must be finite and at least 0, got {vector[wrong[0]]} at index {wrong[0]}; "
-            "pass probabilities or non-negative numbers, not logits"
-        )
-    with np.errstate(over="ignore"):
-        total = vector.sum()
-    if not total < np.inf:
-        raise InputError(f"{owner}: {name} must have a finite sum, got {total}; divide all of them by a power of two")
-    vector.setflags(write=False)
-    return vector
-
-
 def _law(name: str, given: ArrayLike) -> NDArray[np.float64]:
     """`given` as a probability vector, or InputError where its sum is further than 1e-3 from 1."""
-    law = _vector("DeferralProblem", name, given)
+    law = vector("DeferralProblem", name, given)
     total = float(law.sum())
     if not abs(total - 1.0) <= PROBABILITY_TOLERANCE:
         raise InputError(

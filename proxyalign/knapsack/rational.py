@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.knapsack.compiled import compiled
 
+LARGEST = float(np.finfo(np.float64).max)
 _LEAST_EXPONENT = -(1 << 14)  # of a ratio that is 0, below that of any two float64 numbers
 _LOW_BITS = 27  # of a 53-bit mantissa, as in `_sums_by_exponent`
 _LEAST_UNIT = 1074  # 2^-1074 is the least float64 number
@@ -72,8 +73,13 @@ def round_up(number: Fraction) -> float:
     try:
         nearest = float(number)
     except OverflowError:
-        return math.inf
+        return math.inf if number > 0 else -LARGEST
     return nearest if Fraction(nearest) >= number else math.nextafter(nearest, math.inf)
+
+
+def round_down(number: Fraction) -> float:
+    """The greatest float64 that is not above `number`; minus infinity below the least one."""
+    return -round_up(-number)
 
 
 def prefix_that_fits(weights: ArrayLike, budget: float) -> int:
