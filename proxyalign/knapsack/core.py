@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from proxyalign.knapsack.bounds import quotient
 from proxyalign.knapsack.circle import circle_levels
 from proxyalign.knapsack.problem import DeferralProblem
-from proxyalign.knapsack.rational import exact_sum, whole_multiples
-from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SLOPE_BITS, STEEPEST, Core
+from proxyalign.knapsack.rational import exact_sum, round_up, whole_multiples
+from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SHARE_BITS, STEEPEST, Core, product
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
+DEAREST = Fraction(2) ** 900  # price of the whole budget, of the largest value, that floats are asked to work with
 MOST_ROUNDINGS = 64  # changes that a set is expected to take; where it takes more, its exact sum tells
 ROUNDING = 2.0**-50  # relative error that a handful of float64 operations stay below
-SMALLEST = 2.0**-1074  # and absolute error of a product of float64 numbers that is subnormal
+SMALLEST = 2.0**-1074  # and absolute error of a float64 number that became subnormal
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +49,11 @@ class Relaxation:
         """Whether no number was rounded and Python's integers are needed."""
         return self.moves.dtype == object
 
-    def positions(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Where on the circle the changes of `classes` lie, as shares of its length in [0, 1)."""
-        shares = ((self.moves[classes] % self.modulus) / self.modulus).astype(np.float64)
-        return np.minimum(shares, 1.0 - 2.0**-53)
-
     def levels(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         """The group relaxation of these classes (see `circle`)."""
-        shares = (np.minimum(self.losses[classes], self.offset) / self.offset).astype(np.float64)
         lightest = int(np.min(self.moves, where=self.moves > 0, initial=self.modulus))
-        corner = lightest / self.modulus % 1.0
-        return circle_levels(self.positions(classes), shares * (1.0 - ROUNDING), self.slack, corner)
+        places, losses = self.moves[classes] % self.modulus, self.losses[classes]
+        return circle_levels(places, losses, self.modulus, self.offset, self.slack, lightest / self.modulus % 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +67,16 @@ class Candidates:
     room: Fraction  # budget less the prefix's weight
     dust: NDArray[np.intp]  # the lightest items of the prefix, which are left out
     spare: NDArray[np.intp]  # the next lightest, whose removal makes up for roundings
-    price: float  # the critical density as a float64
-    allowance: float  # what reduced costs below 0, which are rounding alone, add up to at most
+    price: Fraction  # the critical density, rounded
+    allowance: Fraction  # what reduced costs below 0, which are rounding alone, add up to at most
+
+    def of_one_weight(self, problem: DeferralProblem) -> bool:
+        """Whether all items that matter weigh the same, as in a uniform law: then the prefix is the optimum.
+
+        The room is less than that weight, so that no more items can be added than are removed, and of items of one
+        weight those of the prefix are worth no less.
+        """
+        return self.dust.size == 0 and np.ptp(problem.weights[self.items]) == 0.0
 
 
 def candidates(
@@ -85,18 +88,23 @@ def candidates(
     room: the budget less their weight.
     ignored: value that the dust, and the spare items, may have together. A model gives thousands of tokens less than
     the unit to which 64 bits round: removals that would seem to cost nothing, and spoil the bounds.
-    With r_k = v_k - lambda w_k in the prefix and lambda w_k - v_k outside, a solution that makes the changes C is worth
-    at most G + lambda room - sum of r_k over C. It beats the prefix only if each r_k is below lambda room, with what
-    the negative ones add up to; those are within rounding of the critical density.
+
+    With r_k = v_k - lambda w_k in the prefix and lambda w_k - v_k outside, for any lambda >= 0, a set that makes the
+    changes C and leaves s >= 0 of the budget is worth G + lambda (room - s) - sum of r_k over C. So it beats the prefix
+    only if each r_k is below lambda room and what the negative ones add up to, which is `allowance`: little, since they
+    are within rounding of the critical density. Here r_k is bounded from below in floats, with the largest value and
+    the budget scaled to 1 so that no product overflows: a product and a difference are off by 2^-53 of their size
+    each, and what a subnormal number loses, in scaling and in the product, is less than the last term.
     """
     values, weights = problem.values[usable], problem.weights[usable]
-    price = float(min(quotient(problem, int(usable[n_prefix])), Fraction(2) ** 1000))
+    value_unit, weight_unit = math.frexp(float(values.max()))[1], math.frexp(problem.budget)[1]
+    unit_price = Fraction(2) ** (value_unit - weight_unit)
+    price = float(min(max(quotient(problem, int(usable[n_prefix])) / unit_price, 1 / DEAREST), DEAREST))
     inside = np.arange(usable.size) < n_prefix
-    with np.errstate(over="ignore", under="ignore"):
-        costs = price * weights
-        reduced = np.where(inside, values - costs, costs - values) - ROUNDING * (values + costs) - SMALLEST
-    allowance = float(-np.minimum(reduced, 0.0).sum()) * (1.0 + ROUNDING)
-    near = reduced < (float(room * Fraction(price)) + allowance) * (1.0 + ROUNDING)
+    worth, costs = np.ldexp(values, -value_unit), price * np.ldexp(weights, -weight_unit)
+    reduced = np.where(inside, worth - costs, costs - worth) - ROUNDING * (worth + costs) - (price + 4.0) * SMALLEST
+    allowance = exact_sum(-np.minimum(reduced, 0.0))
+    near = reduced < round_up(room * Fraction(price) / Fraction(2) ** weight_unit + allowance)
     near[n_prefix] = True
     removable = np.flatnonzero(near & inside)
     removable = removable[np.argsort(weights[removable], kind="stable")]
@@ -109,29 +117,34 @@ def candidates(
     fresh[1:] = (values[1:] != values[:-1]) | (weights[1:] != weights[:-1]) | (inside[1:] != inside[:-1])
     starts = np.flatnonzero(fresh)
     counts = np.diff(starts, append=items.size)
-    return Candidates(items, inside, starts, counts, room, dust, spare, price, allowance)
+    exact_price, allowed = Fraction(price) * unit_price, allowance * Fraction(2) ** value_unit
+    return Candidates(items, inside, starts, counts, room, dust, spare, exact_price, allowed)
 
 
 def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
-    """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost."""
+    """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost.
+
+    Weights of items that leave are rounded up and their values down, those of items that enter the other way, and the
+    room up: what fits still fits, and costs no more. The dust is taken to leave and to keep its value. So the least cost
+    of an integer solution, in units, is at most what the best set lacks of the prefix.
+    """
     first, counts = near.items[near.starts], near.counts
     room = near.room + exact_sum(problem.weights[near.dust])
     values, weights, leaves = problem.values[first], problem.weights[first], near.inside[near.starts]
     weight_unit, value_unit = math.frexp(problem.budget)[1], math.frexp(float(values.max()))[1]
     small_weights, small_values = np.ldexp(weights, -weight_unit), np.ldexp(values, -value_unit)
-    small_price = math.ldexp(near.price, weight_unit - value_unit)
+    small_price = float(min(near.price * Fraction(2) ** (weight_unit - value_unit), DEAREST))
     total = float(small_weights @ counts) + float(room / Fraction(2) ** weight_unit)
     weight_bits = BITS - 1 - math.frexp(total)[1]
-    # Slopes are shares of 2^30, so one cost unit per weight unit has to be steeper than the densities that matter.
+    # Slopes are shares of one cost unit per weight unit, which has to be steeper than the densities that matter.
     with np.errstate(over="ignore", divide="ignore"):
         steepest = min(float((small_values / small_weights).max()), 2.0**16 * small_price)
     value_bits = min(weight_bits - math.frexp(steepest)[1], BITS - 1 - math.frexp(float(small_values @ counts))[1])
-    with np.errstate(under="ignore"):
-        scaled_weights = np.ldexp(small_weights, weight_bits)
-        scaled_values = np.ldexp(small_values, value_bits)
+    scaled_weights = np.ldexp(weights, weight_bits - weight_unit)
+    scaled_values = np.ldexp(values, value_bits - value_unit)
     whole_weights = np.where(leaves, np.maximum(np.ceil(scaled_weights), 1.0), np.floor(scaled_weights))
     whole_values = np.where(leaves, np.floor(scaled_values), np.maximum(np.ceil(scaled_values), 1.0))
-    scaled_price = math.ldexp(small_price, value_bits - weight_bits)
+    scaled_price = min(1.0, float(Fraction(small_price) * Fraction(2) ** (value_bits - weight_bits)))
     costs = scaled_price * whole_weights
     losses = np.floor(np.where(leaves, 1.0, -1.0) * (whole_values - costs) - ROUNDING * (whole_values + costs))
     sign = np.where(leaves, 1, -1)
@@ -153,7 +166,7 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
 
 def rationals(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The same without any rounding, in Python's integers: the relaxation is the problem itself."""
-    first, room, price = near.items[near.starts], near.room, Fraction(near.price)
+    first, room, price = near.items[near.starts], near.room, near.price
     leaves = near.inside[near.starts].tolist()
     whole_weights, weight_bits = whole_multiples(np.append(problem.weights[first], problem.budget))
     whole_values, least_value_bits = whole_multiples(problem.values[first])
@@ -192,7 +205,16 @@ def _relaxation(
     modulus: int,
     value_bits: int,
 ) -> Relaxation:
-    """Put together what both arithmetics computed; losses that rounding made negative count as 0, and as allowance."""
+    """Put together what both arithmetics computed; losses that rounding made negative count as 0, and as allowance.
+
+    What `search` builds on: each loss is at most r_k = +-(value - price weight) of the integers, so that a solution of
+    the changes C that leaves s >= 0 unused costs
+
+        sum of gains = (sum of r_k) + price (s - room) >= (sum of the losses, 0 for negative ones) - allowance + price s
+                       - price room,
+
+    and `offset` is at least price room + allowance.
+    """
     below = losses < 0
     allowance = int((-losses[below] * near.counts[below]).sum()) if below.any() else 0
     offset = max(1, math.ceil(price * room) + allowance)
@@ -246,6 +268,7 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
     moves, gains, losses, seconds, slopes = (column[order] for column in (moves, gains, losses, seconds, slopes))
     never, steepest = (NEVER_UNBOUNDED, NEVER_UNBOUNDED) if relaxation.is_exact else (NEVER, STEEPEST)
     leaves = moves > 0
+    sloped = product.py_func(moves, slopes)  # at most the losses, and in the order of the slopes however they rounded
     in_items = np.flatnonzero(leaves)
     by_weight = in_items[np.argsort(moves[in_items], kind="stable")]
     columns: list[Any] = [
@@ -261,7 +284,7 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
         _least_from(np.where(leaves, never, -moves), never),
         np.append(0, np.cumsum(leaves)),
         in_items,
-        *(np.append(0, np.cumsum(column[in_items])) for column in (moves, gains, losses)),
+        *(np.append(0, np.cumsum(column[in_items])) for column in (moves, gains, sloped)),
         by_weight,
         moves[by_weight],
     ]
@@ -272,12 +295,12 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
 
 
 def _slopes(losses: NDArray[np.int64], weights: NDArray[np.int64], is_exact: bool) -> NDArray[np.int64]:
-    """Loss per weight in units of 2^-30, rounded down; the steepest where there is no weight."""
+    """Loss per weight in units of 2^-50, rounded down and below 1; 0 where there is no weight, for that fills no room."""
     if is_exact:
         pairs = zip(losses.tolist(), weights.tolist(), strict=True)
-        return np.array([(loss << SLOPE_BITS) // max(1, weight) for loss, weight in pairs], dtype=object)
+        return np.array([(loss << SHARE_BITS) // max(1, weight) for loss, weight in pairs], dtype=object)
     quotients = losses / np.maximum(weights, 1) * ((STEEPEST + 1) * (1.0 - ROUNDING))
-    return np.where(weights > 0, np.minimum(np.floor(quotients), STEEPEST), STEEPEST).astype(np.int64)
+    return np.where(weights > 0, np.minimum(np.floor(quotients), STEEPEST), 0).astype(np.int64)
 
 
 def _mixed(order: NDArray[np.intp], slopes: NDArray[np.int64], leaves: NDArray[np.bool_]) -> NDArray[np.intp]:

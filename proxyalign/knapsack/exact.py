@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.knapsack import checks
 from proxyalign.knapsack.attempt import Attempt, root_bound
 from proxyalign.knapsack.cardinality import least_cost, with_most_items
 from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
@@ -60,10 +61,8 @@ def exact(
 
     Raises InputError for a gap or a limit outside its range, and for a start of another shape or above the budget.
     """
-    if not 0.0 <= gap < math.inf:
-        raise InputError(f"exact: gap must be finite and at least 0, got {gap}; pass 0 for the last bit")
-    if time_limit is not None and not time_limit > 0.0:
-        raise InputError(f"exact: time_limit must be above 0 seconds, got {time_limit}; pass None for no limit")
+    gap, time_limit = checks.gap("exact", gap), checks.time_limit("exact", time_limit)
+    memory_limit = checks.real("exact", "memory_limit", memory_limit, "pass bytes")
     if not memory_limit > 0.0:
         raise InputError(f"exact: memory_limit must be above 0 bytes, got {memory_limit}; leave it out for 512 MiB")
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
@@ -77,7 +76,9 @@ def exact(
     if n_prefix < usable.size:
         near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
         search.light = [near.dust, near.spare]
-        search.upper += near.room * Fraction(near.price) + Fraction(near.allowance)
+        search.upper += near.room * near.price + near.allowance
+        if near.of_one_weight(problem):
+            search.upper = search.value
         if not search.is_closed():
             search.deepen(integers(problem, near))
         if not search.is_closed() and not search.is_stopped:

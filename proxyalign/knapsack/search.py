@@ -3,6 +3,31 @@
 It knows integers alone: a state is a set of changes made to the greedy prefix, with the room left, the value paid for
 it (`cost`, against the prefix) and the sum of the changes' reduced costs (`loss`). The same source runs compiled on
 64-bit integers and, through `interpreted`, on Python's unbounded ones. What the numbers mean is said in `exact`.
+
+Why no solution is lost. A solution is a set C of changes with room + (sum of moves) >= 0; `core` proves that then
+
+    cost(C) + offset >= (sum of the losses of C) + lambda (room left unused),      every loss >= 0,       (1)
+    cost(C) + second_offset >= (sum of the seconds of C).                                                  (2)
+
+`advance` looks for a solution that costs less than `limit`. Of the states that have decided the first k changes it
+drops three kinds, and none of them can be continued to one, or another state does as well:
+
+* dominated: a state with no less room costs no more. Whatever continues the one continues the other. Both have
+  decided the same changes, so that the kept one was seen when it was made, and is itself dropped for such reasons alone.
+* by (1): loss + more >= limit + offset, where `more` is at most what every continuation adds to the right side of (1),
+  rounded up to an integer, as the left side is one. A continuation with changes X from k on, removals of weight I and
+  additions of weight A, leaves s = room + I - A >= 0 unused. `more` is the larger of two bounds:
+  - linear, over the budget (`loss_to_fit`): I >= -room. Filling that with the removals of the least slopes, the last
+    in part, is the least sum of slope times weight (Dantzig), and slope times weight is at most the loss. At least one
+    removal is made, which loses no less than the least of them.
+  - linear, within the budget (`loss_beyond`): a continuation without an addition costs no less than the state, which
+    was seen when it was made. So some addition is made: A >= its least weight, its loss at least their least, and
+    I >= A - room. Also A + s >= room, where a unit of A loses at least the additions' least slope, and a unit of s
+    loses lambda, which is no less: an addition loses lambda weight - value.
+  - the group relaxation (`circle`), for either.
+* by (2): other + (the negative seconds from k on) >= limit + second_offset.
+
+Slopes and shares are integers in units of 2^-50, rounded down. All sums stay within 2^62: see `core`.
 """
 
 from collections.abc import Callable
@@ -15,10 +40,11 @@ from numpy.typing import NDArray
 
 from proxyalign.knapsack.compiled import compiled
 
-SLOPE_BITS = 30  # slopes and levels are integers in units of 2^-30
-STEEPEST = (1 << SLOPE_BITS) - 1
+SHARE_BITS = 50  # slopes and levels are integers in units of 2^-50
+STEEPEST = (1 << SHARE_BITS) - 1
+UNSURE = 4.0  # units by which a level between two grid points may be off, with room to spare
 NEVER = 1 << 62  # a cost that nothing can pay, on 64 bits
-NEVER_UNBOUNDED = 1 << 5000  # and where float64 numbers of any exponent have become integers
+NEVER_UNBOUNDED = 1 << 20000  # and where float64 numbers of any exponent have become integers
 DONE, NEEDS_STATES, NEEDS_NODES, PAUSED = range(4)  # how `advance` ends
 TINY = 1e-300  # instead of a division by nothing
 GREEDY_TRIES = 8  # near misses that the greedy completion looks past
@@ -42,7 +68,7 @@ class Core(NamedTuple):
     losses: NDArray[np.int64]  # (n,) its reduced cost, at least 0
     seconds: NDArray[np.int64]  # (n,) its reduced cost by the second prices, of either sign
     seconds_left: NDArray[np.int64]  # (n + 1,) the least that the changes from k on add to these
-    slope_in: NDArray[np.int64]  # (n + 1,) least loss per weight of the removals from k on, in 2^-30
+    slope_in: NDArray[np.int64]  # (n + 1,) least loss per weight of the removals from k on, in 2^-50
     slope_out: NDArray[np.int64]  # (n + 1,) the same of the additions
     least_in: NDArray[np.int64]  # (n + 1,) least loss of the removals from k on, NEVER where none is left
     least_out: NDArray[np.int64]  # (n + 1,)
@@ -51,7 +77,7 @@ class Core(NamedTuple):
     in_items: NDArray[np.int64]  # (m,) where the removals are
     in_weight: NDArray[np.int64]  # (m + 1,) running sums over the removals
     in_cost: NDArray[np.int64]  # (m + 1,)
-    in_loss: NDArray[np.int64]  # (m + 1,)
+    in_loss: NDArray[np.int64]  # (m + 1,) of slope times weight, rounded down, for the slopes are what orders them
     by_weight: NDArray[np.int64]  # (m,) the removals, lightest first
     sorted_weight: NDArray[np.int64]  # (m,) their weights
 
@@ -87,9 +113,17 @@ _progress = types.NamedUniTuple(_column, 8, Progress)
 
 
 @compiled(_int(_int, _int), inline="always")
-def product(amount: int, slope: int) -> int:
-    """floor(amount * slope / 2^30) for amount in [0, 2^60] and slope in [0, 2^30), without overflow."""
-    return (amount >> 30) * slope + (((amount & 1073741823) * slope) >> 30)
+def product(amount: int, share: int) -> int:
+    """floor(amount * share / 2^50) for |amount| <= 2^60 and share in [0, 2^51), without overflow."""
+    high, low = amount >> 30, amount & 1073741823
+    upper, lower = share >> 25, share & 33554431
+    return ((high * upper) << 5) + ((((high * lower) << 5) + low * upper + ((low * lower) >> 25)) >> 25)
+
+
+@compiled(_int(_int, _int), inline="always")
+def product_up(amount: int, share: int) -> int:
+    """The same rounded up."""
+    return -product(-amount, share)
 
 
 @compiled(_int(_column, _int, _int, _int), inline="always")
@@ -106,12 +140,45 @@ def first_at_least(column: NDArray[np.int64], start: int, stop: int, target: int
 
 @compiled(_int(_int, _int, _int, _floats), inline="always")
 def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]) -> int:
-    """Least loss that any changes need to use up `room`, by the group relaxation (`circle.circle_levels`)."""
-    place = ((-room) % modulus) / modulus * (len(levels) - 1)
-    cell = min(int(place), len(levels) - 2)
-    level = levels[cell] + (place - cell) * (levels[cell + 1] - levels[cell])
-    bound: int = product(unit, max(0, int(level) - 1))
+    """Least loss that any changes need to use up `room`, rounded up, by the group relaxation (`circle.circle_levels`).
+
+    The place on the grid of n cells is cell + rest / modulus, exactly: the quotient is off by at most 1, and products
+    that leave 64 bits wrap around to the right difference. rest / modulus has a relative error below 2^-51, levels are
+    below 2^51, so that what lies between two of them is off by less than UNSURE units.
+    """
+    n = len(levels) - 1
+    place = (-room) % modulus
+    cell = int(place / modulus * n)
+    rest = place * n - cell * modulus
+    if rest < 0:
+        cell, rest = cell - 1, rest + modulus
+    elif rest >= modulus:
+        cell, rest = cell + 1, rest - modulus
+    level = levels[cell] + (levels[cell + 1] - levels[cell]) * (rest / modulus) - UNSURE
+    bound: int = product_up(unit, int(max(0.0, level)))
     return bound
+
+
+@compiled(_int(_int, _int, _int, _int, _int), inline="always")
+def loss_beyond(room: int, least_out: int, lightest_out: int, slope_in: int, slope_out: int) -> int:
+    """Least loss, unused room included, of a solution that adds an item to a state with `room` >= 0 (see above)."""
+    if least_out >= NEVER:
+        return NEVER
+    more = least_out
+    if lightest_out > room:
+        more += product_up(lightest_out - room, slope_in)
+    return max(more, product_up(room, slope_out))
+
+
+@compiled(_int(_int, _int, _int, _int, _core), inline="always")
+def loss_to_fit(needed: int, first: int, last: int, least_in: int, core: Core) -> int:
+    """Least loss of removals, from number `first` on, that weigh `needed` or more (see above).
+
+    last: the number of the removal that is taken in part, all those before it weighing less than needed.
+    """
+    rest = needed - (core.in_weight[last] - core.in_weight[first])
+    more = core.in_loss[last] - core.in_loss[first] + product_up(rest, core.slope_in[core.in_items[last]])
+    return max(more, least_in)
 
 
 @compiled(types.void(_int, _int, _column, _column, _int, _int, _floats, types.boolean[::1]))
@@ -246,24 +313,13 @@ def advance(
                     else:
                         log.doubts[n_doubts] = n_nodes
                         n_doubts += 1
-                # Whoever goes on must add an item, and remove what it weighs too much.
-                more = NEVER
-                if least_out < NEVER:
-                    more = least_out
-                    if lightest_out > room:
-                        more += product(lightest_out - room, slope_in)
-                    more = max(more, product(room, slope_out))
+                more = loss_beyond(room, least_out, lightest_out, slope_in, slope_out)
             else:
                 more = NEVER
                 if -room <= all_in:
-                    # The cheapest removals, whole, and the last in part: the linear relaxation.
-                    last = (
-                        first_at_least(core.in_weight, first + 1, len(core.in_weight) - 1, core.in_weight[first] - room)
-                        - 1
-                    )
-                    rest = core.in_weight[first] - room - core.in_weight[last]
-                    more = core.in_loss[last] - core.in_loss[first]
-                    more = max(more + product(rest, core.slope_in[core.in_items[last]]), least_in)
+                    reached = core.in_weight[first] - room
+                    last = first_at_least(core.in_weight, first + 1, len(core.in_weight) - 1, reached) - 1
+                    more = loss_to_fit(-room, first, last, least_in, core)
                     if changed and cost < limit:
                         found = complete(k, room, cost, first, last, limit, safe_room, core, best)
                         if found < limit:
@@ -312,21 +368,22 @@ def least_shares(
     return least
 
 
-@compiled(_floats(_floats))
-def shortest_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense)."""
+@compiled(_column(_column))
+def shortest_sums(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense).
+
+    steps: (n,) at least 0, below 2^60. The sum of nothing is 0, for m = 0.
+    """
     n = len(steps)
     sums = steps.copy()
-    sums[0] = 0.0
+    sums[0] = 0
     waiting = np.ones(n, dtype=np.bool_)
     waiting[0] = False
     for _ in range(n - 1):
-        nearest, least = -1, np.inf
+        nearest, least = -1, NEVER
         for m in range(n):
             if waiting[m] and sums[m] < least:
                 nearest, least = m, sums[m]
-        if nearest < 0:
-            break
         waiting[nearest] = False
         for k in range(n - nearest):
             sums[nearest + k] = min(sums[nearest + k], least + steps[k])
