@@ -1,12 +1,28 @@
-"""One table of mistakes: each ends with exit code 2, one sentence that names value and remedy, and nothing else."""
+"""Tables of mistakes: on the command line each ends with exit code 2, one sentence that names value and remedy, and
+nothing else; in Python each raises InputError with such a sentence."""
 
 import json
+import math
 import subprocess
 import sysconfig
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from proxyalign.errors import InputError
+from proxyalign.knapsack import (
+    DeferralProblem,
+    certificate,
+    certify,
+    dual,
+    dual_function,
+    exact_many,
+    exact_path,
+    primal,
+)
 
 PROXYALIGN = Path(sysconfig.get_path("scripts")) / "proxyalign"  # the command as it was installed
 SOLVE = "solve --budget 0.3 --method primal --probs"
@@ -199,3 +215,97 @@ def test_a_mistake_ends_the_same_way_in_a_process_of_its_own(folder, name):
     ended = subprocess.run([PROXYALIGN, *arguments(line)], cwd=folder, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1
+
+
+HALVES = [0.5, 0.5]
+PROBLEM = DeferralProblem.from_probs(HALVES, 0.5)
+
+# name of a number: the call that takes it, and whether it may be left out as None.
+NUMBERS = {
+    "DeferralProblem: budget": (lambda x: DeferralProblem([1.0], [1.0], x), False),
+    "DeferralProblem: budget of from_probs": (lambda x: DeferralProblem.from_probs(HALVES, x), False),
+    "DeferralProblem: budget of at_budget": (PROBLEM.at_budget, False),
+    "dual: alpha": (lambda x: dual(PROBLEM, x), False),
+    "dual: multiplier": (lambda x: dual(PROBLEM, multiplier=x), False),
+    "certificate: multiplier": (lambda x: certificate(PROBLEM, x), True),
+    "certificate: multiplier of dual_function": (lambda x: dual_function(PROBLEM, x), True),
+    "certify: gap": (lambda x: certify(PROBLEM, primal(PROBLEM), x), False),
+    "check: gap": (lambda x: certify(PROBLEM, primal(PROBLEM)).check(gap=x), True),
+    "check: seconds": (lambda x: certify(PROBLEM, primal(PROBLEM)).check(seconds=x), True),
+    "check: max_states": (lambda x: certify(PROBLEM, primal(PROBLEM)).check(max_states=x), False),
+    "exact_path: up_to": (lambda x: exact_path(HALVES, up_to=x), False),
+    "exact_path: budgets": (lambda x: exact_path(HALVES, [0.5, x]), False),
+    "exact_path: time_limit": (lambda x: exact_path(HALVES, time_limit=x), True),
+    "exact_many: budgets": (lambda x: exact_many([HALVES], [0.5, x], workers=1), False),
+    "exact_many: workers": (lambda x: exact_many([HALVES], [0.5], workers=x), True),
+    "exact_many: gap": (lambda x: exact_many([HALVES], [0.5], workers=1, gap=x), False),
+    "exact_many: time_limit": (lambda x: exact_many([HALVES], [0.5], workers=1, time_limit=x), True),
+}
+NO_NUMBERS = {
+    "text": "0.1",
+    "None": None,
+    "a bool": True,
+    "NumPy's bool": np.True_,
+    "complex": 0.5 + 0j,
+    "a list": [0.5],
+    "NaN": math.nan,
+    "minus infinity": -math.inf,
+    "negative": -0.5,
+    "a huge integer": 10**400,
+    "an integer that Python does not print": 10**5000,
+    "a huge negative fraction": Fraction(-(10**400)),
+}
+
+# what is no law, and what its sentence must hold; each also inside a row of rows.
+NO_ROWS = {
+    "text": (["a", "b"], "<U1"),
+    "None within": ([0.5, None], "dtype object"),
+    "complex": ([0.5 + 0j, 0.5], "complex128"),
+    "bools": ([True, False], "bool"),
+    "ragged": ([[0.5], [0.25, 0.25]], "[[0.5], [0.25, 0.25]]"),
+    "an integer that no float holds": ([10**400, 1], "dtype object"),
+    "masked": (np.ma.array(HALVES, mask=[True, False]), "1 of them"),
+    "a complex tensor": (torch.tensor([0.5j, 0.5]), "complex64"),
+    "a sparse tensor": (torch.eye(2).to_sparse(), "must be an array of real numbers"),
+    "a tensor without data": (torch.empty(2, device="meta"), "must be an array of real numbers"),
+    "a number": (0.5, "got shape ()"),
+}
+ROWS = {
+    "values": lambda row: DeferralProblem(row, HALVES, 0.5),
+    "weights": lambda row: DeferralProblem(HALVES, row, 0.5),
+    "p": lambda row: DeferralProblem.from_probs(row, 0.5),
+    "q": lambda row: DeferralProblem.from_probs(HALVES, 0.5, "advantage", q=row),
+    "rows": lambda row: exact_many(row, [0.5], workers=1),
+}
+
+
+def is_one_sentence(error, owner):
+    message = str(error.value)
+    return message.startswith(f"{owner}: ") and ";" in message and "\n" not in message and len(message) < 250
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_is_no_number_is_told_in_one_sentence(name, number):
+    """Fails for a raw TypeError or OverflowError, and for a bool or a text that passes for a number."""
+    call, may_be_none = NUMBERS[name]
+    given = NO_NUMBERS[number]
+    if given is None and may_be_none:
+        call(None)
+        return
+    with pytest.raises(InputError) as error:
+        call(given)
+    owner, argument = name.split()[:2]
+    assert is_one_sentence(error, owner.rstrip(":"))
+    assert argument in str(error.value)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("row", NO_ROWS)
+def test_what_is_no_row_is_told_in_one_sentence(name, row):
+    """Fails for a raw ValueError, a warning, and a mask or an imaginary part that is lost."""
+    given, fragment = NO_ROWS[row]
+    with pytest.raises(InputError, match=f": {name} must") as error:
+        ROWS[name](given)
+    assert is_one_sentence(error, "exact_many" if name == "rows" else "DeferralProblem")
+    assert fragment in str(error.value)

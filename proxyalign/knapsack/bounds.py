@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.knapsack.checks import real, shown
 from proxyalign.knapsack.problem import DeferralProblem
 from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, prefix_that_fits, round_up
 
@@ -89,7 +91,7 @@ def _by_quotient(problem: DeferralProblem) -> tuple[NDArray[np.intp], int]:
 def dual_function(problem: DeferralProblem, multiplier: float | Fraction) -> float:
     """L(lambda) = lambda b + sum max(0, v - lambda w), rounded up: at least the optimum (statement 4).
 
-    multiplier: lambda >= 0, finite, in value per weight. Raises InputError otherwise.
+    multiplier: lambda >= 0, finite, in value per weight; a Fraction is taken as it is. Raises InputError otherwise.
     """
     return round_up(certificate(problem, multiplier).bound)
 
@@ -114,7 +116,12 @@ class Certificate:
 
         Plain rational arithmetic, a second route that shares no code with the one that made the certificate.
         """
-        if not 0.0 <= self.multiplier < math.inf:
+        told: tuple[Any, Any] = (self.multiplier, self.bound)  # by anyone
+        if (
+            not isinstance(told[0], float | Fraction)
+            or not 0.0 <= told[0] < math.inf
+            or not isinstance(told[1], Fraction)
+        ):
             return False
         price = Fraction(self.multiplier)
         bound = price * Fraction(problem.budget)
@@ -126,14 +133,16 @@ class Certificate:
 def certificate(problem: DeferralProblem, multiplier: float | Fraction | None = None) -> Certificate:
     """The bound L(lambda) in exact rationals; without a multiplier, at lambda* = e_c, where it is least.
 
-    multiplier: lambda >= 0, finite, in value per weight. Raises InputError otherwise.
+    multiplier: lambda >= 0, finite, in value per weight; a Fraction is taken as it is. Raises InputError otherwise.
     """
     if multiplier is None:
         multiplier = lp_bound(problem).price
     if not isinstance(multiplier, Fraction):
-        multiplier = float(multiplier)
+        multiplier = real("certificate", "multiplier", multiplier, "pass -log(alpha)")
     if not 0.0 <= multiplier < math.inf:
-        raise InputError(f"certificate: multiplier must be finite and at least 0, got {multiplier}; pass -log(alpha)")
+        raise InputError(
+            f"certificate: multiplier must be finite and at least 0, got {shown(multiplier)}; pass -log(alpha)"
+        )
     price = Fraction(multiplier)
     paying = worth_more(problem, price)
     surplus = exact_sum(problem.values[paying]) - price * exact_sum(problem.weights[paying])

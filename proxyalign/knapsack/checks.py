@@ -40,23 +40,35 @@ def gap(owner: str, given: Any, remedy: str = "pass 0 for the last bit") -> floa
     return checked
 
 
-def time_limit(owner: str, given: Any) -> float | None:
+def time_limit(owner: str, given: Any, *, name: str = "time_limit") -> float | None:
     """A limit in seconds, above 0, or None for no limit."""
     if given is None:
         return None
-    seconds = real(owner, "time_limit", given, "pass seconds, or None for no limit")
+    seconds = real(owner, name, given, "pass seconds, or None for no limit")
     if not seconds > 0.0:
-        raise InputError(f"{owner}: time_limit must be above 0 seconds, got {seconds}; pass None for no limit")
+        raise InputError(f"{owner}: {name} must be above 0 seconds, got {seconds}; pass None for no limit")
     return seconds
 
 
-def reals(owner: str, name: str, given: Any) -> list[float]:
-    """The numbers of a sequence, each as `real` takes it."""
+def whole(owner: str, name: str, given: Any, remedy: str) -> int:
+    """A whole number of at least 1."""
+    number = real(owner, name, given, remedy)
+    if not (1.0 <= number < np.inf and number == int(number)):
+        raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {shown(given)}; {remedy}")
+    return int(number)
+
+
+def masses(owner: str, name: str, given: Any) -> list[float]:
+    """The numbers of a sequence, each in [0, 1]."""
     try:
         members = list(given)
     except TypeError:
         raise InputError(f"{owner}: {name} must be a sequence of numbers, got {shown(given)}; pass a list") from None
-    return [real(owner, name, member) for member in members]
+    checked = [real(owner, name, member, "pass probability masses") for member in members]
+    for mass in checked:
+        if not 0.0 <= mass <= 1.0:
+            raise InputError(f"{owner}: {name} must be in [0, 1], got {mass}; pass probability masses")
+    return checked
 
 
 def array(owner: str, name: str, given: Any) -> NDArray[Any]:
@@ -66,7 +78,7 @@ def array(owner: str, name: str, given: Any) -> NDArray[Any]:
     """
     if _is_masked(given):
         raise InputError(
-            f"{owner}: {name} must have no masked entry, got {np.ma.count_masked(given)} of them; "
+            f"{owner}: {name} must have no masked entry, got {int(np.ma.getmaskarray(given).sum())} of them; "
             "pass .filled(0.0), or .compressed()"
         )
     try:
@@ -103,7 +115,7 @@ def vector(owner: str, name: str, given: Any) -> NDArray[np.float64]:
     # A sum of floats is within a factor 2 of the true one, which alone decides at the edge.
     if not total < LARGEST / 2 and exact_sum(numbers) > LARGEST:
         raise InputError(
-            f"{owner}: {name} must have a finite sum, got one above {LARGEST:.3g}; divide each of them by a power of two"
+            f"{owner}: {name} must have a finite sum, got more than {LARGEST:.3g}; divide all by a power of two"
         )
     numbers.setflags(write=False)
     return numbers

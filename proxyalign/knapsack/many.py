@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.knapsack import checks
 from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.exact import exact
 from proxyalign.knapsack.pareto import breakpoints
@@ -38,23 +39,22 @@ def exact_many(
     Processes start by importing the script that runs, so that this has to call it below `if __name__ == "__main__":`.
     Raises InputError, naming the row, before any is solved, and where a process ends before its time.
     """
-    laws = np.asarray(rows)
+    laws = checks.array("exact_many", "rows", rows)
     if laws.ndim != 2:
         raise InputError(
             f"exact_many: rows must be (n, V), got shape {laws.shape}; pass one law a row, p[None] for one"
         )
-    if workers is not None and workers < 1:
-        raise InputError(f"exact_many: workers must be at least 1, got {workers}; pass None for one per processor")
+    if workers is not None:
+        workers = checks.whole("exact_many", "workers", workers, "pass None for one per processor")
+    masses = tuple(checks.masses("exact_many", "budgets", budgets))
+    gap, time_limit = checks.gap("exact_many", gap), checks.time_limit("exact_many", time_limit)
     for index, law in enumerate(laws):
         try:
-            problem = DeferralProblem.from_probs(law, 1.0)
+            DeferralProblem.from_probs(law, 1.0)
         except InputError as wrong:
             raise InputError(f"exact_many: row {index}: {wrong}") from wrong
-        if index == 0:
-            for budget in budgets:
-                problem.at_budget(budget)
     n_workers = min(workers or os.cpu_count() or 1, max(1, len(laws)))
-    solve = partial(_solve_row, budgets=tuple(budgets), gap=gap, time_limit=time_limit)
+    solve = partial(_solve_row, budgets=masses, gap=gap, time_limit=time_limit)
     if n_workers == 1:
         return list(_shown(map(solve, laws), len(laws), progress))
     try:
@@ -108,19 +108,21 @@ def exact_path(
 
     budgets: where to evaluate it; None for all of its steps up to the budget `up_to`, each at the least float64 budget
     that reaches it, for laws of at most 24 tokens of positive mass, and for 65 equally spaced budgets for larger ones.
-    time_limit: of `exact`, for each budget. Raises InputError for budgets outside [0, 1].
+    A budget of 1 buys every token, as for `DeferralProblem.from_probs`. time_limit: of `exact`, for each budget. Raises
+    InputError for budgets outside [0, 1].
     """
+    up_to = checks.real("exact_path", "up_to", up_to, "pass a probability mass")
+    time_limit = checks.time_limit("exact_path", time_limit)
+    masses = None if budgets is None else np.sort(checks.masses("exact_path", "budgets", budgets))
     if not 0.0 <= up_to <= 1.0:
         raise InputError(f"exact_path: up_to must be in [0, 1], got {up_to}; pass a probability mass")
     problem = DeferralProblem.from_probs(p, 1.0)
-    is_complete = budgets is None and int((problem.weights > 0.0).sum()) <= MOST_LISTED_ITEMS
+    is_complete = masses is None and int((problem.weights > 0.0).sum()) <= MOST_LISTED_ITEMS
     if is_complete:
         at, values = breakpoints(problem, up_to)
         upper_bounds = values
     else:
-        at = np.linspace(0.0, up_to, 65) if budgets is None else np.sort(np.asarray(budgets, dtype=np.float64))
-        if not np.all((at >= 0.0) & (at <= 1.0)):
-            raise InputError(f"exact_path: budgets must be in [0, 1], got {at.min()} to {at.max()}; pass masses")
+        at = np.linspace(0.0, up_to, 65) if masses is None else masses
         solutions: list[Solution] = []
         for budget in at.tolist():
             start = solutions[-1].deferred if solutions else None  # so that values never fall, whatever ends a search

@@ -15,9 +15,10 @@ def breakpoints(problem: DeferralProblem, up_to: float) -> tuple[NDArray[np.floa
     The list of Nemhauser and Ullmann (Management Science 1969): item after item, the sets with and without it, less
     those that another one outdoes in weight and value. Exponential in the number of items at worst. The first budget
     is 0. Budgets are the weights rounded up, values rounded to nearest, so a step that no float64 budget tells from
-    the next one is left out.
+    the next one is left out. problem: from `from_probs`; up_to: a mass in [0, 1], of which 1 buys every token, also
+    where the law sums to a little more than 1: what weighs more is listed there.
     """
-    limit = Fraction(up_to)
+    limit = Fraction(problem.at_budget(up_to).budget)
     sets: list[tuple[Fraction, Fraction]] = [(Fraction(0), Fraction(0))]
     for value, weight in zip(
         map(Fraction, problem.values.tolist()), map(Fraction, problem.weights.tolist()), strict=True
@@ -27,7 +28,7 @@ def breakpoints(problem: DeferralProblem, up_to: float) -> tuple[NDArray[np.floa
     budgets: list[float] = []
     values: list[float] = []
     for weight, value in sets:
-        budget = round_up(weight)
+        budget = min(1.0, round_up(weight))
         if budgets and budgets[-1] == budget:
             values[-1] = float(value)
         else:

@@ -7,17 +7,21 @@ import numpy as np
 from numba import types
 from numpy.typing import ArrayLike, NDArray
 
+from proxyalign.errors import InputError
 from proxyalign.knapsack.compiled import compiled
 
 LARGEST = float(np.finfo(np.float64).max)
 _LEAST_EXPONENT = -(1 << 14)  # of a ratio that is 0, below that of any two float64 numbers
 _LOW_BITS = 27  # of a 53-bit mantissa, as in `_sums_by_exponent`
 _LEAST_UNIT = 1074  # 2^-1074 is the least float64 number
+_NOT_FINITE = 2046  # the place of NaN and infinity among the sums by exponent
 
 
-def exact_sum(numbers: NDArray[np.float64]) -> Fraction:
-    """The sum of finite float64 numbers (n,) as a rational, without rounding."""
-    low, high = _sums_by_exponent(np.ascontiguousarray(numbers).view(np.int64))
+def exact_sum(numbers: ArrayLike) -> Fraction:
+    """The sum of float64 numbers (n,) as a rational, without rounding. Raises InputError for NaN and infinity."""
+    low, high = _sums_by_exponent(np.ascontiguousarray(numbers, dtype=np.float64).view(np.int64))
+    if low[_NOT_FINITE]:
+        raise InputError("exact_sum: numbers must be finite, got NaN or infinity; leave them out")
     total = 0
     for exponent in np.flatnonzero(low | high).tolist():
         total += ((int(high[exponent]) << _LOW_BITS) + int(low[exponent])) << exponent
@@ -30,6 +34,9 @@ def _sums_by_exponent(bits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
     low, high = np.zeros(2047, dtype=np.int64), np.zeros(2047, dtype=np.int64)
     for k in range(len(bits)):
         mantissa, exponent = bits[k] & 0xFFFFFFFFFFFFF, (bits[k] >> 52) & 0x7FF
+        if exponent == 0x7FF:  # no other number counts in this place, and opposite infinities must not cancel here
+            low[_NOT_FINITE] = 1
+            continue
         if exponent > 0:  # not subnormal: the leading bit is understood, and 1 is the least exponent
             mantissa, exponent = mantissa | 0x10000000000000, exponent - 1
         if bits[k] < 0:
@@ -94,7 +101,8 @@ def prefix_that_fits(weights: ArrayLike, budget: float) -> int:
         # A running sum of k terms is off by at most a factor 1 -+ k 2^-53; twice that is safe.
         slack = taken.size * 2.0**-52
         surely = int(np.searchsorted(sums * (1.0 + slack), budget, side="right"))
-        perhaps = int(np.searchsorted(sums * (1.0 - slack), budget, side="right"))
+        # Where rounding makes infinity of it, the true sum can be the largest float64 still.
+        perhaps = int(np.searchsorted(np.minimum(sums, LARGEST) * (1.0 - slack), budget, side="right"))
     if surely == perhaps:
         return surely
     room = Fraction(budget) - exact_sum(taken[:surely])

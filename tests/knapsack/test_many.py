@@ -38,8 +38,8 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
     [
         ([0.5, 0.5], [0.1], r"rows must be \(n, V\)"),
         ([[0.5, 0.5], [0.5, np.nan]], [0.1], "row 1: "),
-        ([[0.5, 0.5]], [1.5], r"budget must be in \[0, 1\], got 1.5"),
-        ([[0.5, 0.5]], [np.nan], "budget must be in"),
+        ([[0.5, 0.5]], [1.5], r"budgets must be in \[0, 1\], got 1.5"),
+        ([[0.5, 0.5]], [np.nan], "budgets must be in"),
     ],
 )
 def test_wrong_rows_and_budgets_are_named_before_any_work(rows, budgets, message):
