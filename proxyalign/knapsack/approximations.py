@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack.bounds import certificate, lp_bound, quotient
+from proxyalign.knapsack.checks import real, shown
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, prefix_that_fits
 
@@ -48,20 +49,30 @@ def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: fl
     """Defer every item worth more than the price of its weight (Kad's dual; Everett 1963; statements 4 to 7).
 
     alpha: threshold in [0, 1], exp(-lambda); with surprisal values the set is p < alpha, compared as float64, so that
-    a token of probability alpha is kept. multiplier: lambda >= 0 itself, finite; the set is density > lambda. Pass
-    one of the two. Without surprisal values, alpha stands for lambda = -log(alpha).
+    a token of probability alpha is kept. multiplier: lambda >= 0 itself, finite; the set is density > lambda, which
+    weightless items are in. Pass one of the two. Without surprisal values, alpha stands for lambda = -log(alpha).
+    An alpha of 0 stands for lambda = infinity, which no density is above: it defers nothing, whatever the values, and
+    no weightless item either, as the rule `Dual(alpha=0)` is the base alone.
 
     The problem's budget is not read: the set spends the mass that it spends, and `mass` MAY EXCEED the budget. The
     upper bound and `is_optimal` are those of the problem whose budget is that mass (statement 5).
     """
     if (alpha is None) == (multiplier is None):
         raise InputError(
-            f"dual: pass alpha or multiplier, got alpha={alpha} and multiplier={multiplier}; give exactly one"
+            f"dual: pass alpha or multiplier, got alpha={shown(alpha)} and multiplier={shown(multiplier)}; "
+            "give exactly one"
         )
-    if alpha is not None and not 0.0 <= alpha <= 1.0:
-        raise InputError(f"dual: alpha must be in [0, 1], got {alpha}; pass exp(-lambda), or multiplier=lambda")
-    if multiplier is not None and not 0.0 <= multiplier < math.inf:
-        raise InputError(f"dual: multiplier must be finite and at least 0, got {multiplier}; pass lambda = -log(alpha)")
+    if alpha is not None:
+        # Rounded up, since p < alpha for the float64 p if and only if p is below the next float64.
+        alpha = real("dual", "alpha", alpha, "pass exp(-lambda), or multiplier=lambda", up=True)
+        if not 0.0 <= alpha <= 1.0:
+            raise InputError(f"dual: alpha must be in [0, 1], got {alpha}; pass exp(-lambda), or multiplier=lambda")
+    if multiplier is not None:
+        multiplier = real("dual", "multiplier", multiplier, "pass lambda = -log(alpha)")
+        if not 0.0 <= multiplier < math.inf:
+            raise InputError(
+                f"dual: multiplier must be finite and at least 0, got {multiplier}; pass lambda = -log(alpha)"
+            )
     deferred = _threshold_set(problem, alpha, multiplier)
     spent = exact_sum(problem.weights[deferred])
     # L(lambda) for the budget that the set spends is its value and what the kept items could still add; any lambda
@@ -76,18 +87,13 @@ def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: fl
         last = by_falling_ratio(problem.values[cheapest], problem.weights[cheapest])[-1]
         price = quotient(problem, int(cheapest[last]))
     upper = certificate(problem, price).bound + price * (spent - Fraction(problem.budget))
-    return problem.solution(deferred, upper, GAP, "dual")
+    return problem.solution(deferred, upper, GAP, "dual", within=False)
 
 
 def _threshold_set(problem: DeferralProblem, alpha: float | None, multiplier: float | None) -> NDArray[np.bool_]:
-    """(n,) bool: p < alpha for surprisal values, else density > lambda; weight 0 is always worth its price."""
+    """(n,) bool: p < alpha for surprisal values, else density > lambda, which is infinite for an alpha of 0."""
     if problem.value_model == "surprisal" and alpha is not None:
         return problem.weights < alpha
-    price = math.inf
-    if multiplier is not None:
-        price = multiplier
-    elif alpha:
-        price = -math.log(alpha)
-    dear: NDArray[np.bool_] = problem.densities > price
-    dear[problem.weights == 0.0] = True
-    return dear
+    if multiplier is None:
+        multiplier = -math.log(alpha) if alpha else math.inf
+    return problem.densities > multiplier

@@ -119,7 +119,7 @@ def test_a_threshold_that_is_none_is_refused(arguments, message):
 
 def test_the_dual_that_defers_nothing_of_weight_is_proved_optimal():
     """Fails when the price that proves it is a float64, and so below the density of a tiny weight."""
-    solution = dual(DeferralProblem([1.0, 1.0], [5e-324, 0.0], 1.0), alpha=0.0)
+    solution = dual(DeferralProblem([1.0, 1.0], [5e-324, 0.0], 1.0), multiplier=np.finfo(np.float64).max)
     assert tokens(solution) == [1]
     assert (solution.value, solution.upper_bound, solution.is_optimal) == (1.0, 1.0, True)
 
