@@ -136,12 +136,26 @@ class DeferralProblem:
             other.__dict__[name] = getattr(self, name)
         return other
 
-    def solution(self, deferred: NDArray[np.bool_], upper_bound: Fraction, gap: float, method: str) -> "Solution":
+    def solution(
+        self, deferred: NDArray[np.bool_], upper_bound: Fraction, gap: float, method: str, *, within: bool = True
+    ) -> "Solution":
         """The `Solution` that defers this set, with value and mass added up exactly, judged against `upper_bound`.
 
-        deferred: (n,) bool; upper_bound: a proved bound on the optimum; gap: relative, see `exact`.
+        deferred: (n,) bool; upper_bound: a proved bound on the optimum; gap: relative, see `exact`; within: whether the
+        set has to fit the budget, as all do but those of methods that do not read it. Every solver's answer passes
+        here, so a claim that its own set refutes goes no further: raises RuntimeError, which is a defect of the method,
+        for a set above the budget and for one that is worth more than the bound.
         """
         value, mass = exact_sum(self.values[deferred]), exact_sum(self.weights[deferred])
+        if within and mass > self.budget:
+            raise RuntimeError(
+                f"{method}: its set weighs {float(mass)!r}, more than the budget of {self.budget!r}; please report this"
+            )
+        if value > upper_bound:
+            raise RuntimeError(
+                f"{method}: its set is worth {float(value)!r}, more than its upper bound of {round_up(upper_bound)!r}; "
+                "please report this"
+            )
         chosen = deferred.copy()
         chosen.setflags(write=False)
         return Solution(
