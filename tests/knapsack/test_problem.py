@@ -154,3 +154,26 @@ def test_a_solution_counts_its_tokens_and_cannot_be_changed():
     assert (solution.mass, solution.method) == (0.1, "primal")
     with pytest.raises(ValueError, match="read-only"):
         solution.deferred[0] = True
+
+
+def test_a_claim_that_its_own_set_refutes_is_no_solution():
+    """Fails when a solver's set above the budget, or above its bound by less than any float tells, gets through."""
+    problem = DeferralProblem([1.0, 0.1], [1.0, 0.1], 1.0)
+    both, one = np.array([True, True]), np.array([True, False])
+    with pytest.raises(RuntimeError, match=r"^mine: its set weighs 1.1, more than the budget of 1.0; please report"):
+        problem.solution(both, Fraction(2), 0.0, "mine")
+    assert problem.solution(both, Fraction(2), 0.0, "mine", within=False).mass == 1.1
+    with pytest.raises(
+        RuntimeError, match=r"^mine: its set is worth 1.0, more than its upper bound of 1.0; please report"
+    ):
+        problem.solution(one, 1 - Fraction(1, 2**2000), 0.0, "mine")
+    assert problem.solution(one, Fraction(1), 0.0, "mine").is_optimal
+    tight = problem.at_budget(0.1)
+    assert tight.solution(~one, Fraction(1), 0.0, "mine").mass == 0.1
+
+
+def test_every_sum_of_an_admitted_problem_is_a_float():
+    """Fails when the value of all items overflows on its way into a solution."""
+    largest = float(np.finfo(np.float64).max)
+    problem = DeferralProblem([largest / 2, largest / 2], [largest / 2, largest / 2], largest)
+    assert primal(problem).value == primal(problem).mass == exact(problem).value == largest
