@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import laws
 
 from proxyalign.errors import InputError
@@ -58,9 +59,24 @@ def test_a_complete_path_is_the_optimum_at_every_budget(law):
     assert np.all(np.diff(path.values) >= 0)
     assert np.all(path.values <= path.lp_values)
     inner = (path.budgets[:-1] + path.budgets[1:]) / 2
-    for budget in [*path.budgets[path.budgets <= 1.0], *inner[inner <= 1.0]]:
+    for budget in [*path.budgets, *inner]:
         step = np.searchsorted(path.budgets, budget, side="right") - 1
         assert brute_force(DeferralProblem.from_probs(law, budget)).value == pytest.approx(path.values[step], rel=1e-15)
+
+
+@settings(max_examples=60)
+@given(law=laws(max_size=8), above=st.floats(1.0, 1.0009))
+def test_a_budget_of_one_ends_the_path_where_exact_ends(law, above):
+    """Fails where a law sums to a little more than 1, as ten times 0.1 do, and the path stops short of all tokens."""
+    for p in (law, law * above, np.full(10, 0.1)):
+        path = exact_path(p)
+        assert path.budgets[-1] <= 1.0
+        best = exact(DeferralProblem.from_probs(p, 1.0)).value
+        assert path.values[-1] == exact_path(p, [1.0]).values[-1] == best
+        assert exact_many([p], [1.0], workers=1)[0][0].value == best
+        assert exact(DeferralProblem.from_probs(p, 0.5).at_budget(1)).value == best
+    assert (path.budgets[-1], path.values[-1]) == (1.0, pytest.approx(10 * 0.1 * np.log(10)))
+    assert exact_path(p, up_to=np.nextafter(1.0, 0.0)).values[-1] == pytest.approx(9 * 0.1 * np.log(10))
 
 
 def test_a_long_law_is_solved_on_a_grid():
