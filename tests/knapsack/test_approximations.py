@@ -124,6 +124,26 @@ def test_the_dual_that_defers_nothing_of_weight_is_proved_optimal():
     assert (solution.value, solution.upper_bound, solution.is_optimal) == (1.0, 1.0, True)
 
 
+def test_weightless_items_are_deferred_at_every_price_and_at_no_alpha_of_zero():
+    """Fails when an alpha of 0, which stands for an infinite price, means one thing for surprisal and another else."""
+    p, q = [0.0, 0.25, 0.75], [0.5, 0.25, 0.25]
+    problems = [
+        DeferralProblem.from_probs(p, 0.5),
+        DeferralProblem.from_probs(p, 0.5, "advantage", q=q),
+        DeferralProblem.from_probs(p, 0.5, "probability-gap", q=q),
+        DeferralProblem([1.0, 1.0, 1.0], p, 0.5),
+        DeferralProblem([0.0, 1.0, 1.0], p, 0.5),
+    ]
+    for problem in problems:
+        assert tokens(dual(problem, alpha=0.0)) == tokens(dual(problem, alpha=0)) == []
+        assert tokens(dual(problem, alpha=5e-324)) == [0]
+        assert 0 in tokens(dual(problem, alpha=0.5))
+        assert 0 in tokens(dual(problem, multiplier=0.0))
+        assert tokens(dual(problem, multiplier=np.finfo(np.float64).max)) == [0]
+    worth = dual(problems[3], alpha=0.0)
+    assert (worth.value, worth.upper_bound, worth.is_optimal) == (0.0, 1.0, False)
+
+
 def test_half_leaves_out_what_never_fits_and_swaps_a_poor_prefix_for_the_critical_item():
     """Fails when the first critical item, heavier than the budget, hides a good one behind it."""
     problem = DeferralProblem([100.0, 0.002, 1.0], [50.0, 0.001, 1.0], 1.0)
