@@ -1,13 +1,16 @@
 """Exact arithmetic: sums and orders of float64 numbers against the same in Python's rationals, at any exponent."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxyalign.knapsack import exact_sum
-from proxyalign.knapsack.rational import by_falling_ratio
+from proxyalign.errors import InputError
+from proxyalign.knapsack import exact_sum, prefix_that_fits
+from proxyalign.knapsack.rational import LARGEST, by_falling_ratio, round_down, round_up
 
 NUMBERS = st.one_of(
     st.floats(0.0, 1e308),
@@ -39,3 +42,38 @@ def test_the_closest_ratios_there_are_are_told_apart(tops, data):
     ratios = [Fraction(top + 1, top) for top in tops]
     order = by_falling_ratio(numerators * scales, denominators * scales).tolist()
     assert order == sorted(range(len(tops)), key=lambda position: (-ratios[position], position))
+
+
+@pytest.mark.parametrize("wrong", [[math.nan], [1.0, math.inf], [math.inf, -math.inf]])
+def test_a_sum_of_what_is_not_finite_is_refused(wrong):
+    """Fails when infinity counts as 2^1024, or two of them cancel."""
+    with pytest.raises(InputError, match="exact_sum: numbers must be finite"):
+        exact_sum(wrong)
+
+
+def test_sums_of_other_dtypes_and_lists_are_those_of_their_numbers():
+    """Fails when the bits of two float32 numbers are read as those of one float64."""
+    assert exact_sum(np.float32([0.5, 0.25])) == exact_sum([0.5, 0.25]) == Fraction(3, 4)
+    assert exact_sum([1, 2]) == 3
+
+
+@given(number=st.fractions(), power=st.integers(-1200, 1200))
+def test_roundings_enclose_a_number_by_neighbours(number, power):
+    """Fails when a number beyond the floats, or below the least one, is rounded to the wrong side."""
+    number *= Fraction(2) ** power
+    low, high = round_down(number), round_up(number)
+    assert low == -math.inf or Fraction(low) <= number
+    assert high == math.inf or number <= Fraction(high)
+    assert low == high if low == number else math.nextafter(low, math.inf) == high
+
+
+SIZES = st.sampled_from([5e-324, 1e-310, 0.1, 0.3, LARGEST / 8, LARGEST / 3, math.nextafter(LARGEST / 3, 0.0), LARGEST])
+
+
+@given(weights=st.lists(st.one_of(SIZES, NUMBERS), min_size=1, max_size=12), data=st.data())
+def test_the_prefix_is_the_longest_whose_exact_sum_fits(weights, data):
+    """Fails when a float sum that rounds to infinity, or a subnormal budget, ends the prefix too early or too late."""
+    sums = [sum(map(Fraction, weights[:k])) for k in range(len(weights) + 1)]
+    ends = [end for total in sums for end in (round_down(total), round_up(total)) if end < math.inf]
+    budget = data.draw(st.sampled_from([*ends, *(math.nextafter(end, 0.0) for end in ends), LARGEST]))
+    assert prefix_that_fits(weights, budget) == sum(total <= budget for total in sums) - 1
