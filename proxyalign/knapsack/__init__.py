@@ -5,6 +5,7 @@ from proxyalign.knapsack.bounds import Certificate, LPBound, certificate, dual_f
 from proxyalign.knapsack.exact import exact
 from proxyalign.knapsack.many import ExactPath, exact_many, exact_path
 from proxyalign.knapsack.multistep import Lagrangian, MultiStep, multistep_lagrangian, multistep_oracle, union
+from proxyalign.knapsack.near import near_optimal
 from proxyalign.knapsack.optimality import OptimalityCertificate, Verdict, certify
 from proxyalign.knapsack.oracle import brute_force, oracle
 from proxyalign.knapsack.problem import DeferralProblem, Solution
@@ -40,6 +41,7 @@ __all__ = [
     "lp_relaxation",
     "multistep_lagrangian",
     "multistep_oracle",
+    "near_optimal",
     "oracle",
     "oracle_verdict",
     "prefix_that_fits",
