@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from proxyalign.knapsack import DeferralProblem
+from proxyalign.verify.extremes import Extreme
 from proxyalign.verify.whole import Whole
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,7 @@ LAWS = (
     "any", "flat", "peaked", "tied", "neighbours", "with zeros", "subnormal", "one-hot", "uniform", "float32", "dyadic",
     "zipf", "dirichlet", "mixture",
 )  # fmt: skip
-NUMBERS = ("grid", "floats", "extremes", "large", "correlated", "subset sum", "inverse", "advantage")
+NUMBERS = ("grid", "floats", "extremes", "large", "correlated", "subset sum", "inverse", "advantage", "neighbours")
 MULTIPLIERS = (0.0, SUBNORMAL, 1e-300, 1e300)
 
 
@@ -102,7 +103,7 @@ class Laws:
         return {**kept, "p": self.p[0], "base": self.p}
 
 
-Case = Knapsack | Laws
+Case = Knapsack | Laws | Extreme
 
 
 def law(rng: Generator, size: int, kind: str) -> Floats:
@@ -220,6 +221,9 @@ def _numbers(rng: Generator, size: int, kind: str) -> tuple[Floats, Floats]:
     if kind == "extremes":
         choices = [0.0, SUBNORMAL, 1e-300, 0.1, 0.2, 0.3]
         return rng.choice(choices, size), rng.choice(choices, size)
+    if kind == "neighbours":  # with quotients that are one float64 number though the ratios differ
+        bits = rng.integers(0, 9, (2, size)).astype(np.float64)
+        return 0.3 + math.ulp(0.3) * bits[0], 0.3 + math.ulp(0.3) * bits[1]
     if kind == "advantage":
         p, q = law(rng, size, "dirichlet"), law(rng, size, "dirichlet")
         problem = DeferralProblem.from_probs(p, budget=1.0, value_model="advantage", q=q)

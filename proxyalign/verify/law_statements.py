@@ -1,6 +1,6 @@
 """Statements 8 to 13, about the law of an emitted token, of a sequence and of a cycle of drafts.
 
-The functions under test are torch's, in float64. Expectations are added up from the definitions in NumPy or in
+The functions under test compute with torch, in float64. Expectations are added up from the definitions in NumPy or in
 rationals, and laws are enumerated, not sampled: no claim can fail by bad luck.
 """
 
@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proxyalign.decoding import window as windows
+from proxyalign.deferral import policy, rules
+from proxyalign.verify import speculation
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.claims import Claim
-from proxyalign.verify.implementation import Implementation
 
 ROUNDING = 1e-13  # of sums of float64 probabilities, laws of full vocabularies included
 STEPS, TOKENS = 3, 3  # of statement 8's sequences
@@ -55,18 +57,18 @@ def equal(name: str, left: Floats, right: Floats, tolerance: float = ROUNDING) -
     return Claim(name, float(left.flat[entry]), float(right.flat[entry]), "==", tolerance)
 
 
-def trust_region(case: Laws, code: Implementation) -> Iterator[Claim]:
+def trust_region(case: Laws) -> Iterator[Claim]:
     """Statement 8: TV(pi, p) <= D, D <= b under a budget, and TV <= P(some step defers) <= sum E[D_t] in sequence."""
     p, q, deferred = tensors(case)
-    pi, mass = code.cascade(p, q, deferred).numpy(), code.deferral_mass(p, deferred).numpy()
+    pi, mass = policy.cascade(p, q, deferred).numpy(), policy.deferral_mass(p, deferred).numpy()
     pi_by_hand, mass_by_hand = cascade_by_hand(case)
     yield equal("pi = (1 - d) p + D q", pi, pi_by_hand)
     yield equal("D = sum d p", mass, mass_by_hand)
     yield at_most("TV(pi, p) <= D", total_variation(pi, case.p), mass)
-    chosen = code.primal_rule(p, case.budget).numpy()
+    chosen = rules.Primal(case.budget).defer(p).numpy()
     spent = max(_exact_mass(row, taken) for row, taken in zip(case.p, chosen, strict=True))
     yield Claim("D <= b for the primal rule", spent, Fraction(case.budget))
-    wrong = code.dual_rule(p, case.alpha).numpy() != (case.p < case.alpha)
+    wrong = rules.Dual(case.alpha).defer(p).numpy() != (case.p < case.alpha)
     yield Claim("the dual rule is {p < alpha}", int(wrong.sum()), 0, "==")
     if case.p.shape == (CONTEXTS, TOKENS):
         shift = total_variation(_sequences(pi).ravel(), _sequences(case.p).ravel())
@@ -97,11 +99,11 @@ def _reach(steps: Floats) -> Floats:
     return np.concatenate([[1.0], first[0], (first[0][:, None] * second).ravel()])
 
 
-def acceptance_floor(case: Laws, code: Implementation) -> Iterator[Claim]:
+def acceptance_floor(case: Laws) -> Iterator[Claim]:
     """Statement 9: A = sum min(pi, q) = 1 - TV(pi, q) = D + sum min((1 - d) p, (1 - D) q) >= D."""
     p, q, deferred = tensors(case)
     pi, mass = cascade_by_hand(case)
-    accepted = code.acceptance(code.cascade(p, q, deferred), q).numpy()
+    accepted = policy.acceptance(policy.cascade(p, q, deferred), q).numpy()
     yield equal("A = sum min(pi, q)", accepted, np.minimum(pi, case.q).sum(-1))
     yield equal("A = 1 - TV(pi, q)", accepted, 1.0 - total_variation(pi, case.q), 2 * ROUNDING)
     kept = np.minimum(np.where(case.deferred, 0.0, case.p), (1.0 - mass)[:, None] * case.q).sum(-1)
@@ -109,17 +111,17 @@ def acceptance_floor(case: Laws, code: Implementation) -> Iterator[Claim]:
     yield at_most("D <= A", mass, accepted)
 
 
-def speculative_exactness(case: Laws, code: Implementation) -> Iterator[Claim]:
+def speculative_exactness(case: Laws) -> Iterator[Claim]:
     """Statement 10: a draft, tested, and replaced from the residual where it fails, has the law pi."""
     p, q, deferred = tensors(case)
     by_hand, mass = cascade_by_hand(case)
-    pi = code.cascade(p, q, deferred)
-    residual, passes = code.residual(pi, q), code.accept(pi, q)
+    pi = policy.cascade(p, q, deferred)
+    residual, passes = policy.residual(pi, q), speculation.accept(pi, q)
     accepted = q * passes
     emitted = accepted + (1.0 - accepted.sum(-1, keepdim=True)) * residual
     yield equal("the emitted token has the law pi", emitted.numpy(), by_hand)
     yield equal("the residual is a law", residual.sum(-1).numpy(), np.ones(len(p)))
-    yield equal("a draft passes with probability A", accepted.sum(-1).numpy(), code.acceptance(pi, q).numpy())
+    yield equal("a draft passes with probability A", accepted.sum(-1).numpy(), policy.acceptance(pi, q).numpy())
     kept = np.maximum(0.0, np.where(case.deferred, 0.0, case.p) - (1.0 - mass)[:, None] * case.q)
     weight = kept.sum(-1, keepdims=True)
     often = weight[:, 0] > 1e-9  # else nothing is rejected but by rounding
@@ -128,17 +130,17 @@ def speculative_exactness(case: Laws, code: Implementation) -> Iterator[Claim]:
         yield equal("the residual is that of the kept part", residual.numpy()[often], expected, 1e-6)
 
 
-def free_bonus(case: Laws, code: Implementation) -> Iterator[Claim]:
+def free_bonus(case: Laws) -> Iterator[Claim]:
     """Statement 11: with the bonus after a window accepted whole, every sequence keeps the cascade's probability.
 
     Rows are the contexts PREFIXES of two tokens. The measure of each state (what is emitted, is a draft owed) is
     passed on cycle by cycle, through every window of drafts, first rejection, residual token and bonus.
     """
     p, q, deferred = tensors(case)
-    pi = code.cascade(p, q, deferred)
-    residual, passes = code.residual(pi, q).tolist(), code.accept(pi, q)
-    owed_passes = code.owed_accept(passes).tolist()
-    open_law, owed_mass = (part.tolist() for part in code.bonus(p, deferred))
+    pi = policy.cascade(p, q, deferred)
+    residual, passes = policy.residual(pi, q).tolist(), speculation.accept(pi, q)
+    owed_passes = speculation.owed_accept(passes).tolist()
+    open_law, owed_mass = (part.tolist() for part in speculation.bonus(p, deferred))
     drafts, tested = case.q.tolist(), passes.tolist()
     at = {prefix: row for row, prefix in enumerate(PREFIXES)}
     states: dict[tuple[tuple[int, ...], bool], float] = defaultdict(float, {((), False): 1.0})
@@ -181,27 +183,27 @@ def free_bonus(case: Laws, code: Implementation) -> Iterator[Claim]:
     yield equal("every sequence has the cascade's probability", found, np.array(expected))
 
 
-def tokens_per_cycle(case: Laws, code: Implementation) -> Iterator[Claim]:
+def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
     """Statement 12: with i.i.d. acceptance A a cycle emits (1 - A^(g + 1)) / (1 - A) tokens, the bonus included."""
     p, q, deferred = tensors(case)
-    pi = code.cascade(p[:1], q[:1], deferred[:1])
-    measured = min(1.0, float(code.acceptance(pi, q[:1])))
-    passing = float((q[:1] * code.accept(pi, q[:1])).sum())
+    pi = policy.cascade(p[:1], q[:1], deferred[:1])
+    measured = min(1.0, float(policy.acceptance(pi, q[:1])))
+    passing = float((q[:1] * speculation.accept(pi, q[:1])).sum())
     yield Claim("drafts pass with probability A", measured, passing, "==", ROUNDING)
     for acceptance in (case.acceptance, measured):
         for window in (case.window, 5 * case.window):
             rate = Fraction(acceptance)
             stopped = sum((k + 1) * rate**k * (1 - rate) for k in range(window))
             expected = stopped + (window + 1) * rate**window
-            found = code.tokens_per_cycle(acceptance, window)
+            found = windows.tokens_per_cycle(acceptance, window)
             yield Claim("tokens a cycle = their expectation", found, float(expected), "==", 1e-12 * float(expected))
             yield Claim("tokens a cycle <= window + 1", found, window + 1.0, tolerance=1e-12 * window)
 
 
-def plug_in(case: Laws, code: Implementation) -> Iterator[Claim]:
+def plug_in(case: Laws) -> Iterator[Claim]:
     """Statement 13: under the true law P the deferral mass is within TV(P, p) of D."""
     p, _, deferred = tensors(case)
-    estimated, true = code.deferral_mass(p, deferred), code.deferral_mass(torch.from_numpy(case.truth), deferred)
+    estimated, true = policy.deferral_mass(p, deferred), policy.deferral_mass(torch.from_numpy(case.truth), deferred)
     error = np.abs(true.numpy() - estimated.numpy())
     by_hand = np.abs(np.where(case.deferred, case.truth - case.p, 0.0).sum(-1))
     yield equal("the error of D is what d moves", error, by_hand)

@@ -1,330 +1,240 @@
-"""Mutants: deliberately broken variants of the functions under test, each of which some statement must catch.
+"""The defects that the statements must catch, each an edit of the package's own source.
 
-A statement that no mutant can fail checks nothing. The list is code; a mutant that survives fails the run.
+A statement that no mutant can fail checks nothing. A mutant that survives fails the run.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from proxyalign.verify.mutation import Mutant
+from proxyalign.verify.search_mutants import SEARCH_MUTANTS
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from proxyalign import knapsack
-from proxyalign.deferral import policy, rules
-from proxyalign.knapsack import Certificate, DeferralProblem, LPBound, Solution
-from proxyalign.verify.claims import Claim
-from proxyalign.verify.implementation import OURS, Implementation
-from proxyalign.verify.statements import STATEMENTS, Statement
-from proxyalign.verify.tally import make_case
-
-MOST_CASES = 2000  # of each statement that may catch a mutant; most are caught within ten
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One defect: its name, the statements that may catch it, and the functions that it breaks."""
-
-    name: str
-    statements: tuple[int, ...]
-    broken: dict[str, Callable[..., Any]]
-
-    @property
-    def code(self) -> Implementation:
-        """The functions under test with the broken ones in place."""
-        return replace(OURS, **self.broken)
-
-
-@dataclass(frozen=True)
-class Kill:
-    """What caught a mutant: the statement's number, the claim that failed, and how many cases it took."""
-
-    statement: int
-    claim: Claim
-    n_cases: int
-
-
-def hunt(mutant: Mutant, seed: int = 0, n_cases: int = MOST_CASES) -> Kill | None:
-    """The first claim that the mutant fails, or None where it survives `n_cases` of each of its statements."""
-    for number in mutant.statements:
-        kill = _hunt_with(STATEMENTS[number - 1], mutant.code, seed, n_cases)
-        if kill is not None:
-            return kill
-    return None
-
-
-def _hunt_with(statement: Statement, code: Implementation, seed: int, n_cases: int) -> Kill | None:
-    for number in range(n_cases):
-        for claim in statement.claims(make_case(statement, number, n_cases, seed, None), code):
-            if not claim.holds:
-                return Kill(statement.number, claim, number + 1)
-    return None
-
-
-def _solution(problem: DeferralProblem, deferred: NDArray[np.bool_]) -> Solution:
-    """A set that is called optimal, so that only what it defers gives it away."""
-    return replace(problem.solution(deferred, Fraction(math.fsum(problem.values)), 0.0, "mutant"), is_optimal=True)
-
-
-def _prefix(problem: DeferralProblem, order: NDArray[np.intp], n_taken: int) -> Solution:
-    deferred = np.zeros(len(problem), dtype=np.bool_)
-    deferred[order[: max(0, n_taken)]] = True
-    return _solution(problem, deferred)
-
-
-def _primal_strict(problem: DeferralProblem) -> Solution:
-    """Sum below the budget instead of at most the budget."""
-    weights = problem.weights[problem.order]
-    total, n_taken = Fraction(0), 0
-    for weight in weights.tolist():
-        total += Fraction(weight)
-        if total >= Fraction(problem.budget):
-            break
-        n_taken += 1
-    return _prefix(problem, problem.order, n_taken)
-
-
-def _primal_by(key: Callable[[DeferralProblem], NDArray[np.float64]]) -> Callable[[DeferralProblem], Solution]:
-    """The longest prefix in another order, by rising `key`."""
-
-    def primal(problem: DeferralProblem) -> Solution:
-        order = np.argsort(key(problem), kind="stable")
-        return _prefix(problem, order, knapsack.prefix_that_fits(problem.weights[order], problem.budget))
-
-    return primal
-
-
-def _primal_moved(by: int) -> Callable[[DeferralProblem], Solution]:
-    """The prefix with items too many or too few."""
-
-    def primal(problem: DeferralProblem) -> Solution:
-        return _prefix(problem, problem.order, OURS.primal(problem).n_deferred + by)
-
-    return primal
-
-
-def _primal_summed(dtype: type[np.floating[Any]]) -> Callable[[DeferralProblem], Solution]:
-    """The prefix by a running sum of this dtype, its rounding never settled."""
-
-    def primal(problem: DeferralProblem) -> Solution:
-        sums = np.cumsum(problem.weights[problem.order].astype(dtype), dtype=dtype)
-        return _prefix(problem, problem.order, int((sums <= dtype(problem.budget)).sum()))
-
-    return primal
-
-
-def _primal_high_ties(problem: DeferralProblem) -> Solution:
-    """Ties from the highest index."""
-    order = np.lexsort([-np.arange(len(problem)), -problem.densities])
-    return _prefix(problem, order, knapsack.prefix_that_fits(problem.weights[order], problem.budget))
-
-
-def _primal_skipping(problem: DeferralProblem) -> Solution:
-    """Go on past the critical item and take what still fits."""
-    deferred, room = np.zeros(len(problem), dtype=np.bool_), Fraction(problem.budget)
+_PRIMAL = "deferred[problem.order[: prefix_that_fits(problem.weights[problem.order], problem.budget)]] = True"
+_FILLS_UP = """room = Fraction(problem.budget)
     for item in problem.order.tolist():
-        weight = Fraction(float(problem.weights[item]))
-        if weight <= room:
-            deferred[item], room = True, room - weight
-    return _solution(problem, deferred)
+        if problem.weights[item] <= room:
+            deferred[item], room = True, room - Fraction(float(problem.weights[item]))"""
+_IN_ANOTHER_ORDER = """order = np.argsort({}, kind="stable")
+    deferred[order[: prefix_that_fits(problem.weights[order], problem.budget)]] = True"""
+_FLOAT32_SUM = """sums = np.cumsum(problem.weights[problem.order], dtype=np.float32)
+    deferred[problem.order[sums <= np.float32(problem.budget)]] = True"""
 
-
-def _dual_not_strict(
-    problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None
-) -> Solution:
-    """v >= lambda w instead of v > lambda w."""
-    if alpha is not None:
-        return _solution(problem, problem.weights <= alpha)
-    return _solution(problem, problem.densities >= (multiplier or 0.0))
-
-
-def _dual_turned(problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None) -> Solution:
-    """Defer the likely tokens."""
-    return _solution(problem, ~OURS.dual(problem, alpha=alpha, multiplier=multiplier).deferred)
-
-
-def _dual_by_value(
-    problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None
-) -> Solution:
-    """The value instead of the density."""
-    price = multiplier if alpha is None else -math.log(alpha) if alpha else math.inf
-    return _solution(problem, problem.values > (price or 0.0))
-
-
-def _dual_single(problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None) -> Solution:
-    """alpha rounded to float32 before the comparison."""
-    if alpha is not None:
-        return _solution(problem, problem.weights < float(np.float32(alpha)))
-    return OURS.dual(problem, multiplier=multiplier)
-
-
-def _half_of_prefix(problem: DeferralProblem) -> Solution:
-    """The prefix alone."""
-    return OURS.primal(problem)
-
-
-def _half_too_heavy(problem: DeferralProblem) -> Solution:
-    """The critical item counts though it is heavier than the budget."""
-    prefix, critical = OURS.primal(problem), OURS.lp_bound(problem).critical
-    if critical is None or problem.values[critical] <= prefix.value:
-        return prefix
-    return _solution(problem, np.arange(len(problem)) == critical)
-
-
-def _bound_without_critical(problem: DeferralProblem) -> LPBound:
-    found = OURS.lp_bound(problem)
-    value = found.bound - (Fraction(problem.budget) - Fraction(found.prefix_weight)) * found.price
-    return replace(found, bound=value, value=float(value))
-
-
-def _bound_next_critical(problem: DeferralProblem) -> LPBound:
-    """The price of the item after the critical one."""
-    found = OURS.lp_bound(problem)
-    if found.n_prefix + 1 >= len(problem):
-        return found
-    item = int(problem.order[found.n_prefix + 1])
-    price = Fraction(float(problem.values[item])) / Fraction(float(problem.weights[item]))
-    bound = found.bound + (price - found.price) * (Fraction(problem.budget) - Fraction(found.prefix_weight))
-    return replace(found, critical=item, price=price, bound=bound, value=knapsack.rational.round_up(bound))
-
-
-def _bound_rounded_down(problem: DeferralProblem) -> LPBound:
-    found = OURS.lp_bound(problem)
-    return replace(found, value=math.nextafter(found.value, 0.0))
-
-
-def _certificate(problem: DeferralProblem, price: float | Fraction | None, negative: bool, share: int) -> Certificate:
-    """L with the surplus of every item where `negative`, and with `share` times lambda b."""
-    right = OURS.certificate(problem, price)
-    by = Fraction(right.multiplier)
-    surplus = [
-        Fraction(value) - by * Fraction(weight)
-        for value, weight in zip(problem.values.tolist(), problem.weights.tolist(), strict=True)
-    ]
-    kept = sum((one for one in surplus if negative or one > 0), Fraction(0))
-    return Certificate(right.multiplier, share * by * Fraction(problem.budget) + kept)
-
-
-def _exact_is_primal(problem: DeferralProblem) -> Solution:
-    return OURS.primal(problem)
-
-
-def _exact_over(problem: DeferralProblem) -> Solution:
-    """A budget that is larger by a tolerance, as a solver with one has it."""
-    loose = DeferralProblem(problem.values, problem.weights, problem.budget + 1e-6)
-    return _solution(problem, OURS.exact(loose).deferred)
-
-
-def _cascade_q_for_p(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
-    """The deferral mass under q."""
-    return p * ~deferred + (q * deferred).sum(-1, keepdim=True) * q
-
-
-def _cascade_masked(p: Tensor, q: Tensor, deferred: Tensor) -> Tensor:
-    """The proxy's law on deferred tokens alone."""
-    return p * ~deferred + q * deferred
-
-
-def _flat_primal_rule(p: Tensor, budget: float) -> Tensor:
-    """One budget shared by all rows, which is that of one row times their number."""
-    return rules.Primal(budget).defer(p.reshape(1, -1) / len(p)).reshape(p.shape)
-
-
-def _single_primal_rule(p: Tensor, budget: float) -> Tensor:
-    """The running sum in float32."""
-    law, order = p.float().sort(dim=-1, stable=True)
-    return torch.zeros_like(p, dtype=torch.bool).scatter_(-1, order, law.cumsum(-1) <= budget)
-
-
-def _bonus_always(p: Tensor, deferred: Tensor) -> tuple[Tensor, Tensor]:
-    """The bonus emitted although it is deferred."""
-    return p, torch.zeros_like(p[..., 0])
-
-
-def _bonus_normalised(p: Tensor, deferred: Tensor) -> tuple[Tensor, Tensor]:
-    """The bonus drawn from the kept tokens, so that no draft is ever owed."""
-    kept = p * ~deferred
-    total = kept.sum(-1, keepdim=True)
-    return (kept / total).where(total > 0, p), torch.zeros_like(p[..., 0])
-
-
-MUTANTS: tuple[Mutant, ...] = (
-    Mutant("primal: < budget for <= budget", (1, 6), {"primal": _primal_strict}),
-    Mutant("primal: prefix one item too long", (2, 7), {"primal": _primal_moved(1)}),
-    Mutant("primal: prefix one item too short", (2,), {"primal": _primal_moved(-1)}),
-    Mutant("primal: float32 cumulative sum", (2, 1), {"primal": _primal_summed(np.float32)}),
-    Mutant("primal: float64 cumulative sum, unsettled", (1, 2), {"primal": _primal_summed(np.float64)}),
-    Mutant("primal: ties from the highest index", (6,), {"primal": _primal_high_ties}),
-    Mutant("primal: likeliest tokens first", (5,), {"primal": _primal_by(lambda problem: problem.densities)}),
-    Mutant("primal: by value for by density", (5,), {"primal": _primal_by(lambda problem: -problem.values)}),
-    Mutant("primal: fills up after the critical item", (7, 6), {"primal": _primal_skipping}),
-    Mutant("dual: >= for >", (6,), {"dual": _dual_not_strict}),
-    Mutant("dual: comparison turned round", (5,), {"dual": _dual_turned}),
-    Mutant("dual: value for density", (5,), {"dual": _dual_by_value}),
-    Mutant("dual: alpha in float32", (6,), {"dual": _dual_single}),
-    Mutant("half: the prefix alone", (3,), {"half": _half_of_prefix}),
-    Mutant("half: a critical item over the budget", (3,), {"half": _half_too_heavy}),
-    Mutant("LP bound: critical item forgotten", (1, 2), {"lp_bound": _bound_without_critical}),
-    Mutant("LP bound: critical item off by one", (2, 4), {"lp_bound": _bound_next_critical}),
-    Mutant("LP bound: rounded down", (1,), {"lp_bound": _bound_rounded_down}),
+_APPROXIMATIONS: tuple[Mutant, ...] = (
     Mutant(
-        "dual function: lambda b left out",
-        (4,),
-        {"certificate": lambda problem, price=None: _certificate(problem, price, False, 0)},
+        "primal: < budget for <= budget", (1, 6), "knapsack.rational:prefix_that_fits", "if left < 0:", "if left <= 0:"
     ),
     Mutant(
-        "dual function: negative surplus added",
-        (4,),
-        {"certificate": lambda problem, price=None: _certificate(problem, price, True, 1)},
+        "primal: float64 cumulative sum, unsettled", (1, 2), "knapsack.rational:prefix_that_fits",
+        "slack = taken.size * 2.0**-52", "slack = 0.0",
     ),
     Mutant(
-        "dual function: rounded down", (4,), {"dual_function": lambda *given: OURS.dual_function(*given) * (1 - 1e-15)}
-    ),
-    Mutant("exact: the primal's set", (2, 14), {"exact": _exact_is_primal}),
-    Mutant("exact: a tolerance on the budget", (2,), {"exact": _exact_over}),
-    Mutant("cascade: q for p in the deferral mass", (8,), {"cascade": _cascade_q_for_p}),
-    Mutant("cascade: q on the deferred tokens alone", (10, 8), {"cascade": _cascade_masked}),
-    Mutant(
-        "deferral mass: of the kept tokens", (8, 13), {"deferral_mass": lambda p, deferred: (p * ~deferred).sum(-1)}
-    ),
-    Mutant("deferral mass: number of tokens", (13,), {"deferral_mass": lambda p, deferred: deferred.double().mean(-1)}),
-    Mutant("primal rule: one budget for all positions", (8,), {"primal_rule": _flat_primal_rule}),
-    Mutant("primal rule: float32 cumulative sum", (8,), {"primal_rule": _single_primal_rule}),
-    Mutant("dual rule: <= for <", (8,), {"dual_rule": lambda p, alpha: p <= alpha}),
-    Mutant("acceptance: q for pi", (9,), {"acceptance": lambda pi, q: q.minimum(q).sum(-1)}),
-    Mutant("acceptance: product for minimum", (9,), {"acceptance": lambda pi, q: (pi * q).sum(-1)}),
-    Mutant("test: q / pi for pi / q", (10,), {"accept": lambda pi, q: (q / pi).clamp(max=1.0).where(pi > 0, 1.0)}),
-    Mutant("test: q for pi, so that every draft passes", (10,), {"accept": lambda pi, q: torch.ones_like(pi)}),
-    Mutant("residual: forgotten, a draw from pi", (10,), {"residual": lambda pi, q: pi}),
-    Mutant("residual: q - pi for pi - q", (10,), {"residual": lambda pi, q: policy.residual(q, pi)}),
-    Mutant("residual: not normalised", (10,), {"residual": lambda pi, q: (pi - q).clamp_min(0)}),
-    Mutant("bonus: emitted although deferred", (11,), {"bonus": _bonus_always}),
-    Mutant("bonus: drawn from the kept tokens", (11,), {"bonus": _bonus_normalised}),
-    Mutant("bonus: the owed draft is tested", (11,), {"owed_accept": lambda chance: chance}),
-    Mutant(
-        "tokens a cycle: no bonus",
-        (12,),
-        {"tokens_per_cycle": lambda rate, window: OURS.tokens_per_cycle(rate, window - 1)},
+        "primal: prefix one item too long", (2, 7), "knapsack.approximations:primal",
+        "problem.budget)]]", "problem.budget) + 1]]",
     ),
     Mutant(
-        "tokens a cycle: the quotient near 1",
-        (12,),
-        {"tokens_per_cycle": lambda rate, window: window + 1 if rate == 1 else (1 - rate ** (window + 1)) / (1 - rate)},
+        "primal: prefix one item too short", (2, 1), "knapsack.approximations:primal",
+        "problem.budget)]]", "problem.budget) // 2]]",
+    ),
+    Mutant("primal: float32 cumulative sum", (2, 1), "knapsack.approximations:primal", _PRIMAL, _FLOAT32_SUM),
+    Mutant("primal: fills up after the critical item", (7, 6), "knapsack.approximations:primal", _PRIMAL, _FILLS_UP),
+    Mutant(
+        "primal: ties from the highest index", (6,), "knapsack.problem:DeferralProblem.order",
+        "rising(self.weights)", "len(self) - 1 - rising(self.weights[::-1])",
     ),
     Mutant(
-        "hybrid: b - D for D - b",
-        (15,),
-        {"next_multiplier": lambda now, mass, budget, rate: max(0.0, now + rate * (budget - mass))},
+        "primal: likeliest tokens first", (5,), "knapsack.approximations:primal",
+        _PRIMAL, _IN_ANOTHER_ORDER.format("problem.densities"),
     ),
     Mutant(
-        "hybrid: no floor at 0",
-        (15,),
-        {"next_multiplier": lambda now, mass, budget, rate: now + rate * (mass - budget)},
+        "primal: by value for by density", (5,), "knapsack.approximations:primal",
+        _PRIMAL, _IN_ANOTHER_ORDER.format("-problem.values"),
     ),
-    Mutant("hybrid: the multiplier stays", (15,), {"next_multiplier": lambda now, mass, budget, rate: now}),
-    Mutant("dual: value for density, over many steps", (14,), {"dual": _dual_by_value}),
-)
+    Mutant(
+        "order: by value for by density", (1,), "knapsack.problem:DeferralProblem.order",
+        "rising(-self.densities)", "rising(-self.values)",
+    ),
+    Mutant(
+        "order: rounded quotients decide", (1,), "knapsack.problem:DeferralProblem.order",
+        "order[tied] = ", "items[:] = ",
+    ),
+    Mutant("order: by the leading bits alone", (1, 6), "knapsack.sorting:rising", "if same.any():", "if False:"),
+    Mutant("ratios: one digit for three", (1,), "knapsack.rational:by_falling_ratio", "range(3)", "range(1)"),
+    Mutant(
+        "sums: a bit of the mantissa lost, compiled", (1, 2), "knapsack.rational:_sums_by_exponent",
+        "mantissa & 0x7FFFFFF", "mantissa & 0x3FFFFFF",
+    ),
+    Mutant("sums: rounded", (2, 1), "knapsack.rational:exact_sum", "return Fraction(total, 1 << _LEAST_UNIT)",
+           "return Fraction(float(Fraction(total, 1 << _LEAST_UNIT)))"),
+    Mutant("values: logarithm to base 2", (1,), "knapsack.values:surprisal", "minus_log(p)", "minus_log(p) / 0.6931"),
+    Mutant("dual: <= for <", (6, 5), "knapsack.approximations:_threshold_set", "weights < alpha", "weights <= alpha"),
+    Mutant("dual: comparison turned round", (5,), "knapsack.approximations:_threshold_set",
+           "weights < alpha", "weights > alpha"),
+    Mutant("dual: value for density", (5,), "knapsack.approximations:_threshold_set",
+           "problem.densities > multiplier", "problem.values > multiplier"),
+    Mutant("dual: alpha in float32", (6,), "knapsack.approximations:_threshold_set",
+           "weights < alpha", "weights < float(np.float32(alpha))"),
+    Mutant("dual: zero weights kept", (5, 7), "knapsack.approximations:_threshold_set",
+           "problem.densities > multiplier", "(problem.densities > multiplier) & (problem.weights > 0.0)"),
+    Mutant("dual: value for density, over many steps", (14,), "knapsack.approximations:_threshold_set",
+           "problem.weights < alpha", "problem.values > (-math.log(alpha) if alpha else math.inf)"),
+    Mutant("dual: proved by the budget that it does not read", (5,), "knapsack.approximations:dual",
+           "spent - Fraction(problem.budget)", "spent - spent"),
+    Mutant("half: the prefix alone", (3,), "knapsack.approximations:half", "relaxed.critical is not None", "False"),
+    Mutant("half: a critical item over the budget", (3,), "knapsack.approximations:half",
+           "problem.weights <= problem.budget", "problem.weights >= 0.0"),
+    Mutant("solution: always called optimal", (2, 3), "knapsack.problem:DeferralProblem.solution",
+           "is_optimal=upper_bound - value <= Fraction(gap) * value", "is_optimal=True"),
+    Mutant("solution: value of all tokens", (2,), "knapsack.problem:DeferralProblem.solution",
+           "value=float(value)", "value=float(self.values.sum())"),
+    Mutant("solution: mass by a float64 sum", (2,), "knapsack.problem:DeferralProblem.solution",
+           "mass=float(mass)", "mass=float(np.add.reduce(self.weights[deferred][::-1]))"),
+    Mutant("solution: bound rounded to nearest", (2, 3), "knapsack.problem:DeferralProblem.solution",
+           "upper_bound=round_up(upper_bound)", "upper_bound=float(upper_bound)"),
+)  # fmt: skip
+
+_BOUNDS: tuple[Mutant, ...] = (
+    Mutant("LP bound: critical item forgotten", (1, 2), "knapsack.bounds:lp_bound",
+           "gap = (Fraction(problem.budget) - weight) * price", "gap = Fraction(0)"),
+    Mutant("LP bound: critical item off by one", (2, 4), "knapsack.bounds:lp_bound",
+           "quotient(problem, critical)", "quotient(problem, int(order[min(n_prefix + 1, len(problem) - 1)]))"),
+    Mutant("LP bound: price rounded", (1,), "knapsack.bounds:lp_bound",
+           "price = quotient(problem, critical)", "price = Fraction(float(quotient(problem, critical)))"),
+    Mutant("LP bound: multiplier of the first item", (1,), "knapsack.bounds:lp_bound",
+           "problem.densities[critical]", "problem.densities[order[0]]"),
+    Mutant("LP bound: rounded down", (1,), "knapsack.bounds:lp_bound",
+           "round_up(value + gap)", "math.nextafter(round_up(value + gap), 0.0)"),
+    Mutant("LP bound: gap of 0", (1,), "knapsack.bounds:lp_bound", "gap=round_up(gap)", "gap=0.0"),
+    Mutant("dual function: lambda b left out", (4,), "knapsack.bounds:certificate",
+           "price * Fraction(problem.budget) + surplus", "surplus"),
+    Mutant("dual function: negative surplus added", (4,), "knapsack.bounds:certificate",
+           "worth_more(problem, price)", "problem.values >= 0.0"),
+    Mutant("dual function: doubtful items left out", (4,), "knapsack.bounds:worth_more",
+           "paying[doubtful] = ", "_ = "),
+    Mutant("dual function: rounded down", (4,), "knapsack.bounds:dual_function",
+           "return round_up(", "return (1 - 1e-15) * round_up("),
+    Mutant("certificate: believes its number", (4,), "knapsack.bounds:Certificate.check",
+           "return bound <= self.bound", "return True"),
+    Mutant("proof: what is fixed goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+           "if is_fixed and ", "if False and "),
+    Mutant("proof: fit goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+           "if mass > budget:", "if False:"),
+    Mutant("proof: the core goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+           "if shown:", "if True:"),
+    Mutant("proof: everything fixed", (2,), "knapsack.optimality:certify",
+           "_settled(problem, bound.price, slack)", "np.ones(len(problem), dtype=np.bool_)"),
+    Mutant("proof: states pruned 2^40 too early", (2,), "knapsack.plain:none_is_worth_more",
+           "< allowed\n", "< allowed - 2**40\n"),
+    Mutant("many: the first budget for all", (7,), "knapsack.many:_solve_row",
+           "at_budget(budget)", "at_budget(budgets[0])"),
+    Mutant("path: off by one breakpoint", (7,), "knapsack.many:exact_path",
+           "upper_bounds = values", "upper_bounds = values = np.append(values[:1], values[:-1])"),
+    Mutant("path: steps at masses rounded to nearest", (7,), "knapsack.pareto:breakpoints",
+           "round_up(weight)", "float(weight)"),
+    Mutant("path: a dominated set in the list", (7,), "knapsack.pareto:_undominated",
+           "pair[1] > kept[-1][1]", "True"),
+    Mutant("union: the last step lost", (14,), "knapsack.multistep:union",
+           "values = np.concatenate(", "steps = list(steps)[:-1] or steps\n    values = np.concatenate("),
+)  # fmt: skip
+
+_RULES: tuple[Mutant, ...] = (
+    Mutant("primal rule: half its budget", (6, 7), "deferral.budgets:Primal.defer",
+           "longest_prefix(p, self.budget)", "longest_prefix(p, self.budget / 2)"),
+    Mutant("primal rule: one budget for all positions", (8,), "deferral.budgets:Primal.defer",
+           "longest_prefix(p, self.budget)", "longest_prefix(p.reshape(1, -1) / len(p), self.budget).reshape(p.shape)"),
+    Mutant("primal rule: float32 cumulative sum", (8,), "deferral.budgets:Primal.defer",
+           "longest_prefix(p, self.budget)", "longest_prefix(p.float(), self.budget)"),
+    Mutant("primal rule: likely ties from the highest index, compiled", (6,), "deferral.likely:prefix_among_likely",
+           'np.argsort(row[place[:n_likely]], kind="mergesort")',
+           'n_likely - 1 - np.argsort(row[place[:n_likely]][::-1], kind="mergesort")'),
+    Mutant("primal rule: likely sums unsettled, compiled", (6, 8), "deferral.likely:prefix_among_likely",
+           "slack = 2.0**-51 * n_tokens * max(1.0, spent)", "slack = -1.0"),
+    Mutant("primal rule: unlikely ties from the highest index, sorted", (6,), "deferral.prefix:_sort",
+           "p.double().sort(dim=1, stable=True)",
+           "(lambda s: (s.values, p.shape[1] - 1 - s.indices))(p.double().flip(1).sort(dim=1, stable=True))"),
+    Mutant("primal rule: unlikely ties from the highest index, in a bucket", (6,), "deferral.prefix:_select",
+           "p.view(-1)[place].double().sort(stable=True)",
+           "(lambda s: (s.values, len(place) - 1 - s.indices))(p.view(-1)[place].double().flip(0).sort(stable=True))"),
+    Mutant("primal rule: a bucket too far", (6,), "deferral.prefix:_bucket", "right=True) - 1", "right=True)"),
+    Mutant("primal rule: ties from the highest index, settled", (6,), "deferral.prefix:_settle",
+           "p.double().sort(stable=True)",
+           "(lambda s: (s.values, len(p) - 1 - s.indices))(p.double().flip(0).sort(stable=True))"),
+    Mutant("dual rule: <= for <", (8, 6), "deferral.budgets:Dual.defer", "widen(p) < ", "widen(p) <= "),
+    Mutant("dual rule: comparison turned round", (6,), "deferral.budgets:Dual.defer", "widen(p) < ", "widen(p) > "),
+    Mutant("exact rule: the primal's set", (2,), "deferral.budgets:Exact.defer",
+           "knapsack.exact(problem, memory_limit=2.0**26)", "knapsack.primal(problem)"),
+    Mutant("exact rule: a tolerance on the budget", (2,), "deferral.budgets:Exact.defer",
+           "budget=self.budget", "budget=min(1.0, self.budget + 1e-6)"),
+    Mutant("nudging: <= for <", (5,), "deferral.gates:Nudging.hands_over", ") < threshold(", ") <= threshold("),
+    Mutant("nudging: the least likely token", (5,), "deferral.gates:Nudging.hands_over", ".amax(", ".amin("),
+    Mutant("chow: <= for <", (5,), "deferral.gates:Chow.hands_over", "< 1.0", "<= 1.0"),
+    Mutant("diff: <= for <", (5,), "deferral.gates:Diff.hands_over", "highest(p) < ", "highest(p) <= "),
+    Mutant("top-k: > for >=", (5,), "deferral.truncations:TopK.kept", "p >= ", "p > "),
+    Mutant("top-k: one token more", (5,), "deferral.truncations:TopK.kept", "min(self.k,", "min(self.k + 1,"),
+    Mutant("top-p: the mass for what is left of it", (5,), "deferral.truncations:TopP.kept",
+           "1.0 - self.mass", "self.mass % 1.0"),
+    Mutant("min-p: comparison turned round", (5,), "deferral.truncations:MinP.kept", "~below", "below"),
+    Mutant("min-p: of the mean for the largest", (5,), "deferral.truncations:MinP.kept",
+           "highest(p)", "p.double().mean(-1, keepdim=True)"),
+    Mutant("epsilon: > for >=", (5,), "deferral.truncations:Epsilon.kept", "widen(p) >= ", "widen(p) > "),
+    Mutant("epsilon: nothing kept always", (5,), "deferral.truncations:Epsilon.floor", "p >= ", "p > "),
+    Mutant("eta: the larger of both for the smaller", (5,), "deferral.truncations:Eta.kept",
+           "clamp(max=", "clamp(min="),
+    Mutant("eta: comparison turned round", (5,), "deferral.truncations:Eta.kept", "~below", "below"),
+    Mutant("samplers: a token kept though others are", (5,), "deferral.truncations:Sampler.floor",
+           " & ~kept.any(-1, keepdim=True)", ""),
+    Mutant("samplers: nothing kept always", (5,), "deferral.truncations:Sampler.defer", "if self.min_keep", "if False"),
+    Mutant("confidence bet: the base's best token", (5,), "deferral.comparisons:ConfidenceBet.defer",
+           "given(q)", "p"),
+    Mutant("confidence bet: margin added", (5,), "deferral.comparisons:ConfidenceBet.defer",
+           "- self.alpha", "+ self.alpha"),
+    Mutant("gap: margin added", (5,), "deferral.comparisons:Gap.defer", "- self.alpha", "+ self.alpha"),
+    Mutant("below: <= for <", (5,), "deferral.rule:below", "p < (bound", "p <= (bound"),
+    Mutant("below: float32 rounds down", (5,), "deferral.rule:rounded_up", "return up.where(", "return rounded.where("),
+    Mutant("threshold: float32 rounds to nearest", (5,), "deferral.rule:threshold",
+           "if float(rounded) < alpha:", "if False:"),
+    Mutant("hybrid: b - D for D - b", (15,), "deferral.hybrid:Hybrid.propose",
+           "mass.double() - self.budget", "self.budget - mass.double()"),
+    Mutant("hybrid: no floor at 0", (15,), "deferral.hybrid:Hybrid.propose", ".clamp_min(0.0)", ""),
+    Mutant("hybrid: the multiplier stays", (15,), "deferral.hybrid:Hybrid.propose",
+           "self.step * (", "0.0 * ("),
+    Mutant("hybrid: the first multiplier for all steps", (15,), "deferral.hybrid:Hybrid.propose",
+           "torch.exp(-multipliers[-1])", "torch.exp(-multipliers[0])"),
+    Mutant("hybrid: its state forgotten", (15,), "deferral.hybrid:Hybrid.propose",
+           "if state is None", "if True"),
+    Mutant("hybrid: comparison turned round", (15,), "deferral.hybrid:Hybrid.propose", "(below(", "(~below("),
+)  # fmt: skip
+
+_LAWS: tuple[Mutant, ...] = (
+    Mutant("cascade: q for p in the deferral mass", (8,), "deferral.policy:cascade",
+           "deferral_mass(p, deferred)", "deferral_mass(q, deferred)"),
+    Mutant("cascade: q on the deferred tokens alone", (10, 8), "deferral.policy:cascade",
+           ".addcmul(spent.unsqueeze(-1), q)", ".add(only(q, deferred))"),
+    Mutant("cascade: deferred tokens kept too", (8,), "deferral.policy:cascade", "only(p, ~deferred)", "p"),
+    Mutant("deferral mass: of the kept tokens", (8, 13), "deferral.policy:deferral_mass",
+           "only(p, deferred)", "only(p, ~deferred)"),
+    Mutant("deferral mass: number of tokens", (13,), "deferral.policy:deferral_mass",
+           "only(p, deferred).sum(-1)", "deferred.double().mean(-1)"),
+    Mutant("acceptance: q for pi", (9,), "deferral.policy:acceptance", "pi.minimum(q)", "q.minimum(q)"),
+    Mutant("acceptance: product for minimum", (9,), "deferral.policy:acceptance", "pi.minimum(q)", "(pi * q)"),
+    Mutant("acceptance: larger for smaller", (9, 12), "deferral.policy:acceptance", "pi.minimum(q)", "pi.maximum(q)"),
+    Mutant("residual: forgotten, a draw from pi", (10,), "deferral.policy:residual",
+           "(pi - q).clamp_min_(0)", "pi.clone()"),
+    Mutant("residual: q - pi for pi - q", (10,), "deferral.policy:residual", "(pi - q)", "(q - pi)"),
+    Mutant("residual: not normalised", (10,), "deferral.policy:residual", ".div_(total + is_none)", ""),
+    Mutant("residual: nothing where pi is q", (10,), "deferral.policy:residual", ".addcmul_(is_none, pi)", ""),
+    Mutant("test: q / pi for pi / q", (10,), "verify.speculation:accept",
+           "(pi / q).clamp(max=1.0).where(q > 0.0, 1.0)", "(q / pi).clamp(max=1.0).where(pi > 0.0, 1.0)"),
+    Mutant("test: every draft passes", (10,), "verify.speculation:accept",
+           "clamp(max=1.0)", "clamp(min=1.0, max=1.0)"),
+    Mutant("bonus: emitted although deferred", (11,), "verify.speculation:bonus",
+           "p * ~deferred, policy.deferral_mass(p, deferred)", "p, 0.0 * policy.deferral_mass(p, deferred)"),
+    Mutant("bonus: drawn from the kept tokens", (11,), "verify.speculation:bonus",
+           "return p * ~deferred, policy.deferral_mass(p, deferred)",
+           "kept = p * (~deferred | deferred.all(-1, keepdim=True))\n"
+           "    return kept / kept.sum(-1, keepdim=True), 0.0 * policy.deferral_mass(p, deferred)"),
+    Mutant("bonus: the owed draft is tested", (11,), "verify.speculation:owed_accept",
+           "chance.new_ones(chance.shape)", "chance"),
+    Mutant("tokens a cycle: no bonus", (12,), "decoding.window:tokens_per_cycle", "range(window + 1)", "range(window)"),
+    Mutant("tokens a cycle: the quotient near 1", (12,), "decoding.window:tokens_per_cycle",
+           "return float(sum(acceptance**k for k in range(window + 1)))",
+           "return window + 1.0 if acceptance == 1 else (1 - acceptance ** (window + 1)) / (1 - acceptance)"),
+)  # fmt: skip
+
+MUTANTS: tuple[Mutant, ...] = _APPROXIMATIONS + _BOUNDS + _RULES + _LAWS + SEARCH_MUTANTS

@@ -52,19 +52,16 @@ def mutated(mutant: Mutant) -> Iterator[None]:
     owner, name = _found(mutant)
     original = vars(owner)[name]
     edited = _edited(mutant, _function(original))
-    exchanges, n_compiled = [(original, edited)], 0
+    exchanges = [(original, edited)]
     if isinstance(owner, ModuleType):
-        compiled = _compiled_against(original)
-        exchanges += [(one, _as_python(one.py_func)) for one in compiled]
-        n_compiled = len(compiled) + hasattr(original, "py_func")
-    quiet = np.errstate(all="ignore") if n_compiled else contextlib.nullcontext()  # as compiled code is
+        exchanges += [(one, _as_python(one.py_func)) for one in _compiled_against(original)]
     try:
         if isinstance(owner, ModuleType):
             _exchange(exchanges)
         else:
             setattr(owner, name, _as_held(original, edited, owner, name))
         _forget()
-        with quiet:
+        with np.errstate(all="ignore"):  # as compiled code has it; and a defect's warnings are no news
             yield
     finally:
         if isinstance(owner, ModuleType):  # those that were loaded meanwhile hold the edited function, and are mended
@@ -148,7 +145,8 @@ def _compiled_against(target: Any) -> list[Any]:
     """What numba compiled with `target` in it, directly or through another such function."""
     left = {id(value): value for module in _modules() for value in vars(module).values() if hasattr(value, "py_func")}
     left.pop(id(target), None)
-    reached, found = {id(target)}, []
+    reached = {id(target)}
+    found: list[Any] = []
     while True:
         more = [value for value in left.values() if not reached.isdisjoint(_named_in(value.py_func))]
         if not more:

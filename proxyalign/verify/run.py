@@ -3,8 +3,9 @@
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import torch
 
 from proxyalign.errors import InputError
 from proxyalign.verify.cases import Case, Floats
-from proxyalign.verify.implementation import OURS
-from proxyalign.verify.mutants import MUTANTS, Kill, Mutant, hunt
+from proxyalign.verify.hunt import Kill, hunt
+from proxyalign.verify.mutants import MUTANTS
+from proxyalign.verify.mutation import Mutant
 from proxyalign.verify.rows import read_rows
 from proxyalign.verify.statements import STATEMENTS, Statement, statement
 from proxyalign.verify.tally import Tallies, check, merge, n_real
@@ -23,6 +25,7 @@ from proxyalign.verify.tightness import INEQUALITIES, Inequality, Tightest, tigh
 CHUNK = 200  # cases of one task of a process
 IN_PROCESS = 1000  # cases in all below which processes, which load torch anew, cost more than they save
 MOST_PROCESSES = 8
+MOST_WAITING = 100  # tasks in work, or done while an earlier one is not
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -104,25 +107,19 @@ def verify(
         tasks += [("cases", one.number, low, low + 1) for low in range(n_cases, n)]
     tasks += [("tightness", index, seed, 0) for index in inequalities]
     tasks += [("mutant", index, seed, 0) for index in mutants]
-    answers: dict[tuple[str, int, int, int], tuple[Any, float]] = {}
-    if progress is not None:
-        progress("starting", 0, len(tasks))
-    for task, answer, spent in _answers(tasks, n_cases, seed, source, rows):
-        answers[task] = answer, spent
-        if progress is not None:
-            progress(f"statement {task[1]}" if task[0] == "cases" else task[0], len(answers), len(tasks))
-    # In the order of the tasks, not of their ends: of claims that are equally tight the report names the first.
     found: dict[str, dict[int, Any]] = {"tightness": {}, "mutant": {}}
     tallies: dict[int, Tallies] = {one.number: {} for one in chosen}
     seconds = dict.fromkeys(numbers, 0.0)
-    for task in tasks:
-        kind, index, *_ = task
-        answer, spent = answers[task]
+    if progress is not None:
+        progress("starting", 0, len(tasks))
+    for done, ((kind, index, *_), answer, spent) in enumerate(_answers(tasks, n_cases, seed, source, rows), 1):
         if kind == "cases":
             merge(tallies[index], answer)
             seconds[index] += spent
         else:
             found[kind][index] = answer
+        if progress is not None:
+            progress(f"statement {index}" if kind == "cases" else kind, done, len(tasks))
     return Report(
         checked=[Checked(one, tallies[one.number], n_cases, n_real(one, rows), seconds[one.number]) for one in chosen],
         tightest=[
@@ -158,7 +155,7 @@ def _work(task: tuple[str, int, int, int]) -> tuple[Any, float]:
     answer: Any
     if kind == "cases":
         numbers = range(low, high)
-        answer = check(STATEMENTS[index - 1], numbers, _shared["n_cases"], _shared["seed"], _shared["rows"], OURS)
+        answer = check(STATEMENTS[index - 1], numbers, _shared["n_cases"], _shared["seed"], _shared["rows"])
     elif kind == "tightness":
         answer = tightest(INEQUALITIES[index], seed=low).case
     else:
@@ -169,7 +166,11 @@ def _work(task: tuple[str, int, int, int]) -> tuple[Any, float]:
 def _answers(
     tasks: list[tuple[str, int, int, int]], n_cases: int, seed: int, source: Path | None, rows: Floats | None
 ) -> Iterator[tuple[tuple[str, int, int, int], Any, float]]:
-    """(task, answer, seconds) as they come, from processes where there is enough to do."""
+    """(task, answer, seconds) in the order of the tasks, from processes where there is enough to do.
+
+    In this order, since of claims that are equally tight the report names the first. Few answers wait at a time, so
+    that a million cases take no more memory than a thousand.
+    """
     n_processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MOST_PROCESSES)
     n_all = sum(high - low for kind, _, low, high in tasks if kind == "cases")
     if n_processes == 1 or (rows is None and n_all <= IN_PROCESS):
@@ -181,8 +182,13 @@ def _answers(
         n_processes, multiprocessing.get_context("spawn"), initializer=_set_up, initargs=(n_cases, seed, source)
     )
     try:
-        waiting = {pool.submit(_work, task): task for task in tasks}
-        for ended in as_completed(waiting):
-            yield waiting[ended], *ended.result()
+        waiting: deque[tuple[tuple[str, int, int, int], Future[tuple[Any, float]]]] = deque()
+        for task in tasks:
+            waiting.append((task, pool.submit(_work, task)))
+            if len(waiting) > MOST_WAITING:
+                asked, ended = waiting.popleft()
+                yield asked, *ended.result()
+        for asked, ended in waiting:
+            yield asked, *ended.result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -7,7 +7,6 @@ import numpy as np
 
 from proxyalign.verify.cases import Case, Floats
 from proxyalign.verify.claims import Claim
-from proxyalign.verify.implementation import Implementation
 from proxyalign.verify.statements import Statement
 
 FULL_ROWS = 40  # recorded rows that are checked with all their tokens; the others, and these too, with some tokens
@@ -83,13 +82,12 @@ def check(
     n_generated: int,
     seed: int,
     rows: Floats | None,
-    code: Implementation,
 ) -> Tallies:
     """Check these cases of a statement."""
     tallies: Tallies = {}
     for number in numbers:
         case = make_case(statement, number, n_generated, seed, rows)
-        for claim in statement.claims(case, code):
+        for claim in statement.judged(case):
             if claim.name not in tallies:
                 tallies[claim.name] = Tally(claim, number)
             tallies[claim.name].add(claim, number)

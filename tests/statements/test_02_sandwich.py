@@ -1,12 +1,16 @@
 """Statement 2 (stmt:sandwich in paper/theory.tex): G <= OPT <= U < G + v_c, for surprisal less than 1/e above G."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
-from strategies import check, knapsacks
+from strategies import check, knapsacks, mass, value
 
 from proxyalign.knapsack import DeferralProblem, exact, primal
+from proxyalign.verify.run import verify
+from proxyalign.verify.whole import Whole
 
 
 @given(case=knapsacks())
@@ -28,3 +32,41 @@ def test_the_gap_comes_near_one_over_e_in_the_limit():
     problem = DeferralProblem.from_probs(law, budget=critical)
     gap = exact(problem).value - primal(problem).value
     assert 0.999 / math.e < gap < 1 / math.e
+
+
+NEARLY_ALL = [0.99999, 7.052717143632103e-07, 3.5256533001016883e-07, 3.5260058654316986e-07, 8.589562369083452e-06]
+WIDE = {
+    "a weight of 2^24": (DeferralProblem([7.0, 6.0, 5.0, 10.0], [1.0, 1.0, 8.0, 2.0**24], 2.0**24 + 2), 1e-12),
+    "one token nearly all": (DeferralProblem.from_probs(NEARLY_ALL, budget=0.9999992947635492), 1e-12),
+    "a value of 1e-31": (DeferralProblem([1.0, 0.9, 1e-31], [0.5, 0.6, 1e-30], 0.7), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_wide_dynamic_range_loses_no_optimum(name):
+    """Fails when rounding to integers takes an item for nothing, and what it is worth with it."""
+    problem, gap = WIDE[name]
+    best = Whole(problem.values, problem.weights, problem.budget).best()
+    found = exact(problem, gap=gap)
+    assert mass(problem, found.deferred) <= problem.budget
+    assert found.is_optimal
+    assert value(problem, found.deferred) * (1 + Fraction(gap)) >= best
+    assert Fraction(found.upper_bound) >= best
+
+
+def test_a_hundred_thousand_light_items_are_in_the_bound():
+    """Fails when what rounds to nothing one by one is left out of the bound all together."""
+    weights = np.r_[0.5, np.full(30_000, 0.6), np.full(100_000, 2.0**-44)]
+    values = np.r_[1.0, np.full(30_000, 0.59), 0.9 * weights[-100_000:]]
+    problem = DeferralProblem(values, weights, 1.0)
+    fitting = np.r_[True, np.zeros(30_000, bool), np.ones(100_000, bool)]
+    assert mass(problem, fitting) <= 1
+    assert Fraction(exact(problem).upper_bound) >= value(problem, fitting) >= 1 + Fraction(5.1e-9)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_trials_find_no_false_word():
+    """Fails when a set, a bound or a word on optimality is wrong once in a hundred thousand extreme problems."""
+    report = verify(2, n_cases=100_000, seed=7)
+    assert report.n_violations == 0
+    assert report.survivors == []

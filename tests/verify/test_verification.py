@@ -8,8 +8,9 @@ import pytest
 
 from proxyalign.errors import InputError
 from proxyalign.verify import run as runs
-from proxyalign.verify.implementation import OURS
+from proxyalign.verify.hunt import hunt
 from proxyalign.verify.mutants import MUTANTS
+from proxyalign.verify.mutation import mutated
 from proxyalign.verify.report import save
 from proxyalign.verify.rows import read_rows
 from proxyalign.verify.statements import STATEMENTS
@@ -46,7 +47,7 @@ def test_generated_cases_are_the_same_every_time_and_hold(statement):
         first, again = (make_case(statement, number, 40, 3, None).arrays() for _ in range(2))
         assert first.keys() == again.keys()
         assert all(np.array_equal(first[name], again[name]) for name in first)
-    tallies = check(statement, range(40), 40, 3, None, OURS)
+    tallies = check(statement, range(40), 40, 3, None)
     assert tallies
     assert all(tally.n_violations == 0 for tally in tallies.values())
 
@@ -59,7 +60,7 @@ def test_recorded_rows_give_cases_of_some_tokens_and_of_all(statement, recorded)
     assert n == len(rows) + (min(FULL_ROWS, len(rows)) if statement.draw_row else 0)
     kinds = [make_case(statement, number, 0, 0, rows).kind for number in (0, n - 1)]
     assert kinds[0] == "recorded, some tokens"
-    tallies = check(statement, [0, 1, n - 1], 0, 0, rows, OURS)
+    tallies = check(statement, [0, 1, n - 1], 0, 0, rows)
     assert tallies
     assert all(tally.n_violations == 0 for tally in tallies.values())
 
@@ -109,12 +110,14 @@ def test_one_statement_is_reported_in_a_table(command, tmp_path, recorded):
 def test_a_violation_and_a_survivor_end_with_code_1(command, tmp_path, monkeypatch):
     """Fails when a broken function passes, its instance is not kept, or a mutant that survives is not told."""
     broken = next(mutant for mutant in MUTANTS if mutant.name == "residual: forgotten, a draw from pi")
-    monkeypatch.setattr(runs, "OURS", broken.code)
-    code, out, _ = command("verify", "--statement", 10, "--cases", 20, "--out", tmp_path)
+    kill = hunt(broken)
+    monkeypatch.setattr(runs, "hunt", lambda mutant, seed: kill)
+    with mutated(broken):
+        code, out, _ = command("verify", "--statement", 10, "--cases", 20, "--out", tmp_path)
     assert code == 1
     assert "VIOLATED: statement 10, the emitted token has the law pi" in out
+    assert "SURVIVED" not in out
     assert (tmp_path / "statement_10.npz").exists()
-    monkeypatch.setattr(runs, "OURS", OURS)
     monkeypatch.setattr(runs, "hunt", lambda mutant, seed: None)
     code, out, _ = command("verify", "--statement", 10, "--cases", 20, "--out", tmp_path)
     assert code == 1
@@ -129,11 +132,9 @@ def test_the_report_does_not_depend_on_the_number_of_processes(monkeypatch, tmp_
         return [{**one, "seconds": 0} for one in answer["statements"]], answer["mutants"]
 
     alone = report()
-    in_order = runs._answers
-    with monkeypatch.context() as patched:
-        patched.setattr(runs, "_answers", lambda *asked: reversed(list(in_order(*asked))))
-        assert report() == alone
     monkeypatch.setattr(runs, "IN_PROCESS", 1)
+    assert report() == alone
+    monkeypatch.setattr(runs, "MOST_WAITING", 1)
     assert report() == alone
 
 
