@@ -26,6 +26,19 @@ def root_bound(relaxation: Relaxation, levels: NDArray[np.float64]) -> int:
     return int(bound(relaxation.room, relaxation.modulus, relaxation.offset, levels.tolist()))
 
 
+def screened(
+    relaxation: Relaxation, levels: NDArray[np.float64], classes: NDArray[np.intp], limit: int
+) -> NDArray[np.intp]:
+    """Those of the classes that the group relaxation lets a solution which costs less than `limit` change."""
+    keep = np.empty(classes.size, dtype=np.bool_)
+    columns: tuple[Any, ...] = (relaxation.moves[classes], relaxation.losses[classes])
+    screen: Any = search.screen
+    if relaxation.is_exact:
+        screen, columns, levels = search.interpreted(screen), tuple(c.tolist() for c in columns), levels.tolist()
+    screen(limit + relaxation.offset, relaxation.room, *columns, relaxation.modulus, relaxation.offset, levels, keep)
+    return classes[keep]
+
+
 class Attempt:
     """A search among the solutions of a relaxation that cost less than `limit`.
 
@@ -41,7 +54,7 @@ class Attempt:
         classes = cardinality.screened(relaxation, limit)
         # Without the changes that cannot be made within the limit, the group relaxation forbids more of them.
         for _ in range(2):
-            kept = classes[self._screened(classes, levels)]
+            kept = screened(relaxation, levels, classes, limit)
             few_left = 0 < 2 * kept.size < classes.size
             classes = kept
             if not few_left:
@@ -60,7 +73,7 @@ class Attempt:
         """Search to the end, or to the deadline (of time.perf_counter), the memory limit or `effort` states."""
         exact = self.relaxation.is_exact
         advance: Callable[..., int] = search.interpreted(search.advance) if exact else search.advance
-        patience = PATIENCE_INTERPRETED if exact else PATIENCE
+        patience = int(min(PATIENCE_INTERPRETED if exact else PATIENCE, effort))
         levels = self.levels.tolist() if exact else self.levels
         while True:
             ending = advance(
@@ -118,17 +131,6 @@ class Attempt:
             changes.append(int(self.log.changes[node]))
             node = int(self.log.parents[node])
         return changes
-
-    def _screened(self, classes: NDArray[np.intp], levels: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each class may be changed in a solution below the limit."""
-        relaxation, keep = self.relaxation, np.empty(classes.size, dtype=np.bool_)
-        columns: tuple[Any, ...] = (relaxation.moves[classes], relaxation.losses[classes])
-        screen: Any = search.screen
-        if relaxation.is_exact:
-            screen, columns, levels = search.interpreted(screen), tuple(c.tolist() for c in columns), levels.tolist()
-        limit = self.limit + relaxation.offset
-        screen(limit, relaxation.room, *columns, relaxation.modulus, relaxation.offset, levels, keep)
-        return keep
 
     def _column(self, numbers: list[int]) -> Any:
         return numbers if self.relaxation.is_exact else np.array(numbers, dtype=np.int64)

@@ -12,16 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.knapsack.core import Relaxation
+from proxyalign.knapsack.rational import prefix_that_fits
 
 STEPS = 40  # of the golden section search: any price proves a bound, the last digits of the best one gain nothing
+PRICE_BITS = 30  # prices of weight are whole numbers of 2^-30
+LARGEST = 2**60  # that sums of second prices may reach
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 def with_most_items(relaxation: Relaxation, spare: int) -> Relaxation:
-    """The relaxation with second prices: sets have at most `spare` items more than the prefix.
+    """The relaxation with second prices: sets have at most `spare` items, at least 0, more than the prefix.
 
-    A set that makes the changes C and fits costs at least the sum over C of its seconds less `second_offset`, where a
-    change counts its cost, the weight that it adds at one price and the items that it adds at the other.
+    A set that makes the changes C and fits costs at least the sum over C of its seconds less `second_offset`: for any
+    whole price and charge of at least 0, since the sum of moves is at least -room, and C adds at most `spare` items
+    more than it removes,
+
+        sum of gains >= sum of gains - price (sum of moves + room) + charge (items added - removed - spare)
+                     = sum of (gain - price move +- charge) - (price room + charge spare),
+
+    with + for an addition, of which one without weight counts as no item. Each second is rounded down, the offset up.
+    Where they could add up to more than 64 bits hold, the relaxation stays as it is.
     """
     if relaxation.is_exact:
         return relaxation
@@ -49,13 +59,18 @@ def with_most_items(relaxation: Relaxation, spare: int) -> Relaxation:
         else:
             low = left
     charge = int((low + high) / 2.0)
-    # Whole prices, in units of 2^-30 for weight, so that the reduced costs are exact up to one rounding each.
-    price = math.floor(bound(float(charge))[1] * 2**30)
-    pairs = zip(relaxation.gains.tolist(), relaxation.moves.tolist(), strict=True)
-    seconds = np.array([gain - ((price * move) >> 30) - 1 for gain, move in pairs], dtype=np.int64)
-    seconds += signs * charge
-    offset = ((price * relaxation.room) >> 30) + 1 + charge * spare
-    return replace(relaxation, seconds=seconds, second_offset=offset)
+    price = math.floor(bound(float(charge))[1] * 2**PRICE_BITS)
+    changes = zip(relaxation.gains.tolist(), relaxation.moves.tolist(), signs.tolist(), strict=True)
+    seconds = [gain - ((price * move) >> PRICE_BITS) - 1 + sign * charge for gain, move, sign in changes]
+    offset = ((price * relaxation.room) >> PRICE_BITS) + 1 + charge * spare
+    if offset + sum(abs(second) * n for second, n in zip(seconds, counts.tolist(), strict=True)) >= LARGEST:
+        return relaxation
+    return replace(relaxation, seconds=np.array(seconds, dtype=np.int64), second_offset=offset)
+
+
+def spare_items(weights: NDArray[np.float64], budget: float, n_prefix: int) -> int:
+    """How many items more than the prefix a set within the budget has at most: the lightest that fit, less those."""
+    return prefix_that_fits(np.sort(weights), budget) - n_prefix
 
 
 def least_cost(relaxation: Relaxation) -> int:

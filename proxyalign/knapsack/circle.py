@@ -6,10 +6,10 @@ below the loss of whatever brings a state with `room` to a solution, unused room
 (their sum), so that B(-room) <= (sum of B over X) + B(-s) (Gomory 1969; Gomory and Johnson 1972). The linear relaxation
 sees the room that is left; this sees that no item of the right weight is there to fill it.
 
-B is linear between n + 1 grid points, where it is an integer in units of 2^-50 of the offset. On each cell times a cell,
+B is linear between n + 1 grid points, where it is an integer in units of 2^-50 of the offset. On a cell times a cell,
 B(x) + B(y) - B(x + y) is linear on both sides of the line on which the two places within their cells add up to one, so
 that its least value is at grid points: B is subadditive if it is so there. How high to put the points is guessed in
-floats (`_steps`). What the proof needs is then made sure of: closed under sums in integers (`shortest_sums`), and held
+floats (`_steps`). What the proof needs is then made sure of: closed under sums, exactly (`shortest_sums`), and held
 against every change and all unused room with a relative margin above that of the floats which compare (`_excess`).
 """
 
@@ -31,8 +31,8 @@ def circle_levels(
     """B at the points of a regular grid from 0 to M, as integers: shares of `unit` times 2^50, at most HIGHEST.
 
     places: (n,) x_k in [0, M); losses: (n,) the changes' losses, at least 0; both int64, or objects where they are
-    Python's integers. modulus: M; unit: the offset, 1 at least; slack: at most lambda M / unit. corner: the place of the
-    lightest removal, as a share of M, where the losses jump.
+    Python's integers. modulus: M; unit: the offset, 1 at least; slack: at most lambda M / unit. corner: the place of
+    the lightest removal, as a share of M, where the losses jump.
     """
     n_cells = _n_cells(corner)
     estimate = (places / modulus).astype(np.float64)
@@ -41,7 +41,7 @@ def circle_levels(
     steps = _steps(np.minimum(estimate, 1.0 - 2.0**-53), np.minimum(shares, HIGHEST), slack, corner, n_cells)
     steps *= SAFE
     for _ in range(2):
-        levels = np.append(shortest_sums(np.floor(steps[:-1] * UNIT).astype(np.int64)), 0).astype(np.float64)
+        levels = np.append(shortest_sums(np.floor(steps[:-1] * UNIT)), 0.0)
         excess = _excess(levels, cells, rests, modulus, shares, slack)
         if excess.max() <= 1.0:
             return levels
@@ -69,7 +69,7 @@ def _excess(
     shares: NDArray[np.float64],
     slack: float,
 ) -> NDArray[np.float64]:
-    """By what factor B beside a grid point exceeds the loss of a change, or of unused room; at most 1 where it does not.
+    """By what factor B beside a grid point exceeds the loss of a change, or of unused room; at most 1 if it does not.
 
     Sums of products of a few factors of one sign each, so that floats are within 2^-49 of them.
     """

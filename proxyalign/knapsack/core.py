@@ -12,7 +12,7 @@ from proxyalign.knapsack.bounds import quotient
 from proxyalign.knapsack.circle import circle_levels
 from proxyalign.knapsack.problem import DeferralProblem
 from proxyalign.knapsack.rational import exact_sum, round_up, whole_multiples
-from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SHARE_BITS, STEEPEST, Core, product
+from proxyalign.knapsack.search import NEVER, NEVER_UNBOUNDED, SHARE_BITS, STEEPEST, Core, interpreted, product
 
 BITS = 59  # all weights together, and all values, stay below 2^59, so that no sum of them leaves 64 bits
 DEAREST = Fraction(2) ** 900  # price of the whole budget, of the largest value, that floats are asked to work with
@@ -41,7 +41,7 @@ class Relaxation:
     second_offset: int  # the same by the second prices
     safe_room: int  # room that makes up for the roundings
     modulus: int  # the critical item's weight
-    slack: float  # loss of `modulus` units of unused room, as a share of `offset`
+    price: Fraction  # loss of a unit of unused room
     value_bits: int
 
     @property
@@ -52,8 +52,9 @@ class Relaxation:
     def levels(self, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         """The group relaxation of these classes (see `circle`)."""
         lightest = int(np.min(self.moves, where=self.moves > 0, initial=self.modulus))
+        slack = float(min(self.price * self.modulus / self.offset, Fraction(10**6))) * (1.0 - ROUNDING)
         places, losses = self.moves[classes] % self.modulus, self.losses[classes]
-        return circle_levels(places, losses, self.modulus, self.offset, self.slack, lightest / self.modulus % 1.0)
+        return circle_levels(places, losses, self.modulus, self.offset, slack, lightest / self.modulus % 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +126,8 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost.
 
     Weights of items that leave are rounded up and their values down, those of items that enter the other way, and the
-    room up: what fits still fits, and costs no more. The dust is taken to leave and to keep its value. So the least cost
-    of an integer solution, in units, is at most what the best set lacks of the prefix.
+    room down, since only whole weights have to fit it: what fits still fits, and costs no more. The dust is taken to leave and to keep its value. So the
+    least cost of an integer solution, in units, is at most what the best set lacks of the prefix.
     """
     first, counts = near.items[near.starts], near.counts
     room = near.room + exact_sum(problem.weights[near.dust])
@@ -156,7 +157,7 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
         sign * whole_weights.astype(np.int64),
         sign * whole_values.astype(np.int64),
         losses.astype(np.int64),
-        math.ceil(room * scale),
+        math.floor(room * scale),
         Fraction(scaled_price),
         0 if exact_sum(problem.weights[near.spare]) * scale > 2 * n_roundings else n_roundings,
         int(whole_weights[first_out]),
@@ -232,7 +233,7 @@ def _relaxation(
         second_offset=offset,
         safe_room=safe_room,
         modulus=max(1, modulus),
-        slack=float(min(price * max(1, modulus) / offset, Fraction(10**6))) * (1.0 - ROUNDING),
+        price=price,
         value_bits=value_bits,
     )
 
@@ -268,7 +269,9 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
     moves, gains, losses, seconds, slopes = (column[order] for column in (moves, gains, losses, seconds, slopes))
     never, steepest = (NEVER_UNBOUNDED, NEVER_UNBOUNDED) if relaxation.is_exact else (NEVER, STEEPEST)
     leaves = moves > 0
-    sloped = product.py_func(moves, slopes)  # at most the losses, and in the order of the slopes however they rounded
+    sloped = interpreted(product)(
+        moves, slopes
+    )  # at most the losses, and in the order of the slopes however they rounded
     in_items = np.flatnonzero(leaves)
     by_weight = in_items[np.argsort(moves[in_items], kind="stable")]
     columns: list[Any] = [
@@ -295,7 +298,7 @@ def build_core(relaxation: Relaxation, classes: NDArray[np.intp], most_loss: int
 
 
 def _slopes(losses: NDArray[np.int64], weights: NDArray[np.int64], is_exact: bool) -> NDArray[np.int64]:
-    """Loss per weight in units of 2^-50, rounded down and below 1; 0 where there is no weight, for that fills no room."""
+    """Loss per weight in units of 2^-50, rounded down and below 1; 0 where there is no weight, which fills no room."""
     if is_exact:
         pairs = zip(losses.tolist(), weights.tolist(), strict=True)
         return np.array([(loss << SHARE_BITS) // max(1, weight) for loss, weight in pairs], dtype=object)

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from proxyalign.errors import InputError
 from proxyalign.knapsack import checks
 from proxyalign.knapsack.attempt import Attempt, root_bound
-from proxyalign.knapsack.cardinality import least_cost, with_most_items
+from proxyalign.knapsack.cardinality import least_cost, spare_items, with_most_items
 from proxyalign.knapsack.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.incumbent import shifted, swapped
 from proxyalign.knapsack.problem import DeferralProblem, Solution
@@ -74,7 +74,7 @@ def exact(
     if start is not None:
         search.adopt_set(_start(problem, start)[usable])
     if n_prefix < usable.size:
-        near = candidates(problem, usable, n_prefix, search.room, IGNORED * float(search.value))
+        near = candidates(problem, usable, n_prefix, search.room, float(search.value * Fraction(IGNORED)))
         search.light = [near.dust, near.spare]
         search.upper += near.room * near.price + near.allowance
         if near.of_one_weight(problem):
@@ -134,8 +134,15 @@ class _Search:
         """Whether the bound is within the gap."""
         return self.upper - self.value <= self.gap * self.value
 
-    def deepen(self, relaxation: Relaxation) -> None:
-        """Search for solutions ever further above the proved bound, until one is found or a limit ends it."""
+    def deepen(self, relaxation: Relaxation, effort: int = FIRST_EFFORT) -> None:
+        """Search for solutions ever further above the proved bound, until one is found or a limit ends it.
+
+        What is proved, at any time: no set costs less than `proved`, so that none is worth more than the prefix less
+        that. It rises only by bounds on all solutions (`root_bound`, `least_cost`), and to the limit of a search that
+        ended, or to the least cost of what it found below that. A search that did not end proves nothing.
+
+        effort: states after which a search is given up, at first.
+        """
         unit = Fraction(2) ** relaxation.value_bits
         best = math.ceil((self.prefix_value - self.value) * unit)  # costs count from the prefix, best is at most 0
         classes = np.arange(relaxation.counts.size)
@@ -144,7 +151,6 @@ class _Search:
         width = max(1, -proved >> FIRST_WIDTH, int(self.gap * self.value * unit))
         if best - proved < relaxation.offset >> NEARLY_ALL:
             width = max(width, best - proved)
-        effort = FIRST_EFFORT
         n_full, n_hard, visited = 0, 0, EASY
         ceiling: int | None = None  # the least limit that was too much for this effort
         while True:
@@ -166,12 +172,10 @@ class _Search:
                 n_hard += 1
                 self._swap(is_first=n_hard == 1)
                 best = min(best, math.ceil((self.prefix_value - self.value) * unit))
-                if (
-                    n_hard == COUNT_AT and self.light[0].size == 0
-                ):  # the relaxation does not count dust, left out or not
-                    lightest = np.sort(self.problem.weights[self.usable])
-                    most_items = prefix_that_fits(lightest, self.problem.budget)
-                    relaxation = with_most_items(relaxation, most_items - self.n_prefix)
+                # The relaxation does not count dust, whether it is left out or not.
+                if n_hard == COUNT_AT and self.light[0].size == 0:
+                    spare = spare_items(self.problem.weights[self.usable], self.problem.budget, self.n_prefix)
+                    relaxation = with_most_items(relaxation, spare)
                     proved = min(best, max(proved, least_cost(relaxation)))
                 # What is too much lies between the proved bound and this limit: halve, and now and then try harder.
                 width, ceiling = max(1, width // WIDER), limit

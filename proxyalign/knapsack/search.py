@@ -13,14 +13,14 @@ Why no solution is lost. A solution is a set C of changes with room + (sum of mo
 drops three kinds, and none of them can be continued to one, or another state does as well:
 
 * dominated: a state with no less room costs no more. Whatever continues the one continues the other. Both have
-  decided the same changes, so that the kept one was seen when it was made, and is itself dropped for such reasons alone.
+  decided the same changes; the kept one was seen when it was made, and is itself dropped for such reasons alone.
 * by (1): loss + more >= limit + offset, where `more` is at most what every continuation adds to the right side of (1),
   rounded up to an integer, as the left side is one. A continuation with changes X from k on, removals of weight I and
   additions of weight A, leaves s = room + I - A >= 0 unused. `more` is the larger of two bounds:
-  - linear, over the budget (`loss_to_fit`): I >= -room. Filling that with the removals of the least slopes, the last
+  - linear (`linear_bound`), over the budget: I >= -room. Filling that with the removals of the least slopes, the last
     in part, is the least sum of slope times weight (Dantzig), and slope times weight is at most the loss. At least one
     removal is made, which loses no less than the least of them.
-  - linear, within the budget (`loss_beyond`): a continuation without an addition costs no less than the state, which
+  - linear, within the budget: a continuation without an addition costs no less than the state, which
     was seen when it was made. So some addition is made: A >= its least weight, its loss at least their least, and
     I >= A - room. Also A + s >= room, where a unit of A loses at least the additions' least slope, and a unit of s
     loses lambda, which is no less: an addition loses lambda weight - value.
@@ -147,7 +147,7 @@ def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]
     below 2^51, so that what lies between two of them is off by less than UNSURE units.
     """
     n = len(levels) - 1
-    place = (-room) % modulus
+    place = int((-room) % modulus)
     cell = int(place / modulus * n)
     rest = place * n - cell * modulus
     if rest < 0:
@@ -159,26 +159,28 @@ def circle_bound(room: int, modulus: int, unit: int, levels: NDArray[np.float64]
     return bound
 
 
-@compiled(_int(_int, _int, _int, _int, _int), inline="always")
-def loss_beyond(room: int, least_out: int, lightest_out: int, slope_in: int, slope_out: int) -> int:
-    """Least loss, unused room included, of a solution that adds an item to a state with `room` >= 0 (see above)."""
-    if least_out >= NEVER:
-        return NEVER
-    more = least_out
-    if lightest_out > room:
-        more += product_up(lightest_out - room, slope_in)
-    return max(more, product_up(room, slope_out))
+@compiled(types.UniTuple(_int, 2)(_int, _int, _core), inline="always")
+def linear_bound(room: int, k: int, core: Core) -> tuple[int, int]:
+    """Least loss, unused room included, of what the changes from k on make of a state with `room`, by its weight alone.
 
-
-@compiled(_int(_int, _int, _int, _int, _core), inline="always")
-def loss_to_fit(needed: int, first: int, last: int, least_in: int, core: Core) -> int:
-    """Least loss of removals, from number `first` on, that weigh `needed` or more (see above).
-
-    last: the number of the removal that is taken in part, all those before it weighing less than needed.
+    NEVER where they make no solution that is worth more than the state. Beside it, over the budget, the number of the
+    removal that is taken in part, all those before it being taken whole; else -1.
     """
-    rest = needed - (core.in_weight[last] - core.in_weight[first])
-    more = core.in_loss[last] - core.in_loss[first] + product_up(rest, core.slope_in[core.in_items[last]])
-    return max(more, least_in)
+    if room >= 0:
+        more = core.least_out[k]
+        if more >= NEVER:
+            return NEVER, -1
+        if core.lightest_out[k] > room:
+            more += product_up(core.lightest_out[k] - room, core.slope_in[k])
+        return max(more, product_up(room, core.slope_out[k])), -1
+    first, end = core.in_before[k], len(core.in_weight) - 1
+    reached = core.in_weight[first] - room
+    if core.in_weight[end] < reached:
+        return NEVER, -1
+    last = first_at_least(core.in_weight, first + 1, end, reached) - 1
+    more = core.in_loss[last] - core.in_loss[first]
+    more += product_up(reached - core.in_weight[last], core.slope_in[core.in_items[last]])
+    return max(more, core.least_in[k]), last
 
 
 @compiled(types.void(_int, _int, _column, _column, _int, _int, _floats, types.boolean[::1]))
@@ -285,10 +287,6 @@ def advance(
         old, new = (list_b, list_a) if flipped else (list_a, list_b)
         move, gain, extra, second = core.moves[k], core.gains[k], core.losses[k], core.seconds[k]
         most_second = second_offset - core.seconds_left[k + 1]
-        slope_in, slope_out = core.slope_in[k + 1], core.slope_out[k + 1]
-        least_in, least_out = core.least_in[k + 1], core.least_out[k + 1]
-        lightest_out, first = core.lightest_out[k + 1], core.in_before[k + 1]
-        all_in = core.in_weight[len(core.in_weight) - 1] - core.in_weight[first]
         cheapest = NEVER
         i, j, m = 0, 0, 0
         while i < n or j < n:
@@ -304,28 +302,20 @@ def advance(
             if cost >= cheapest:
                 continue
             logged = False
-            if room >= 0:
-                if changed and cost < limit:
+            more, last = linear_bound(room, k + 1, core)
+            if changed and cost < limit:
+                if room >= safe_room:
+                    limit, logged = cost, True
+                    best[0], best[1], best[2], best[3], best[4] = n_nodes, 0, 0, -1, -1
+                elif room >= 0:
                     logged = True
-                    if room >= safe_room:
-                        limit = cost
-                        best[0], best[1], best[2], best[3], best[4] = n_nodes, 0, 0, -1, -1
-                    else:
-                        log.doubts[n_doubts] = n_nodes
-                        n_doubts += 1
-                more = loss_beyond(room, least_out, lightest_out, slope_in, slope_out)
-            else:
-                more = NEVER
-                if -room <= all_in:
-                    reached = core.in_weight[first] - room
-                    last = first_at_least(core.in_weight, first + 1, len(core.in_weight) - 1, reached) - 1
-                    more = loss_to_fit(-room, first, last, least_in, core)
-                    if changed and cost < limit:
-                        found = complete(k, room, cost, first, last, limit, safe_room, core, best)
-                        if found < limit:
-                            limit = found
-                            best[0] = n_nodes
-                            logged = True
+                    log.doubts[n_doubts] = n_nodes
+                    n_doubts += 1
+                elif last >= 0:
+                    found = complete(k, room, cost, core.in_before[k + 1], last, limit, safe_room, core, best)
+                    if found < limit:
+                        limit, logged = found, True
+                        best[0] = n_nodes
             keep = loss + more < limit + offset and other < limit + most_second
             keep = keep and loss + circle_bound(room, modulus, unit, levels) < limit + offset
             node = old.nodes[source]
@@ -368,19 +358,19 @@ def least_shares(
     return least
 
 
-@compiled(_column(_column))
-def shortest_sums(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+@compiled(_floats(_floats))
+def shortest_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least sum of steps[k_1] + steps[k_2] + ... with k_1 + k_2 + ... = m modulo n, for every m (Dijkstra, dense).
 
-    steps: (n,) at least 0, below 2^60. The sum of nothing is 0, for m = 0.
+    steps: (n,) integers in [0, 2^52), whose sums of two floats hold exactly. The sum of nothing is 0, for m = 0.
     """
     n = len(steps)
     sums = steps.copy()
-    sums[0] = 0
+    sums[0] = 0.0
     waiting = np.ones(n, dtype=np.bool_)
     waiting[0] = False
     for _ in range(n - 1):
-        nearest, least = -1, NEVER
+        nearest, least = -1, np.inf
         for m in range(n):
             if waiting[m] and sums[m] < least:
                 nearest, least = m, sums[m]
