@@ -44,6 +44,51 @@ def test_with_a_gap_of_nothing_it_is_right_to_the_last_bit(problem):
     assert value(problem, solution.deferred) == value(problem, brute_force(problem).deferred)
 
 
+@pytest.mark.parametrize(
+    ("problem", "gap", "optimum"),
+    [
+        (DeferralProblem([7.0, 6.0, 5.0, 10.0], [1.0, 1.0, 8.0, 2.0**24], 2.0**24 + 2), 1e-12, [0, 1, 3]),
+        (DeferralProblem([1.0, 0.9, 1e-31], [0.5, 0.6, 1e-30], 0.7), 0.0, [0, 2]),
+    ],
+    ids=["a heavy item beside light ones", "an item lighter than a unit"],
+)
+def test_a_wide_range_of_weights_costs_no_proof(problem, gap, optimum):
+    """Fails when slopes that rounding made equal are filled in another order than that of what they add up to, or an
+    addition that rounds to no weight is charged for the room that it does not fill."""
+    solution = exact(problem, gap=gap)
+    assert solution.is_optimal
+    assert np.flatnonzero(solution.deferred).tolist() == optimum
+
+
+def test_one_token_that_takes_nearly_all_leaves_the_right_ones():
+    """Fails when removals are priced out of order: the bound then equals a set that is not optimal."""
+    law = [0.99999, 7.052717143632103e-07, 3.5256533001016883e-07, 3.5260058654316986e-07, 8.589562369083452e-06]
+    problem = DeferralProblem.from_probs(law, 0.9999992947635492)
+    solution = exact(problem)
+    assert solution.is_optimal
+    assert value(problem, solution.deferred) == value(problem, brute_force(problem).deferred)
+
+
+@pytest.mark.parametrize("gap", [1e-12, 0.0])
+def test_many_items_lighter_than_a_unit_add_up(gap):
+    """Fails when what rounds to nothing is forgotten: a set is worth 1 + 5.1e-9, and the bound once was 1."""
+    weights = np.concatenate([[0.5], np.full(30_000, 0.6), np.full(100_000, 2.0**-44)])
+    values = np.concatenate([[1.0], np.full(30_000, 0.59), 0.9 * weights[-100_000:]])
+    solution = exact(DeferralProblem(values, weights, 1.0), gap=gap)
+    assert solution.is_optimal
+    assert solution.value > 1.0 + 5.1e-9
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.3, 0.55])
+def test_of_a_uniform_law_as_many_as_fit_are_taken_without_a_search(budget, monkeypatch):
+    """Fails when a search is begun where all weigh the same; on 128,000 tokens it took 18 seconds."""
+    monkeypatch.setattr("proxyalign.knapsack.exact._Search.deepen", None)
+    law = np.full(128_000, 1 / 128_000)
+    solution = exact(DeferralProblem.from_probs(law, budget), gap=0.0)
+    assert solution.is_optimal
+    assert solution.n_deferred == Fraction(budget) // Fraction(1 / 128_000)
+
+
 def zipf(seed, exponent=1.0):
     law = np.arange(1.0, V + 1.0) ** -exponent
     return np.random.default_rng(seed).permutation(law / law.sum())
