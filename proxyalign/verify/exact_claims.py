@@ -16,7 +16,8 @@ from proxyalign.deferral import rules
 from proxyalign.knapsack import DeferralProblem, Solution, certify, exact, primal
 from proxyalign.verify.cases import Knapsack
 from proxyalign.verify.claims import Claim
-from proxyalign.verify.extremes import Extreme
+from proxyalign.verify.extremes import FEW, Extreme
+from proxyalign.verify.search_claims import search_claims
 from proxyalign.verify.whole import MOST_ITEMS, Whole
 
 GAP = 1e-12  # of `exact` where nothing else is asked for, relative
@@ -113,8 +114,10 @@ def tried(case: Extreme) -> Iterator[Claim]:
     yield Claim("G <= the set found", whole.value(greedy.deferred), value)
     if case.start is not None:
         yield Claim("the start <= the set found", whole.value(case.start), value)
-    if not case.is_limited:
+    if not case.is_limited and len(whole) <= FEW:  # of which the sets are too few to fill any memory
         yield Claim("the set found is called optimal", int(not found.is_optimal), 0, "==")
+    if case.in_parts:
+        yield from search_claims(problem)
 
 
 def _rational(number: float) -> Fraction:

@@ -1,8 +1,9 @@
 """The hunt for a mutant: cases of the statements that may catch it, until a claim fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxyalign.verify.claims import Claim
+from proxyalign.verify.extremes import Extreme
 from proxyalign.verify.mutation import Mutant, mutated
 from proxyalign.verify.statements import STATEMENTS, Statement
 from proxyalign.verify.tally import make_case
@@ -31,7 +32,10 @@ def hunt(mutant: Mutant, seed: int = 0, n_cases: int = MOST_CASES) -> Kill | Non
 
 def _hunt_with(statement: Statement, seed: int, n_cases: int) -> Kill | None:
     for number in range(n_cases):
-        for claim in statement.judged(make_case(statement, number, n_cases, seed, None)):
+        case = make_case(statement, number, n_cases, seed, None)
+        if isinstance(case, Extreme):  # few are looked at part by part, and it is there that a small defect shows
+            case = replace(case, in_parts=True)
+        for claim in statement.judged(case):
             if not claim.holds:
                 return Kill(statement.number, claim, number + 1)
     return None

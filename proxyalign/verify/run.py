@@ -86,7 +86,8 @@ def verify(
 ) -> Report:
     """Check one statement, or all: `n_cases` generated cases each, the recorded rows in `source`, tightness, mutants.
 
-    The result is a function of the arguments alone, however many processes work on it. Raises InputError for a number
+    The result is a function of the arguments alone, however many processes work on it, but for what a time limit that
+    is to end a search lets it find. Raises InputError for a number
     that is no statement's, fewer than one case, a seed below 0, and rows that are none.
     """
     chosen = list(STATEMENTS) if number is None else [statement(number)]

@@ -60,8 +60,8 @@ class Statement:
 
 
 def _sandwiched(rng: Generator) -> Case:
-    """By turns a knapsack like those of the other statements and a trial of `exact`."""
-    return any_knapsack(rng) if rng.random() < 0.5 else extreme(rng)
+    """One time in four a knapsack like those of the other statements, else a trial of `exact`."""
+    return any_knapsack(rng) if rng.random() < 0.25 else extreme(rng)
 
 
 def _some_tokens(rng: Generator, rows: Floats) -> Knapsack:
