@@ -65,7 +65,7 @@ class Attempt:
         start = ([0], [1], [0], [0], [0], [limit], [-1, 0, 0, -1, -1], [0])
         self.progress = search.Progress(*(self._column(numbers) for numbers in start))
         self.states = [self._states(FIRST_STATES), self._states(FIRST_STATES)]
-        self.log = search.Log(*(self._zeros(FIRST_NODES) for _ in range(3)))
+        self.log = search.Log(*(self._blank(FIRST_NODES) for _ in range(3)))
         first = self.states[0]
         first.rooms[0], first.costs[0], first.losses[0], first.seconds[0], first.nodes[0] = relaxation.room, 0, 0, 0, -1
 
@@ -135,14 +135,14 @@ class Attempt:
     def _column(self, numbers: list[int]) -> Any:
         return numbers if self.relaxation.is_exact else np.array(numbers, dtype=np.int64)
 
-    def _zeros(self, size: int) -> Any:
-        return [0] * size if self.relaxation.is_exact else np.zeros(size, dtype=np.int64)
+    def _blank(self, size: int) -> Any:
+        return [0] * size if self.relaxation.is_exact else np.empty(size, dtype=np.int64)
 
     def _states(self, size: int) -> search.States:
-        return search.States(*(self._zeros(size) for _ in range(5)))
+        return search.States(*(self._blank(size) for _ in range(5)))
 
     def _doubled(self, column: Any) -> Any:
-        return column + [0] * len(column) if isinstance(column, list) else np.append(column, np.zeros_like(column))
+        return column + [0] * len(column) if isinstance(column, list) else np.append(column, np.empty_like(column))
 
     def _bytes(self) -> int:
         each = OBJECT_BYTES if self.relaxation.is_exact else COLUMN_BYTES

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from proxyalign.knapsack.search import SHARE_BITS, least_shares, shortest_sums
 
 N_CELLS = 1024
+CELLS_EACH = 32  # that a change may ask for: a few need no fine grid
 UNIT = 2.0**SHARE_BITS
 HIGHEST = 1.25  # of the offset: a bound of 1 forbids a state, and the corner at 1 should lie between no grid points
 SAFE = 1.0 - 2.0**-40  # for each of the few float operations behind a level
@@ -34,7 +35,7 @@ def circle_levels(
     Python's integers. modulus: M; unit: the offset, 1 at least; slack: at most lambda M / unit. corner: the place of
     the lightest removal, as a share of M, where the losses jump.
     """
-    n_cells = _n_cells(corner)
+    n_cells = _n_cells(corner, min(N_CELLS, CELLS_EACH * (1 + places.size)))
     estimate = (places / modulus).astype(np.float64)
     shares = (np.minimum(losses, 2 * unit) / unit).astype(np.float64)
     cells, rests = _cells(places, modulus, n_cells)
@@ -141,11 +142,11 @@ def _concave_base(
     return np.concatenate([[0.0], np.maximum(left, right), [0.0]])
 
 
-def _n_cells(corner: float) -> int:
-    """How many cells the grid gets: of some numbers the one that puts a grid point closest below the corner.
+def _n_cells(corner: float, least: int) -> int:
+    """How many cells the grid gets: of the numbers from `least` on the one that puts a point closest below the corner.
 
     The bound takes grid points for places where items are. Below the lightest removal there are none, and where it is
     a good part of the modulus, as on flat laws, a grid point a fraction of a cell too low makes many times the states.
     """
-    choices = np.arange(N_CELLS, N_CELLS * 5 // 4)
+    choices = np.arange(least, least * 5 // 4)
     return int(choices[np.argmin(corner * choices % 1.0)])
