@@ -83,5 +83,5 @@ def test_what_is_read_between_grid_points_is_not_above_it(modulus):
 
 def test_it_tells_where_no_item_fits():
     """Fails when the bound is no better than the linear relaxation's, 0, where items weigh half a modulus."""
-    levels = levels_of([2**30], [OFFSET // 100], 2**31, 4.0)
+    levels = levels_of([2**30] * 32, [OFFSET // 100] * 32, 2**31, 4.0)
     assert Fraction(9, 10) < between(levels, 2**29, 2**31) <= Fraction(5, 4)
