@@ -24,11 +24,12 @@ def verify(
     out: Annotated[Path, typer.Option(help="Folder for report.json and the worst instances.")] = Path("results/verify"),
     json: Annotated[bool, typer.Option("--json", help="Print report.json alone.")] = False,
 ) -> None:
-    """Check the statements on deferral: exit code 1 where one is violated or a broken variant is not caught.
+    """Check the statements on deferral: exit code 1 where one is violated or a defect put into the code is not caught.
 
     For each statement: how many cases, violations, and the tightest margin seen (0: attained). Then how near each
     inequality comes to an equality, and which statement caught each mutant. The worst instances are files that
-    `proxyalign solve --probs FILE` reads.
+    `proxyalign solve --probs FILE` reads. Most cases of statement 2 are trials of the exact solver on numbers of a wide
+    dynamic range, and may be as many as you like: --statement 2 --cases 1000000 takes no more memory than a thousand.
 
     Example: proxyalign verify --statement 2 --cases 1000
     """

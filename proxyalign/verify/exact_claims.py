@@ -24,6 +24,7 @@ GAP = 1e-12  # of `exact` where nothing else is asked for, relative
 EXACT_GAP = Fraction(1, 10**12)
 BEYOND = Fraction(2) ** 1024  # for an infinite bound
 TWIN = 2.0**-20  # by how much less a twin is worth
+LEAST_WORTH = 1e-290  # of which that is no subnormal number
 
 
 def fits(whole: Whole, solution: Solution, name: str) -> Claim:
@@ -89,7 +90,7 @@ def _proofs(problem: DeferralProblem, whole: Whole, found: Solution, low: Fracti
         yield Claim("no proof for a set over the budget", int(bool(certify(problem, all_of_them).check())), 0, "==")
     dearest = int(np.argmax(np.where(found.deferred, problem.values, -1.0)))
     worth = float(problem.values[dearest])
-    if found.deferred[dearest] and worth > TWIN:
+    if found.deferred[dearest] and worth > LEAST_WORTH:
         values = np.append(problem.values, worth * (1.0 - TWIN))
         twin = DeferralProblem(values, np.append(problem.weights, problem.weights[dearest]), problem.budget)
         deferred = np.append(found.deferred, True)
@@ -118,6 +119,8 @@ def tried(case: Extreme) -> Iterator[Claim]:
         yield Claim("the set found is called optimal", int(not found.is_optimal), 0, "==")
     if case.in_parts:
         yield from search_claims(problem)
+        if found.is_optimal and case.gap <= GAP:
+            yield from _proofs(problem, whole, found, optimum)
 
 
 def _rational(number: float) -> Fraction:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
-from proxyalign.knapsack import DeferralProblem, dual, exact, primal, union
+from proxyalign.knapsack import DeferralProblem, dual, exact, union
 from proxyalign.verify.cases import Laws
 from proxyalign.verify.claims import Claim
 from proxyalign.verify.exact_claims import EXACT_GAP
@@ -35,10 +35,8 @@ def one_budget(case: Laws) -> Iterator[Claim]:
     whole = Whole(together.values, together.weights, float(len(steps)))
     if not (all_of_them and whole.falls_along(np.argsort(weights, kind="stable").tolist())):
         return  # as `Knapsack.in_exact_order` has it
-    by_dual, by_primal = (
-        np.concatenate([solution.deferred for solution in solutions])
-        for solutions in ([dual(step, alpha=case.alpha) for step in steps], [primal(step) for step in steps])
-    )
+    by_dual = np.concatenate([dual(step, alpha=case.alpha).deferred for step in steps])
+    by_primal = rules.Primal(case.budget).defer(torch.from_numpy(case.p)).numpy().ravel()
     spent, total = whole.mass(by_dual), whole.value(by_dual)
     yield Claim("dual(alpha) is optimal for all steps together", whole.best(spent), total, "==")
     solved = [Whole(step.values, step.weights, step.budget).best_set() for step in steps]
