@@ -144,7 +144,7 @@ _RULES: tuple[Mutant, ...] = (
            'np.argsort(row[place[:n_likely]], kind="mergesort")',
            'n_likely - 1 - np.argsort(row[place[:n_likely]][::-1], kind="mergesort")'),
     Mutant("primal rule: likely sums unsettled, compiled", (6, 8), "deferral.likely:prefix_among_likely",
-           "slack = 2.0**-51 * n_tokens * max(1.0, spent)", "slack = -1.0"),
+           "verdict[at] = UNSURE if", "slack = -1.0\n        verdict[at] = UNSURE if"),
     Mutant("primal rule: unlikely ties from the highest index, sorted", (6,), "deferral.prefix:_sort",
            "p.double().sort(dim=1, stable=True)",
            "(lambda s: (s.values, p.shape[1] - 1 - s.indices))(p.double().flip(1).sort(dim=1, stable=True))"),
