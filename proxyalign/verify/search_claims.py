@@ -63,7 +63,7 @@ def search_claims(problem: DeferralProblem) -> Iterator[Claim]:
             yield from candidate_claims(parts, near, best)
             yield from cardinality_claims(parts, relaxations[0])
             spare = cardinality.spare_items(problem.weights[parts.usable], problem.budget, parts.n_prefix)
-            yield from complete_claims(cardinality.with_most_items(relaxations[0], spare))
+            yield from complete_claims(cardinality.with_most_items(relaxations[0], spare), spare)
             relaxations.append(core.rationals(problem, near))
         for relaxation in relaxations:
             yield from relaxation_claims(parts, relaxation, best)
@@ -146,14 +146,18 @@ def _ways(moves: list[int], first: int, end: int) -> Iterator[tuple[tuple[int, .
             yield some, sum(moves[i] for i in some), any(moves[i] <= 0 for i in some)
 
 
-def complete_claims(relaxation: core.Relaxation) -> Iterator[Claim]:
-    """A search for what costs one unit more than the cheapest solution in integers finds one that costs no more."""
+def complete_claims(relaxation: core.Relaxation, spare: int = MOST_USABLE) -> Iterator[Claim]:
+    """A search for what costs one unit more than the cheapest solution in integers finds one that costs no more.
+
+    spare: how many items more than the prefix a solution may have.
+    """
     classes = np.arange(relaxation.counts.size)
     items = [(int(m), int(g)) for m, g, n in _columns(relaxation) for _ in range(n)]
     least = 0
     for size in range(len(items) + 1):
         for some in itertools.combinations(items, size):
-            if relaxation.room + sum(move for move, _ in some) >= 0:
+            is_few = sum(1 if move <= 0 else -1 for move, _ in some) <= spare
+            if is_few and relaxation.room + sum(move for move, _ in some) >= 0:
                 least = min(least, sum(gain for _, gain in some))
     seek = attempt.Attempt(relaxation, relaxation.levels(classes), least + 1, 2.0**30)
     seek.run(math.inf)
