@@ -1,26 +1,32 @@
 """A set worth at least 1 - eps of the optimum, at little more than the price of the greedy prefix: statement 21.
 
 In the manner of Lawler (Fast approximation algorithms for knapsack problems, Math. Oper. Res. 4(4), 1979), but for
-what a cheaper proof spares. Two greedy sets come first: the prefix, and the critical item, both filled up by
-density. Let z be the better one's value, U the bound of the linear relaxation and A = eps z. Where U - z <= A, as on
-most rows of a language model, that set is the answer. Else the items that are light, worth at most A / 2, are filled
-in by density, and the others are searched through:
+what cheaper proofs spare. Two greedy sets come first: the prefix, and the critical item, both filled up by density. Let
+z be the value of the best set so far, A = eps times the first z, U the bound of the linear relaxation and lambda its
+multiplier. Where U - z <= A, as on most rows of a language model, that set is the answer. Else the items that are worth
+at most some value l are called light, and the others are searched through for sets worth more than some goal g:
 
-* A heavy item whose reduced cost |v - lambda w| is at least U - z - A / 2 keeps its place in the relaxation: no set
-  without that is worth more than z + A / 2 (weak duality, statement 4). The rest, m items, are the core.
-* Sets are made one core item after another. Of those that have decided the same items, one is dropped where its
-  Lagrangian bound is at most z + A / 2, or where a lighter one is worth no less than its value less A / (2 m).
-* Whatever heavy items an optimum takes, its light ones are worth no more than the relaxation of the light items
-  in the room that is left; filling them in by density misses that by less than one of them, A / 2 at most.
+* Sets of heavy items are made from the prefix by changing one item after another, taking it or leaving it, those near
+  the critical density first. Of the sets that have decided the same items some stand for others: each has a `worth`, at
+  least the value of any heavier set that it stands for, and at most A s / (2 m) above its own after s of the m items.
+* A set is dropped where no way to go on is worth more than g: lambda times the budget and the sum of max(0, v - lambda
+  w), less |v - lambda w| for each change, bounds those (weak duality, statement 4). An item for which that is so by
+  itself is not changed at all; m counts the others.
+* Whatever heavy items an optimum has, its light ones are worth no more than the linear relaxation of the light items in
+  the room that is left. With the worths, that gives the most that any set is worth which was not dropped: M. The best
+  set made is filled up with light items, by density.
 
-So the heavy items of an optimum either meet a bound, and OPT <= z + A, or lose at most m times A / (2 m) until they
-are a set that is kept, and A / 2 in the filling. Either way the answer is worth at least OPT - A >= (1 - eps) OPT. Each
-set in a list is worth A / (2 m) more than the one before: there are never more than 2 m U / A + 1.
+So OPT <= max(g, M), and the answer is proved where that is at most z + A; so it is where U - z <= A. Otherwise g is
+lowered if it is the larger, or l is. This ends: g stops at z + A, and a set filled up is worth at least its bound in M
+less A / 2 and less one light item, at most A / 2 in the end. Then z >= OPT - A >= (1 - eps) OPT. The sets of a list are
+each worth A / (2 m) more than the one before it, so that there are never more than 2 m U / A + 1.
 
-The numbers are float64. What rounding can do to values is taken off A; where it may decide whether a set fits, the
-search ends, and is made again in Python's integers.
+The numbers are float64. What rounding can do to values is taken off A; where it may decide whether a set fits, or the
+lists grow long, the search ends. Then `exact` is asked for the same gap, and if it does not prove that within its
+memory, the search is made again in rationals, and to the end.
 """
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -31,14 +37,19 @@ from proxyalign.errors import InputError
 from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.checks import real
 from proxyalign.knapsack.compiled import compiled
+from proxyalign.knapsack.exact import exact
 from proxyalign.knapsack.problem import DeferralProblem, Solution
-from proxyalign.knapsack.rational import exact_sum, whole_multiples
+from proxyalign.knapsack.rational import exact_sum
 from proxyalign.knapsack.search import interpreted
 
 GAP = 1e-12  # relative gap below which the set is called optimal, as in `exact`
 ROUNDING = 2.0**-50  # of each of n terms, 8 times what a sum of them is off by: several sums go into a comparison
 LEAST_EPS = 2.0**-20  # below this, rounding is not small beside what may be lost
-FOUND, UNSURE, OPEN = 0, 1, 2  # how a search ends: with a proof; rounding may have decided; the rest may have to change
+EFFORT = 2.0**19  # sets looked at in one search, some 5 ms, after which `exact` is asked
+EXACT_MEMORY = 2.0**26  # bytes
+NARROW, WIDER = 8.0, 4  # the first goal is A / 8 below the bound, the next ones 4 times as far
+FINER = 4  # by which l is divided, at first half the critical item's value
+FOUND, UNSURE, OPEN = 0, 1, 2  # how `better` ends: proved; rounding may decide, or it takes long; the rest may change
 
 
 def near_optimal(problem: DeferralProblem, eps: float = 0.01) -> Solution:
@@ -74,30 +85,165 @@ def _searched(problem: DeferralProblem, n_prefix: int, eps: float) -> NDArray[np
         values = np.ldexp(values, -np.frexp(values.max())[1])
         weights, budget = (np.ldexp(number, -np.frexp(problem.budget)[1]) for number in (weights, budget))
         price, rounding = values[n_prefix] / weights[n_prefix], ROUNDING * (values.size + 64)
-        chosen, ending = better(values, weights, n_prefix, budget, price, eps, 0.0, 0.0, rounding * budget, rounding)
+        chosen, ending = better(
+            values, weights, n_prefix, budget, price, eps, 0.0, 0.0, rounding * budget, rounding, EFFORT
+        )
         if ending == FOUND:
             return chosen
-    worths, _ = whole_multiples(problem.values[problem.order])
-    masses, _ = whole_multiples(np.append(problem.weights[problem.order], problem.budget))
-    # In units of value in which lambda, the critical item's quotient, is an integer too.
-    room, price, unit = masses.pop(), worths[n_prefix], masses[n_prefix]
-    worths = [worth * unit for worth in worths]
-    found: NDArray[np.bool_] = interpreted(better)(worths, masses, n_prefix, room, price, Fraction(eps), 0, 0, 0, 0)[0]
+    solved = exact(problem, gap=eps, memory_limit=EXACT_MEMORY)
+    if solved.is_optimal:
+        return solved.deferred[problem.order]
+    worths, masses = (list(map(Fraction, row[problem.order].tolist())) for row in (problem.values, problem.weights))
+    price, room, nothing = worths[n_prefix] / masses[n_prefix], Fraction(problem.budget), Fraction(0)
+    found: NDArray[np.bool_]
+    found, _ = interpreted(better)(
+        worths, masses, n_prefix, room, price, Fraction(eps), nothing, nothing, nothing, nothing, math.inf
+    )
     return found
 
 
 @compiled()
-def fill(chosen: NDArray[np.bool_], weights: NDArray[np.float64], room: float, slack: float) -> None:
-    """Add to `chosen` (n,) every item, in the order given, that is sure to fit what is left of the room."""
+def filled(
+    chosen: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    budget: float,
+    slack: float,
+) -> float:
+    """Add to `chosen` (n,), a set that fits, every item that is sure to fit too, in order; what all are worth then."""
+    room = budget
+    value: float = 0 * values[0]
+    for i in range(len(weights)):
+        if chosen[i]:
+            room -= weights[i]
     for i in range(len(weights)):
         if not chosen[i] and weights[i] <= room - slack:
             chosen[i] = True
             room -= weights[i]
+        if chosen[i]:
+            value += values[i]
+    return value
+
+
+@compiled()
+def search(
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n_prefix: int,
+    budget: float,
+    price: float,
+    goal: float,
+    enough: float,
+    most_light: float,
+    spare: float,
+    rest: float,
+    rest_price: float,
+    slack: float,
+    effort: float,
+) -> tuple[NDArray[np.bool_], float, float, int]:
+    """The best set (n,) bool found; what any set that may be worth more than the goal is worth at most, if it has all
+    of the rest and if it has not; and how the search ended: `FOUND` a set worth enough, `OPEN`, or `UNSURE`.
+
+    enough: value at which the search ends at once, and its bounds mean nothing. most_light: l; spare: A / 2. The other
+    arguments are those of `better`.
+    """
+    n = len(values)
+    chosen = np.zeros(n, np.bool_)
+    heavy, light = [n for _ in range(0)], [n for _ in range(0)]
+    nothing = 0 * budget
+    weight, value, bound = nothing, rest, rest + price * budget
+    light_weights, light_values = [nothing], [nothing]  # of the first so many, together
+    for i in range(n):
+        bound += max(values[i] - price * weights[i], 0)
+        if values[i] <= most_light:
+            light.append(i)
+            light_weights.append(light_weights[-1] + weights[i])
+            light_values.append(light_values[-1] + values[i])
+        elif i < n_prefix:
+            chosen[i] = True
+            weight += weights[i]
+            value += values[i]
+    # The heavy items, the nearest to the critical one first.
+    before, after = n_prefix - 1, n_prefix
+    while before >= 0 or after < n:
+        for i in (after, before):
+            if 0 <= i < n and values[i] > most_light and abs(values[i] - price * weights[i]) < bound - goal:
+                heavy.append(i)  # noqa: PERF401, numba has no generators
+        before, after = before - 1, after + 1
+    base = bound - value - price * (budget - weight)  # what light items add to a set's bound
+    parents, items = [0], [0]  # of each set that was made by a change, the one before and the item
+    # Sets, lightest first: weight, value, worth, and the last change made to each.
+    sets = [(weight, value, value, 0)]
+    best, last, n_light, k, most, beyond = rest, 0, 0, 0, rest, rest
+    looked_at, ending = 0, OPEN
+    for step in range(len(heavy) + 1):
+        is_last = step == len(heavy)
+        # What the light items add to each: the first k of them fit, and the next one does not.
+        most = beyond = rest
+        for weight, value, worth, node in sets:
+            room = budget - weight
+            if room < -slack:
+                beyond = max(beyond, worth + rest_price * room)
+                continue
+            is_sure = room >= slack
+            room = max(room, nothing)
+            while k < len(light) and light_weights[k + 1] <= room:
+                k += 1
+            while k > 0 and light_weights[k] > room:
+                k -= 1
+            is_sure = is_sure and (k == 0 or light_weights[k] <= room - slack)
+            if is_sure and value + light_values[k] > best:
+                best, last, n_light = value + light_values[k], node, k
+            if is_last and not (is_sure and (k == len(light) or light_weights[k + 1] > room + slack)):
+                return chosen, most, beyond, UNSURE
+            worth += light_values[k]
+            if k < len(light):
+                worth += (room - light_weights[k]) * (values[light[k]] / weights[light[k]])
+            most = max(most, worth)
+        if is_last or best >= enough:
+            ending = FOUND if best >= enough else OPEN
+            break
+        looked_at += 2 * len(sets)
+        if looked_at > effort:
+            return chosen, most, beyond, UNSURE
+        i = heavy[step]
+        sign = -1 if i < n_prefix else 1
+        allowed = spare * (step + 1) / len(heavy)
+        more = [sets[0] for _ in range(0)]
+        a, b = 0, 0
+        while a < len(sets) or b < len(sets):
+            # Merge the sets as they are with those that are changed, lightest first.
+            changed = a == len(sets) or (b < len(sets) and sets[b][0] + sign * weights[i] < sets[a][0])
+            weight, value, worth, node = sets[b if changed else a]
+            if changed:
+                weight, value, worth = weight + sign * weights[i], value + sign * values[i], worth + sign * values[i]
+                b += 1
+            else:
+                a += 1
+            if worth + price * (budget - weight) + base <= goal:
+                continue
+            if len(more):
+                lighter = more[-1]
+                if worth <= max(lighter[2], lighter[1] + allowed):
+                    more[-1] = (lighter[0], lighter[1], max(lighter[2], worth), lighter[3])
+                    continue
+            if changed:
+                parents.append(node)
+                items.append(i)
+                node = len(items) - 1
+            more.append((weight, value, worth, node))
+        sets = more
+    while last > 0:
+        chosen[items[last]] = not chosen[items[last]]
+        last = parents[last]
+    for i in light[:n_light]:
+        chosen[i] = True
+    return chosen, most, beyond, ending
 
 
 @compiled(
     types.Tuple([types.boolean[::1], types.int64])(
-        types.float64[::1], types.float64[::1], types.int64, *[types.float64] * 7
+        types.float64[::1], types.float64[::1], types.int64, *[types.float64] * 8
     )
 )
 def better(
@@ -111,113 +257,64 @@ def better(
     rest_price: float,
     slack: float,
     rounding: float,
+    effort: float,
 ) -> tuple[NDArray[np.bool_], int]:
     """The set (n,) bool that the head of this file describes, and how its search ended.
 
-    values, weights: (n,) by falling density, no weight above the budget; n_prefix: how many of the first fit, less
-    than n; price: lambda, the density of the item after them. slack: by how much a sum of weights may be off;
-    rounding: by what share of U values may be off, less than half of eps. Both are 0 for integers.
+    values, weights: (n,) by falling density; n_prefix: how many of the first fit, less than n; price: lambda, the
+    density of the item after them. slack: by how much a sum of weights may be off; rounding: by what share of U values
+    may be off, less than half of eps; both are 0 for rationals. effort: sets that a search may look at.
 
-    rest: what other items are worth at least, which are in every set here and outside of the arrays and the budget,
-    light and of a density of at least rest_price, above that of all items in the arrays. Where a set without some of
-    them may be worth more than is allowed, the search is `OPEN`: heavy items that weigh x more than the budget leave no
-    room for those of the arrays that are light, and cost rest_price x at least.
+    rest: what further items are worth at least, which are in every set here, and neither in the arrays nor in the
+    budget; rest_price: a density that is no item's of the arrays above, and no item's of the rest below. Heavy items
+    that weigh x more than the budget leave no room for the light ones of the arrays, and cost the rest rest_price x at
+    least. Where a set may be worth more than is allowed even so, the search is `OPEN`.
     """
-    n = len(values)
-    chosen, other = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    chosen, other = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_)
     bound, room = rest, budget
     for i in range(n_prefix):
         chosen[i] = True
         bound += values[i]
         room -= weights[i]
     bound += price * room
-    fill(chosen, weights, room, slack)
-    other[n_prefix] = True
-    fill(other, weights, budget - weights[n_prefix], slack)
-    best, rival = rest, rest
-    for i in range(n):
-        if chosen[i]:
-            best += values[i]
-        if other[i]:
-            rival += values[i]
-    if rival > best:
-        chosen, best = other, rival
-    loss = eps * best - rounding * bound  # that is allowed: A
-    if bound - best <= loss:
-        return chosen, FOUND
-
-    goal = best + loss / 2  # what is bounded by this is of no interest
-    taken = np.zeros(n, np.bool_)
-    core, light = [n for _ in range(0)], [n for _ in range(0)]
-    weight, value = 0 * budget, rest
-    light_weights, light_values = [weight], [weight]  # of the first so many, together
-    surplus = 0 * bound  # of what is undecided, over its price
-    beyond = best  # what a set without some of the rest is worth at most
-    for i in range(n):
-        reduced = values[i] - price * weights[i]
-        if 2 * values[i] <= loss:
-            light.append(i)
-            light_weights.append(light_weights[-1] + weights[i])
-            light_values.append(light_values[-1] + values[i])
-            surplus += max(reduced, 0)
-        elif abs(reduced) < bound - goal:
-            core.append(i)
-            surplus += max(reduced, 0)
-        elif i < n_prefix:
-            taken[i] = True
-            weight += weights[i]
-            value += values[i]
-    grain = loss / (2 * max(len(core), 1))
-    parents, items = [0], [0]  # of each set that was made by adding an item, the one before and that item
-    sets = [(weight, value, 0)]  # lightest first, and ever more valuable
-    for i in core:
-        surplus -= max(values[i] - price * weights[i], 0)
-        more = [sets[0] for _ in range(0)]
-        a, b = 0, 0
-        while a < len(sets) or b < len(sets):
-            # Merge the sets as they are with those that take the item, lightest first.
-            takes = a == len(sets) or (b < len(sets) and sets[b][0] + weights[i] < sets[a][0])
-            if takes:
-                weight, value, node = sets[b][0] + weights[i], sets[b][1] + values[i], sets[b][2]
-                b += 1
-            else:
-                weight, value, node = sets[a]
-                a += 1
-            if len(more) and value <= more[-1][1] + grain:
-                continue
-            if value + price * (budget - weight) + surplus <= goal:
-                continue
-            if weight > budget + slack:
-                beyond = max(beyond, value - rest_price * (weight - budget))
-                continue
-            if weight > budget - slack:
-                return chosen, UNSURE
-            if takes:
-                parents.append(node)
-                items.append(i)
-                node = len(items) - 1
-            more.append((weight, value, node))
-        sets = more
-    last, n_light, k = -1, 0, len(light)
-    for weight, value, node in sets:
-        while k > 0 and light_weights[k] > budget - weight:
-            k -= 1
-        # The first k light items fit, and the next one does not.
-        if k > 0 and light_weights[k] > budget - weight - slack:
+    best = rest + filled(chosen, values, weights, budget, slack)
+    if weights[n_prefix] <= budget - slack:
+        other[n_prefix] = True
+        rival = rest + filled(other, values, weights, budget, slack)
+        if rival > best:
+            chosen, best = other, rival
+    loss = eps * best - rounding * bound
+    if loss <= rounding * bound:
+        return chosen, UNSURE
+    width, most_light = loss / NARROW, values[n_prefix] / 2
+    while bound - best > loss:
+        goal = max(bound - width, best + loss)
+        other, most, beyond, ending = search(
+            values,
+            weights,
+            n_prefix,
+            budget,
+            price,
+            goal,
+            bound - loss,
+            most_light,
+            loss / 2,
+            rest,
+            rest_price,
+            slack,
+            effort,
+        )
+        if ending == UNSURE:
             return chosen, UNSURE
-        if k < len(light) and light_weights[k + 1] <= budget - weight + slack:
-            return chosen, UNSURE
-        if value + light_values[k] > best:
-            best, last, n_light = value + light_values[k], node, k
-    if last >= 0:
-        while last > 0:
-            taken[items[last]] = True
-            last = parents[last]
-        for i in light[:n_light]:
-            taken[i] = True
-        for i in range(n):
-            if taken[i]:
-                budget -= weights[i]
-        fill(taken, weights, budget, slack)
-        chosen = taken
-    return chosen, OPEN if rest > 0 and beyond > best + loss / 2 else FOUND
+        rival = rest + filled(other, values, weights, budget, slack)
+        if ending == FOUND:
+            return other, FOUND
+        if rival > best:
+            chosen, best = other, rival
+        if max(goal, most) <= best + loss:
+            return chosen, OPEN if rest > 0 and beyond > best + loss else FOUND
+        if most > goal:
+            most_light /= FINER
+        else:
+            width *= WIDER
+    return chosen, FOUND

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import DeferralProblem, brute_force, near, near_optimal, primal
-from proxyalign.knapsack.search import interpreted
+from proxyalign.knapsack import DeferralProblem, brute_force, exact, near, near_optimal, primal
 
 EPS = [0.5, 0.1, 0.01, 0.001]
 KINDS = ["law", "any", "correlated", "subset sum", "few heavy", "wide", "tied"]
@@ -91,22 +90,33 @@ def test_any_problem_keeps_the_guarantee(problem, eps):
 
 
 @pytest.mark.parametrize("eps", EPS)
-def test_floats_and_integers_keep_the_same_promise(monkeypatch, eps):
-    """Fails when one of the two runs of the search is wrong and the other hides it."""
+def test_rationals_keep_the_same_promise(monkeypatch, eps):
+    """Fails when the run in rationals, which few instances need, is another search."""
     monkeypatch.setattr(near, "LEAST_EPS", 1.0)
+    monkeypatch.setattr(near, "EXACT_MEMORY", 1.0)  # in which nothing is proved but what needs no search
     rng = np.random.default_rng([22, int(1 / eps)])
     assert max(shortfall(rng, eps) for _ in range(N_INSTANCES // 10)) <= eps
 
 
 def test_rounding_never_decides_what_fits(monkeypatch):
-    """Fails when a set that spends the budget to the last bit is missed, or the search in integers is not made."""
-    whole = []
-    monkeypatch.setattr(near, "interpreted", lambda function: whole.append(function) or interpreted(function))
+    """Fails when a set that spends the budget to the last bit is missed, or floats are trusted to know that it fits."""
+    asked = []
+    monkeypatch.setattr(near, "exact", lambda *problem, **limits: asked.append(limits) or exact(*problem, **limits))
     weights = [0.1, 0.2, 0.3, 0.3]
     problem = DeferralProblem(values=[1.0, 2.2, 3.5, 3.0], weights=weights, budget=math.fsum(weights[:3]))
     found = near_optimal(problem, 0.01)
     assert found.value == brute_force(problem).value
-    assert whole
+    assert [limits["gap"] for limits in asked] == [0.01]
+
+
+def test_a_search_that_takes_too_long_is_left_to_exact(monkeypatch):
+    """Fails when a long search costs more than the optimum, or what `exact` hands over is not the answer."""
+    monkeypatch.setattr(near, "EFFORT", 2.0)
+    asked = []
+    monkeypatch.setattr(near, "exact", lambda *problem, **limits: asked.append(limits) or exact(*problem, **limits))
+    rng = np.random.default_rng(23)
+    assert max(shortfall(rng, 0.01) for _ in range(100)) <= 0.01
+    assert asked
 
 
 def test_a_prefix_that_is_good_enough_is_not_searched_on(monkeypatch):
