@@ -1,4 +1,4 @@
-"""The knapsack's own rules: nothing and everything, the dual's threshold, the primal's prefix, and the optimum."""
+"""The knapsack's own rules: nothing and everything, dual and primal, and the optimum, nearly and exactly."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -135,6 +135,39 @@ class Advantage(Rule):
         order = ratio.sort(dim=-1, descending=True, stable=True).indices
         fits = law.gather(-1, order).cumsum(-1) <= self.budget
         return torch.empty_like(fits).scatter_(-1, order, fits) & (ratio > 1.0)
+
+
+@dataclass(frozen=True)
+class NearOptimal(Rule):
+    """Defer a set that fits `budget` and is worth (1 - eps) of the most that any such set is (statement 21).
+
+    budget: deferral mass allowed at each step, in [0, 1]. eps: share of the optimal value that a step may lose, in
+    [1e-6, 0.5]. Decided on the CPU; on most rows at little more than the primal's price.
+    """
+
+    budget: float
+    eps: float = 0.01
+    name: ClassVar[str] = "near-optimal"
+    domains: ClassVar[dict[str, Domain]] = {
+        **MASS,
+        "eps": Domain(1e-6, 0.5, "it is the share of the optimal value that a step may lose"),
+    }
+    about: ClassVar[About] = About(
+        "some d with sum -d p log p >= (1 - eps) max, sum d p <= budget",
+        "budget = 0",
+        "budget = 1",
+        "Lawler, Math. Oper. Res. 4(4), 1979, for Kad's knapsack",
+    )
+
+    def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
+        """p (..., V) -> a set of each row's tokens that fits the budget exactly and is optimal but for eps."""
+        if self.budget >= 1.0:  # as in Primal
+            return torch.ones_like(p, dtype=torch.bool)
+        if self.budget == 0.0:
+            return p == 0
+        from proxyalign.deferral.near import near_optimal_sets  # here, since it is compiled
+
+        return near_optimal_sets(p, self.budget, self.eps)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,37 @@ _SIGNATURES = [
 ]
 
 
-@compiled(_SIGNATURES, fastmath={"reassoc"})
+@compiled(fastmath={"reassoc"})
+def set_apart(
+    row: npt.NDArray[np.floating], least: np.floating, small: npt.NDArray[np.bool_], place: npt.NDArray[np.int64]
+) -> tuple[float, int]:
+    """Where row (V,) is below `least`, into small (V,), and its other places into place (V,); the sum of the former
+    in float64, and how many the latter are.
+    """
+    total, n_likely = 0.0, 0
+    for start in range(0, len(row), _BLOCK):
+        block, is_small = row[start : start + _BLOCK], small[start : start + _BLOCK]
+        n_small = np.int32(0)
+        for i in range(len(block)):
+            is_small[i] = block[i] < least
+        for i in range(len(block)):  # apart, and without branches, so that both loops use vector instructions
+            total += np.float64(block[i]) if block[i] < least else 0.0
+            n_small += np.int32(block[i] < least)
+        if n_small < len(block):
+            for i in range(len(block)):
+                if not is_small[i]:
+                    place[n_likely] = start + i
+                    n_likely += 1
+    return total, n_likely
+
+
+@compiled()
+def rounding_of_sums(n_tokens: int, total: float) -> float:
+    """How far off a sum of so many terms may be: n 2^-53 of it, in whatever order; four times that is safe."""
+    return 2.0**-51 * n_tokens * max(1.0, total)
+
+
+@compiled(_SIGNATURES)
 def prefix_among_likely(
     p: npt.NDArray[np.floating], budget: float, deferred: npt.NDArray[np.bool_], verdict: npt.NDArray[np.uint8]
 ) -> None:
@@ -27,22 +57,9 @@ def prefix_among_likely(
     n_tokens, least = p.shape[1], p.dtype.type(LIKELY)
     place = np.empty(n_tokens, dtype=np.int64)
     for at in range(p.shape[0]):
-        row, is_deferred, spent, n_likely = p[at], deferred[at], 0.0, 0
-        for start in range(0, n_tokens, _BLOCK):
-            block, small = row[start : start + _BLOCK], is_deferred[start : start + _BLOCK]
-            n_small = np.int32(0)
-            for i in range(len(block)):
-                small[i] = block[i] < least
-            for i in range(len(block)):  # apart, and without branches, so that both loops use vector instructions
-                spent += np.float64(block[i]) if block[i] < least else 0.0
-                n_small += np.int32(block[i] < least)
-            if n_small < len(block):
-                for i in range(len(block)):
-                    if not small[i]:
-                        place[n_likely] = start + i
-                        n_likely += 1
-        # A sum of n terms is off by at most n 2^-53 of it, in whatever order; four times that is safe.
-        slack = 2.0**-51 * n_tokens * max(1.0, spent)
+        row, is_deferred = p[at], deferred[at]
+        spent, n_likely = set_apart(row, least, is_deferred, place)
+        slack = rounding_of_sums(n_tokens, spent)
         verdict[at] = UNSURE if abs(spent - budget) <= slack else SPREAD if spent > budget else DECIDED
         total = spent
         for i in np.argsort(row[place[:n_likely]], kind="mergesort"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from proxyalign.deferral.budgets import Advantage, Always, Dual, Exact, Never, Primal, PrimalPooled
+from proxyalign.deferral.budgets import Advantage, Always, Dual, Exact, NearOptimal, Never, Primal, PrimalPooled
 from proxyalign.deferral.comparisons import ConfidenceBet, Gap, ProxyDoubt, ProxyFavour, ProxyMinP, ProxyVeto
 from proxyalign.deferral.gates import Chow, Diff, EntropyGate, Nudging, Opt
 from proxyalign.deferral.hybrid import Hybrid
@@ -40,14 +40,14 @@ from proxyalign.errors import InputError
 
 __all__ = [
     "CRITERIA", "REGISTRY", "Advantage", "Always", "Chow", "ConfidenceBet", "Contrastive", "Diff", "Dual",
-    "EntropyGate", "Epsilon", "Eta", "Exact", "Gap", "Hybrid", "ImplicitReward", "MinP", "Mixture", "Never", "Nudging",
-    "NudgingWords", "Opt", "Primal", "PrimalPooled", "Processed", "ProxyDoubt", "ProxyFavour", "ProxyMinP",
-    "ProxyTuning", "ProxyVeto", "Rule", "SpeculativeCascade", "StaticMixture", "TopH", "TopK",
+    "EntropyGate", "Epsilon", "Eta", "Exact", "Gap", "Hybrid", "ImplicitReward", "MinP", "Mixture", "NearOptimal",
+    "Never", "Nudging", "NudgingWords", "Opt", "Primal", "PrimalPooled", "Processed", "ProxyDoubt", "ProxyFavour",
+    "ProxyMinP", "ProxyTuning", "ProxyVeto", "Rule", "SpeculativeCascade", "StaticMixture", "TopH", "TopK",
     "TopNSigma", "TopP", "Truncated", "Typical", "make", "table",
 ]  # fmt: skip
 
 _CLASSES: list[type[Rule]] = [
-    Never, Always, Dual, Primal, Exact, Advantage, Hybrid, PrimalPooled,
+    Never, Always, Dual, Primal, NearOptimal, Exact, Advantage, Hybrid, PrimalPooled,
     Nudging, NudgingWords, Chow, EntropyGate, Diff, Opt,
     ConfidenceBet, Gap, ProxyDoubt, ProxyFavour, ProxyVeto, ProxyMinP,
     TopK, TopP, MinP, Epsilon, Eta, Typical, TopH, TopNSigma,
@@ -90,7 +90,8 @@ def table() -> list[dict[str, Any]]:
     lines = []
     for name, build in REGISTRY.items():
         parameters = inspect.signature(build).parameters
-        rule = build(**dict.fromkeys(parameters, 1))  # 1 is in the domain of every parameter
+        needed = [key for key, one in parameters.items() if one.default is inspect.Parameter.empty]
+        rule = build(**dict.fromkeys(needed, 1))  # 1 is in the domain of every parameter without a default
         lines.append(
             {
                 "name": name,

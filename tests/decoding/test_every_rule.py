@@ -26,6 +26,7 @@ from proxyalign.models import ModelPair, load_pair
 RULES = [
     rules.Dual(0.3),
     rules.Primal(0.5),
+    rules.NearOptimal(0.5, eps=0.05),
     rules.Exact(0.5),
     rules.Advantage(0.6),
     rules.Hybrid(0.3, step=1.5),

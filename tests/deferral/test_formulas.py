@@ -214,7 +214,8 @@ LIMITS = [
     (rules.Typical(1.0), "p"), (rules.TopNSigma(1e9), "p"), (rules.StaticMixture(1.0), "p"),
     (rules.StaticMixture(0.0), "q"), (rules.ProxyTuning(0.0), "p"), (rules.PrimalPooled(0.0), "p"),
     (rules.Advantage(0.0), "p"), (rules.Dual(0.0), "p"), (rules.Nudging(0.0), "p"), (rules.Primal(0.0), "p"),
-    (rules.Primal(1.0), "q"), (rules.Exact(0.0), "p"), (rules.Exact(1.0), "q"),
+    (rules.Primal(1.0), "q"),
+    (rules.NearOptimal(0.0), "p"), (rules.NearOptimal(1.0), "q"), (rules.Exact(0.0), "p"), (rules.Exact(1.0), "q"),
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ DEFERRING = [
     rules.Dual(0.3),
     rules.Primal(0.4),
     rules.Nudging(0.5),
+    rules.NearOptimal(0.4, eps=0.1),
     rules.Exact(0.4),
     rules.Advantage(0.4),
     rules.Chow(0.4),
@@ -109,7 +110,9 @@ def test_primal_breaks_ties_by_the_lowest_index():
     assert rules.Primal(0.5).defer(torch.full((4,), 0.25)).tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("rule", [rules.Primal(0.0), rules.Exact(0.0), rules.Dual(1e-300)], ids=str)
+@pytest.mark.parametrize(
+    "rule", [rules.Primal(0.0), rules.NearOptimal(0.0), rules.Exact(0.0), rules.Dual(1e-300)], ids=str
+)
 def test_impossible_tokens_are_deferred_at_no_cost(rule):
     """Fails when a token of probability 0 takes part in the budget, or is kept."""
     p = torch.tensor([0.0, 0.5, 0.0, 0.5])
@@ -118,7 +121,7 @@ def test_impossible_tokens_are_deferred_at_no_cost(rule):
     assert policy.deferral_mass(p, deferred) == 0
 
 
-@pytest.mark.parametrize("rule", [rules.Primal(1.0), rules.Exact(1.0), rules.Always()], ids=str)
+@pytest.mark.parametrize("rule", [rules.Primal(1.0), rules.NearOptimal(1.0), rules.Exact(1.0), rules.Always()], ids=str)
 @given(p=laws((2, 6)))
 def test_a_whole_budget_defers_everything(rule, p):
     """Fails when a float32 law that sums to more than 1 keeps its last token."""
@@ -158,7 +161,8 @@ def test_a_rule_made_by_name_knows_its_name_and_parameters(name):
     """Fails when a registry name and a class's own name drift apart."""
     import inspect
 
-    parameters = dict.fromkeys(inspect.signature(rules.REGISTRY[name]).parameters, 1)
+    wanted = inspect.signature(rules.REGISTRY[name]).parameters
+    parameters = {key: 1 if one.default is one.empty else one.default for key, one in wanted.items()}
     rule = rules.make(name, **parameters)
     assert rule.name == name
     assert rule.parameters() == parameters
@@ -173,7 +177,7 @@ def test_a_rule_reads_as_a_sentence_part():
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, math.inf, "0.4", None, True])
-@pytest.mark.parametrize("make", [rules.Dual, rules.Primal, rules.Nudging, rules.Exact])
+@pytest.mark.parametrize("make", [rules.Dual, rules.Primal, rules.Nudging, rules.NearOptimal, rules.Exact])
 def test_a_parameter_outside_its_range_is_refused(make, value):
     """Fails when NaN, a truth value or text passes for a probability."""
     with pytest.raises(InputError, match=r"must be a number in \[0, 1\], got"):
