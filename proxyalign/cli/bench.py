@@ -7,7 +7,7 @@ import typer
 
 from proxyalign.cli import bench_exact
 from proxyalign.cli.common import notes, print_json, table
-from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy
+from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy, rules_at
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def decode(
     proxy: Proxy = None,
     alpha: Annotated[float, typer.Option(help="Threshold of dual and of nudging, in [0, 1].")] = 0.4,
     budget: Annotated[float, typer.Option(help="Budget of primal, deferral mass a step in [0, 1].")] = 0.5,
+    also: Annotated[
+        str, typer.Option(help="More rules, with commas, at this alpha or budget: near-optimal,exact.")
+    ] = "",
     windows: Annotated[str, typer.Option(help="Drafts per cycle, numbers with commas.")] = "3,4,5",
     split: Annotated[str, typer.Option(help="dev or test; speed is no reason to look at test questions.")] = "dev",
     limit: Annotated[int, typer.Option(help="Take the first so many questions.")] = 40,
@@ -59,11 +62,11 @@ def decode(
     """Decode the same questions in every way, one sequence at a time, and compare each with the base alone.
 
     The contestants take turns on every question: the base alone, transformers' generate, plain and assisted by the
-    proxy, then dual, primal and nudging, autoregressive and speculative. "x by 12" is what statement 12 predicts from
-    the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs more than one step; "of
-    bare" is the speed as a share of what it would be if nothing but forward passes took time. The next table is what a
-    cycle does beside those, on rows of large vocabularies, and the share that rule, test and draw have in verifying.
-    The last one is what is held in memory of each new token.
+    proxy, then dual, primal, nudging and the rules of --also, autoregressive and speculative. "x by 12" is what
+    statement 12 predicts from the acceptance and the drafts' cost; "at cost" also counts what verifying a window costs
+    more than one step; "of bare" is the speed as a share of what it would be if nothing but forward passes took time.
+    The next table is what a cycle does beside those, on rows of large vocabularies, and the share that rule, test and
+    draw have in verifying. The last one is what is held in memory of each new token.
     """
     sizes = _windows(windows)
 
@@ -84,6 +87,8 @@ def decode(
     logging.disable_progress_bar()
     torch.set_num_threads(threads)
     field = contestants(alpha, budget, alpha, sizes)
+    for rule in rules_at(also, alpha=alpha, budget=budget):
+        field += [Contestant(rule), Contestant(rule, "speculative", max(sizes))]
     benchmark = tasks.get(task)
     questions = benchmark.questions(split, data=data, limit=limit)
     n_tokens = max_new_tokens or benchmark.max_new_tokens
@@ -149,7 +154,8 @@ def decode(
 def rules(
     vocabulary: Annotated[int, typer.Option(help="Tokens in a row.")] = 49_152,
     batch: Annotated[int, typer.Option(help="Rows in a batch; the rules are also timed one row at a time.")] = 64,
-    budget: Annotated[float, typer.Option(help="Budget of primal, deferral mass in [0, 1].")] = 0.3,
+    budget: Annotated[float, typer.Option(help="Budget of primal, near-optimal and exact, in [0, 1].")] = 0.3,
+    eps: Annotated[float, typer.Option(help="Share of the optimum that near-optimal may lose.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Threshold of dual and of nudging, in [0, 1].")] = 0.1,
     rows: Annotated[Path | None, typer.Option(help="A file of rows instead, as proxyalign rows writes.")] = None,
     repeats: Annotated[int, typer.Option(help="Runs of which the fastest counts.")] = 5,
@@ -158,10 +164,10 @@ def rules(
     device: Annotated[str, typer.Option(help="Where the rows lie, as torch names it.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
 ) -> None:
-    """Time primal, dual and nudging on float32 rows of one vocabulary, beside torch.sort on the same rows in one run.
+    """Time the rules that read the base alone on float32 rows of one vocabulary, beside torch.sort, in one run.
 
-    The rows are made up, from flat laws to sure ones, or the first of a file. A time is the median over the rows of
-    the fastest run on each.
+    The rules are primal, near-optimal, exact (on a few rows), dual and nudging. The rows are made up, from flat laws
+    to sure ones, or the first of a file. A time is the median over the rows of the fastest run on each.
     """
     if min(vocabulary, batch, repeats, threads) < 1:
         raise InputError(
@@ -186,6 +192,7 @@ def rules(
         runs = measure(
             p.to(device),
             budget=budget,
+            eps=eps,
             alpha=alpha,
             repeats=repeats,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
@@ -195,11 +202,12 @@ def rules(
         of_what = {"vocabulary": n_tokens, "batch": n_rows, "rows": str(rows or "made up"), "seed": seed}
         print_json({**of_what, "device": device, "threads": threads, "torch": torch.__version__, "runs": runs})
         return
-    header = ("contestant", "rows at once", "ms a row", "slowest", "x torch.sort")
+    header = ("contestant", "rows at once", "of rows", "ms a row", "slowest", "x torch.sort")
     cells = [
         (
             run["name"],
             str(run["batch"]),
+            str(run["n_rows"]),
             f"{run['ms_per_row']:.3f}",
             f"{run['worst_ms_per_row']:.3f}",
             f"{run['times_as_fast']:.1f}",

@@ -54,6 +54,22 @@ def rules_from_options(
     return [make(name, **given, **{parameter: value}) for value in values]
 
 
+def rules_at(names: str, **settings: float) -> list["Rule"]:
+    """The rules of these names, with commas, each with those of the settings that it takes.
+
+    Raises InputError for another name, and for a rule that takes none of them or needs more.
+    """
+    import inspect
+
+    from proxyalign.deferral.rules import REGISTRY, make
+
+    rules = []
+    for name in filter(None, map(str.strip, names.split(","))):
+        takes = inspect.signature(REGISTRY[name]).parameters if name in REGISTRY else settings
+        rules.append(make(name, **{key: value for key, value in settings.items() if key in takes}))
+    return rules
+
+
 def window_from_option(window: str) -> int | Literal["auto"]:
     """The drafts a cycle that `--window` asks for. Raises InputError for another word."""
     if window == "auto":

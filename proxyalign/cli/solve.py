@@ -12,7 +12,7 @@ from proxyalign.errors import InputError
 if TYPE_CHECKING:
     from proxyalign.knapsack import DeferralProblem, Solution
 
-METHODS = ("exact", "primal", "dual", "oracle")
+METHODS = ("exact", "near-optimal", "primal", "dual", "oracle")
 
 
 def solve(
@@ -22,8 +22,11 @@ def solve(
     budget: Annotated[
         float | None, typer.Option(help="Deferral mass allowed, a probability in [0, 1]; not read by dual.")
     ] = None,
-    method: Annotated[str, typer.Option(help="exact, primal, dual or oracle.")] = "exact",
+    method: Annotated[str, typer.Option(help="exact, near-optimal, primal, dual or oracle.")] = "exact",
     alpha: Annotated[float | None, typer.Option(help="dual's threshold, a probability in [0, 1].")] = None,
+    eps: Annotated[
+        float | None, typer.Option(help="near-optimal's share of the optimum that may be lost, 0.01 by default.")
+    ] = None,
     time_limit: Annotated[
         float, typer.Option(help="Seconds after which exact and oracle stop, with the bound proved so far.")
     ] = 60.0,
@@ -44,6 +47,10 @@ def solve(
         raise InputError(f"solve: --alpha is for --method dual alone, got {alpha} with {method}; drop it")
     if alpha is not None and not 0.0 <= alpha <= 1.0:
         raise InputError(f"solve: --alpha must be in [0, 1], got {alpha}; pass exp(-lambda)")
+    if method != "near-optimal" and eps is not None:
+        raise InputError(f"solve: --eps is for --method near-optimal alone, got {eps} with {method}; drop it")
+    if eps is not None and not 0.0 < eps < 1.0:
+        raise InputError(f"solve: --eps must be above 0 and below 1, got {eps}; pass for example 0.01")
     if budget is not None and not 0.0 <= budget <= 1.0:
         raise InputError(f"solve: --budget must be in [0, 1], got {budget}; pass the probability mass to defer")
     if not time_limit > 0.0:
@@ -67,9 +74,9 @@ def solve(
     else:
         problem = DeferralProblem(instance["values"], instance["weights"], mass)
     # A problem of five tokens, whose prefix is not optimal, loads and compiles what the solver needs.
-    _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha, time_limit)
+    _run(DeferralProblem.from_probs([0.3, 0.25, 0.2, 0.15, 0.1], budget=0.56), method, alpha, eps, time_limit)
     start = time.perf_counter()
-    solution = _run(problem, method, alpha, time_limit)
+    solution = _run(problem, method, alpha, eps, time_limit)
     seconds = time.perf_counter() - start
     if certificate is not None:
         with replacing(certificate) as file:
@@ -98,7 +105,9 @@ def solve(
     print(_in_words(solution, len(problem), method, seconds))
 
 
-def _run(problem: "DeferralProblem", method: str, alpha: float | None, time_limit: float) -> "Solution":
+def _run(
+    problem: "DeferralProblem", method: str, alpha: float | None, eps: float | None, time_limit: float
+) -> "Solution":
     """Solve by the method of this name."""
     from proxyalign import knapsack
 
@@ -106,6 +115,8 @@ def _run(problem: "DeferralProblem", method: str, alpha: float | None, time_limi
         return knapsack.dual(problem, alpha=alpha)
     if method == "primal":
         return knapsack.primal(problem)
+    if method == "near-optimal":
+        return knapsack.near_optimal(problem) if eps is None else knapsack.near_optimal(problem, eps)
     solver = knapsack.exact if method == "exact" else knapsack.oracle
     return solver(problem, time_limit=time_limit)
 

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proxyalign.deferral.rules import Dual, Nudging, Primal
+from proxyalign.deferral.rules import Dual, Exact, NearOptimal, Nudging, Primal
 from proxyalign.errors import InputError
 
 SORT = "torch.sort"
+N_EXACT = 5  # rows, spread over all, that are solved exactly, each of which takes as long as hundreds of others
 
 
 def synthetic_rows(vocabulary: int, n: int, seed: int) -> Tensor:
@@ -25,48 +26,54 @@ def measure(
     p: Tensor,
     *,
     budget: float,
+    eps: float,
     alpha: float,
     repeats: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, Any]]:
-    """Time a row of p (n, V), alone and in the batch of all n, for torch.sort and for primal, dual and nudging.
+    """Time a row of p (n, V), alone and in the batch of all n, for torch.sort, primal, near-optimal, dual and nudging.
 
-    The contestants take turns at going through all rows, so that noise hits all of them alike. Each answer has the
-    contestant's `name`, the `batch`, `ms_per_row`, the median over the rows of the fastest of `repeats` runs,
-    `worst_ms_per_row`, the largest, and `times_as_fast`, compared with the sort in batches of that size. Raises
-    InputError where p has no rows or repeats is not positive.
+    Exact is timed too, on a few rows alone. The contestants take turns at going through all rows, so that noise hits
+    all of them alike. Each answer has the contestant's `name`, the `batch`, the `n_rows` that it was timed on,
+    `ms_per_row`, the median over these of the fastest of `repeats` runs, `worst_ms_per_row`, the largest, and
+    `times_as_fast`, compared with the sort of the same rows in batches of that size. Raises InputError where p has no
+    rows or repeats is not positive.
     """
     if p.dim() != 2 or not p.numel() or repeats < 1:
         raise InputError(
             f"bench: rows (n, V) and repeats must be at least 1, got {tuple(p.shape)} and {repeats}; pass 1 or more"
         )
     contestants: dict[str, Callable[[Tensor], Any]] = {SORT: torch.sort}
-    contestants |= {str(rule): rule.defer for rule in (Primal(budget), Dual(alpha), Nudging(alpha))}
-    batches = [p[at : at + 1] for at in range(len(p))] + ([p] if len(p) > 1 else [])
-    best = {name: [float("inf")] * len(batches) for name in contestants}
+    exact, n = Exact(budget), len(p)
+    rules = (Primal(budget), NearOptimal(budget, eps), exact, Dual(alpha), Nudging(alpha))
+    contestants |= {str(rule): rule.defer for rule in rules}
+    batches = [p[at : at + 1] for at in range(n)] + ([p] if n > 1 else [])
+    few = sorted({round(k * (n - 1) / max(N_EXACT - 1, 1)) for k in range(N_EXACT)})
+    places = {name: few if name == str(exact) else list(range(len(batches))) for name in contestants}
+    best = {name: dict.fromkeys(places[name], float("inf")) for name in contestants}
     for name in contestants:
-        contestants[name](p)  # what is loaded, or made, at a first call
+        contestants[name](batches[0])  # what is loaded, or made, at a first call
     for turn in range(repeats):
         for name, run in contestants.items():
-            for at, batch in enumerate(batches):
-                best[name][at] = min(best[name][at], _milliseconds(run, batch) / len(batch))
+            for at in places[name]:
+                best[name][at] = min(best[name][at], _milliseconds(run, batches[at]) / len(batches[at]))
         progress(turn + 1, repeats)
-    sizes = [1] if len(p) == 1 else [1, len(p)]
-    fastest = {
-        (name, size): [each for each, batch in zip(best[name], batches, strict=True) if len(batch) == size]
-        for size in sizes
-        for name in contestants
-    }
-    return [
-        {
-            "name": name,
-            "batch": size,
-            "ms_per_row": median(times),
-            "worst_ms_per_row": max(times),
-            "times_as_fast": median(fastest[SORT, size]) / median(times),
-        }
-        for (name, size), times in fastest.items()
-    ]
+    answers = []
+    for size in [1] if n == 1 else [1, n]:
+        for name in contestants:
+            times = {at: each for at, each in best[name].items() if len(batches[at]) == size}
+            if times:
+                answers.append(
+                    {
+                        "name": name,
+                        "batch": size,
+                        "n_rows": size * len(times),
+                        "ms_per_row": median(times.values()),
+                        "worst_ms_per_row": max(times.values()),
+                        "times_as_fast": median(best[SORT][at] for at in times) / median(times.values()),
+                    }
+                )
+    return answers
 
 
 def _milliseconds(run: Callable[[Tensor], Any], p: Tensor) -> float:

@@ -124,6 +124,7 @@ def test_a_comparison_needs_what_it_compares_with():
         ("--repeats", "0", "threads and repeats must be at least 1"),
         ("--alpha", "7", "alpha must be a number in [0, 1], got 7.0"),
         ("--task", "lab-maths", "lab-maths"),
+        ("--also", "near-optimal,duel", "got 'duel'"),
     ],
 )
 def test_a_mistake_ends_with_one_sentence(command, option, value, told):
@@ -151,13 +152,14 @@ def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, mo
 
     monkeypatch.setattr(tasks, "get", lambda name: Words())
     out_file = tmp_path / "speed.json"
-    options = ["--pair", tmp_path, "--offline", "--limit", 2, "--windows", "2", "--out", out_file]
-    code, out, _ = command("bench", "decode", *options)
+    options = ["--pair", tmp_path, "--offline", "--limit", 2, "--windows", "2", "--also", "near-optimal, exact"]
+    code, out, _ = command("bench", "decode", *options, "--out", out_file)
     assert code == 0
     written = json.loads(out_file.read_text())
     assert written["task"] == "words"
     for run in written["runs"]:
         assert run["name"] in out
+    assert {"near-optimal", "exact"} <= {run["rule"] for run in written["runs"]}
     assert "forward passes (mean): base, 1 positions" in out
 
 
@@ -167,8 +169,11 @@ def test_the_rules_are_timed_beside_a_sort_of_the_same_rows(command):
     assert code == 0
     answer = json.loads(out)
     assert (answer["vocabulary"], answer["batch"], answer["rows"]) == (500, 3, "made up")
-    names = ["torch.sort", "primal(budget=0.3)", "dual(alpha=0.1)", "nudging(alpha=0.1)"]
-    assert [(run["name"], run["batch"]) for run in answer["runs"]] == [(name, n) for n in (1, 3) for name in names]
+    batched = ["torch.sort", "primal(budget=0.3)", "near-optimal(budget=0.3, eps=0.01)", "dual(alpha=0.1)"]
+    batched.append("nudging(alpha=0.1)")
+    alone = [*batched[:3], "exact(budget=0.3)", *batched[3:]]
+    shown = [(run["name"], run["batch"], run["n_rows"]) for run in answer["runs"]]
+    assert shown == [*((name, 1, 3) for name in alone), *((name, 3, 3) for name in batched)]
     for run in answer["runs"]:
         sort = next(each for each in answer["runs"] if (each["name"], each["batch"]) == ("torch.sort", run["batch"]))
         assert 0 < run["ms_per_row"] <= run["worst_ms_per_row"]

@@ -45,9 +45,12 @@ def test_a_full_vocabulary_is_solved_and_proved(command, step, budget):
     exact, _ = answer(command, "--probs", step, "--budget", budget, "--method", "exact")
     assert 0.0 < exact["seconds"] < time.perf_counter() - start
     primal, _ = answer(command, "--probs", step, "--budget", budget, "--method", "primal")
+    near, _ = answer(command, "--probs", step, "--budget", budget, "--method", "near-optimal", "--eps", 0.001)
     assert exact["is_optimal"]
     assert exact["mass"] <= budget
     assert primal["value"] <= exact["value"] <= exact["upper_bound"] <= primal["upper_bound"]
+    assert 0.999 * exact["value"] <= near["value"] <= exact["value"]
+    assert exact["value"] <= near["upper_bound"] <= primal["upper_bound"]
 
 
 def test_dual_says_where_its_set_spends_more_than_the_budget(command, small):
@@ -103,6 +106,9 @@ def test_the_oracle_agrees_and_leaves_stdout_to_the_answer(command, small):
         (("--method", "dual", "--budget", "0.3"), ("--alpha", "[0, 1]")),
         (("--method", "exact", "--budget", "0.3", "--alpha", "0.2"), ("--alpha", "exact", "drop it")),
         (("--method", "exact"), ("--budget", "[0, 1]")),
+        (("--method", "near-optimal"), ("--budget", "[0, 1]")),
+        (("--method", "near-optimal", "--budget", "0.3", "--eps", "1"), ("--eps", "below 1")),
+        (("--method", "exact", "--budget", "0.3", "--eps", "0.1"), ("--eps", "exact", "drop it")),
         (("--method", "exact", "--budget", "0.3", "--time-limit", "nan"), ("--time-limit", "above 0", "nan")),
         (("--method", "primal", "--budget", "0.3", "--certificate", "c.json"), ("--certificate", "primal", "drop it")),
         (("--method", "exact", "--budget", "0.3", "--certificate", "/none/c.json"), ("--certificate", "/none/c.json")),
