@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 # Okabe and Ito's palette, which readers with any colour vision can tell apart; a control has the colour of its rule.
-COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "exact": "#009E73", "nudging": "#CC79A7"}
-MARKERS = {"dual": "o", "primal": "s", "exact": "D", "nudging": "^"}
+COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "near-optimal": "#E69F00", "exact": "#009E73", "nudging": "#CC79A7"}
+MARKERS = {"dual": "o", "primal": "s", "near-optimal": "v", "exact": "D", "nudging": "^"}
 GREY = "#555555"
 CRITICAL = "#F0B58A"
-PARAMETER = {"dual": "α", "primal": "b", "exact": "b", "nudging": "α"}
+PARAMETER = {"dual": "α", "primal": "b", "near-optimal": "b", "exact": "b", "nudging": "α"}
 PARENTS = (("never", "base alone", ":", "black"), ("always", "proxy alone", "-.", "#777777"))
 LANE = 9  # points between the lines on which rules lie that are zero throughout a panel
 

@@ -17,9 +17,10 @@ from proxyalign.files import write_json
 
 
 def expand(rules: Mapping[str, list[float]]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each rule with each value of its parameter; a rule without one comes once."""
+    """Each rule with each value of its parameter, the one without a default; a rule without any comes once."""
     for rule, values in rules.items():
-        names = list(inspect.signature(REGISTRY[rule]).parameters)
+        parameters = inspect.signature(REGISTRY[rule]).parameters.items()
+        names = [name for name, one in parameters if one.default is inspect.Parameter.empty]
         yield from ((rule, {name: value}) for name in names for value in values)
         if not names:
             yield rule, {}

@@ -5,7 +5,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 TASKS = ("lab-facts", "lab-math")
-ORDER = ("never", "always", "truncated-dual", "truncated-primal", "dual", "primal", "exact", "nudging")
+ORDER = ("never", "always", "truncated-dual", "truncated-primal", "dual", "primal", "near-optimal", "exact", "nudging")
 NAMES = {
     "never": "base alone",
     "always": "proxy alone",
@@ -13,6 +13,7 @@ NAMES = {
     "truncated-primal": "nucleus $1-b$, no proxy",
     "dual": "dual ($\\alpha$)",
     "primal": "primal ($b$)",
+    "near-optimal": "near-optimal ($b$)",
     "exact": "exact ($b$)",
     "nudging": "nudging ($\\alpha$)",
 }

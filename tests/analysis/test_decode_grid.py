@@ -6,13 +6,14 @@ from analysis.experiments.decode_grid import decode, expand, records_folder
 
 
 def test_a_grid_expands_to_each_value_of_each_rule():
-    """Fails where a rule without a parameter is lost, or a budget is passed as alpha."""
-    rules = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9]}
+    """Fails where a rule without a parameter is lost, a budget is passed as alpha, or as the eps beside it."""
+    rules = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9], "near-optimal": [0.5]}
     expected = [
         ("never", {}),
         ("dual", {"alpha": 0.2}),
         ("dual", {"alpha": 0.4}),
         ("truncated-primal", {"budget": 0.9}),
+        ("near-optimal", {"budget": 0.5}),
     ]
     assert list(expand(rules)) == expected
 
