@@ -126,8 +126,9 @@ def integers(problem: DeferralProblem, near: Candidates) -> Relaxation:
     """The problem in 64-bit integers, rounded so that nothing feasible or valuable is lost.
 
     Weights of items that leave are rounded up and their values down, those of items that enter the other way, and the
-    room down, since only whole weights have to fit it: what fits still fits, and costs no more. The dust is taken to leave and to keep its value. So the
-    least cost of an integer solution, in units, is at most what the best set lacks of the prefix.
+    room down, since only whole weights have to fit it: what fits still fits, and costs no more. The dust is taken to
+    leave and to keep its value. So the least cost of an integer solution, in units, is at most what the best set lacks
+    of the prefix.
     """
     first, counts = near.items[near.starts], near.counts
     room = near.room + exact_sum(problem.weights[near.dust])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from proxyalign.verify.claims import Claim
 from proxyalign.verify.extremes import Extreme
 from proxyalign.verify.mutation import Mutant, mutated
-from proxyalign.verify.statements import STATEMENTS, Statement
+from proxyalign.verify.statements import Statement, statement
 from proxyalign.verify.tally import make_case
 
 MOST_CASES = 2000  # of each statement that may catch a mutant; most are caught within ten
@@ -24,7 +24,7 @@ def hunt(mutant: Mutant, seed: int = 0, n_cases: int = MOST_CASES) -> Kill | Non
     """The first claim that the mutant fails, or None where it survives `n_cases` of each of its statements."""
     with mutated(mutant):
         for number in mutant.statements:
-            kill = _hunt_with(STATEMENTS[number - 1], seed, n_cases)
+            kill = _hunt_with(statement(number), seed, n_cases)
             if kill is not None:
                 return kill
     return None

@@ -4,6 +4,7 @@ A statement that no mutant can fail checks nothing. A mutant that survives fails
 """
 
 from proxyalign.verify.mutation import Mutant
+from proxyalign.verify.near_mutants import NEAR_MUTANTS
 from proxyalign.verify.search_mutants import SEARCH_MUTANTS
 
 _PRIMAL = "deferred[problem.order[: prefix_that_fits(problem.weights[problem.order], problem.budget)]] = True"
@@ -237,4 +238,4 @@ _LAWS: tuple[Mutant, ...] = (
            "return window + 1.0 if acceptance == 1 else (1 - acceptance ** (window + 1)) / (1 - acceptance)"),
 )  # fmt: skip
 
-MUTANTS: tuple[Mutant, ...] = _APPROXIMATIONS + _BOUNDS + _RULES + _LAWS + SEARCH_MUTANTS
+MUTANTS: tuple[Mutant, ...] = _APPROXIMATIONS + _BOUNDS + _RULES + _LAWS + SEARCH_MUTANTS + NEAR_MUTANTS

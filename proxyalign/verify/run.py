@@ -156,7 +156,7 @@ def _work(task: tuple[str, int, int, int]) -> tuple[Any, float]:
     answer: Any
     if kind == "cases":
         numbers = range(low, high)
-        answer = check(STATEMENTS[index - 1], numbers, _shared["n_cases"], _shared["seed"], _shared["rows"])
+        answer = check(statement(index), numbers, _shared["n_cases"], _shared["seed"], _shared["rows"])
     elif kind == "tightness":
         answer = tightest(INEQUALITIES[index], seed=low).case
     else:

@@ -1,4 +1,4 @@
-"""The fifteen statements by number: what each is called, how its cases are drawn, and which function checks it."""
+"""The statements by number: what each is called, how its cases are drawn, and which function checks it."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from proxyalign.errors import InputError
-from proxyalign.verify import knapsack_statements, law_statements, sequence_statements
+from proxyalign.verify import knapsack_statements, law_statements, near_statement, sequence_statements
 from proxyalign.verify.cases import (
     Case,
     Floats,
@@ -152,13 +152,17 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(13, "stmt:plug-in", "Plug-in error", law_statements.plug_in, *_shaped(4, 8), _full_laws),
     Statement(14, "stmt:one-budget", "One budget", sequence_statements.one_budget, _union, _union_real),
     Statement(15, "stmt:hybrid", "Hybrid rule", sequence_statements.hybrid, _many_steps, _many_real_steps),
+    Statement(
+        21, "stmt:near-optimal", "Near-optimal sets", near_statement.near_optimal_sets, _sandwiched, _some_tokens,
+        _all_tokens,
+    ),
 )  # fmt: skip
 
 
 def statement(number: int) -> Statement:
     """The statement of this number; raises InputError where there is none."""
-    if not 1 <= number <= len(STATEMENTS):
-        raise InputError(
-            f"verify: statement must be 1 to {len(STATEMENTS)}, got {number}; leave it out for all of them"
-        )
-    return STATEMENTS[number - 1]
+    for one in STATEMENTS:
+        if one.number == number:
+            return one
+    numbers = ", ".join(str(one.number) for one in STATEMENTS)
+    raise InputError(f"verify: statement must be one of {numbers}, got {number}; leave it out for all of them")

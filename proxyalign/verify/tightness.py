@@ -8,7 +8,7 @@ import numpy as np
 
 from proxyalign.verify.cases import Case, Floats, Knapsack, Laws
 from proxyalign.verify.law_statements import CONTEXTS, TOKENS
-from proxyalign.verify.statements import STATEMENTS
+from proxyalign.verify.statements import statement
 
 N_STARTS, N_TRIALS = 6, 250
 
@@ -29,7 +29,7 @@ class Inequality:
 
     def ratio(self, case: Case) -> float:
         """left / right of the inequality; 0, or infinity for a lowest one, where the case does not pose it."""
-        for claim in STATEMENTS[self.statement - 1].claims(case):
+        for claim in statement(self.statement).claims(case):
             if claim.name == self.claim and float(claim.right) > 0.0:
                 return claim.ratio
         return math.inf if self.lowest else 0.0
