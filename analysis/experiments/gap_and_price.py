@@ -8,10 +8,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from proxyalign.knapsack import DeferralProblem, Solution, exact, surprisal
+from proxyalign.knapsack import DeferralProblem, Solution, certify, exact, surprisal
 from proxyalign.knapsack.rational import exact_sum, round_up
 
 Floats = NDArray[np.float64]
+CHECK_SECONDS = 10.0  # that the second method may take for one certificate
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Step:
-    """One visited distribution: what the rule collected, and the certified optimum at the same budget.
+    """One visited distribution: what the rule collected, and the optimum at the same budget.
 
     budget, mass: probability mass allowed and spent; value, optimum, upper_bound: nats per token.
     """
@@ -65,6 +66,12 @@ def solve_step(p: Floats, deferred: NDArray[np.bool_], budget: float | None) -> 
         is_optimal=best.is_optimal,
         method=best.method,
     )
+
+
+def derived_anew(p: Floats, budget: float) -> bool:
+    """Whether the certificate of the exact optimum of the row p (V,) at `budget` holds, by the second, plain method."""
+    problem = DeferralProblem.from_probs(p, budget=budget)
+    return bool(certify(problem, exact(problem)).check(problem, seconds=CHECK_SECONDS))
 
 
 def resample(n_groups: int, n_resamples: int, seed: int) -> NDArray[np.int64]:

@@ -72,6 +72,8 @@ def optimality_numbers(knapsack: Sequence[Row], points: Sequence[Row]) -> dict[s
     return {
         "SolvedSteps": f"{sum(run['n_steps'] for run in knapsack):,}".replace(",", "\\,"),
         "CertifiedSteps": f"{sum(run['n_certified'] for run in knapsack):,}".replace(",", "\\,"),
+        "AskedSteps": f"{sum(run['n_asked'] for run in knapsack):,}".replace(",", "\\,"),
+        "DerivedSteps": f"{sum(run['n_derived'] for run in knapsack):,}".replace(",", "\\,"),
         "MedianSolve": f"{sorted(run['median_milliseconds'] for run in knapsack)[len(knapsack) // 2]:.2f}",
         "WorstSolve": f"{max(run['worst_milliseconds'] for run in knapsack):.0f}",
         "LargestPrimalGap": largest("primal", "gap"),

@@ -14,6 +14,7 @@ import torch
 from analysis.experiments.gap_and_price import (
     Step,
     Union,
+    derived_anew,
     optimality_gap,
     price_of_step_budgets,
     solve_step,
@@ -23,6 +24,8 @@ from analysis.provenance import sha256
 from proxyalign.deferral.rules import make
 from proxyalign.files import write_json
 from proxyalign.knapsack import DeferralProblem, exact
+
+DERIVE_EVERY = 10  # of so many steps one has its certificate checked, which takes some twenty times as long as solving
 
 
 def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: Any) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: 
         where = {"question": str(questions[row]), "position": int(positions[row]), "largest_p": float(law.max())}
         key = {name: run[name] for name in ("grid", "task", "rule", "parameter")}
         steps_file.write(json.dumps({**key, **where, **asdict(step)}, allow_nan=False) + "\n")
+    asked = range(0, len(laws), DERIVE_EVERY)
     union = Union.of(laws, group)
     gap = optimality_gap(steps, group, n_resamples=n_resamples, seed=seed)
     price, best = price_of_step_budgets(steps, union, group, n_resamples=n_resamples, seed=seed)
@@ -51,6 +55,8 @@ def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: 
         "n_steps": len(steps),
         "n_questions": len(names),
         "n_certified": sum(step.is_optimal for step in steps),
+        "n_asked": len(asked),
+        "n_derived": sum(derived_anew(laws[row], steps[row].budget) for row in asked),
         "value": sum(step.value for step in steps),
         "optimum": sum(step.optimum for step in steps),
         "mass": sum(step.mass for step in steps),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analysis.experiments.gap_and_price import (
     Union,
+    derived_anew,
     optimality_gap,
     price_of_step_budgets,
     resample,
@@ -130,3 +131,9 @@ def test_the_gap_interval_covers_the_spread_of_the_questions():
     good = solve_step(np.array([0.4, 0.35, 0.25]), np.array([True, False, False]), budget=0.4)
     gap = optimality_gap([bad, good], np.array([0, 1]), n_resamples=200, seed=0)
     assert gap.low < gap.point < gap.high
+
+
+def test_the_optimum_s_certificate_is_derived_anew():
+    """Fails when nothing is checked, or a check that was not derived counts."""
+    law = np.random.default_rng(3).dirichlet(np.full(50, 0.3))
+    assert derived_anew(law, 0.3)

@@ -43,7 +43,8 @@ def _knapsack():
             rows.append(
                 {
                     "task": task, "rule": rule, "parameter": PARAMETERS[rule], "temperature": 1.0, "n_steps": 1000,
-                    "n_certified": 1000, "mass": 70.0, "median_milliseconds": 0.5, "worst_milliseconds": 20.0, **ends,
+                    "n_certified": 1000, "n_asked": 100, "n_derived": 99, "mass": 70.0, "median_milliseconds": 0.5,
+                    "worst_milliseconds": 20.0, **ends,
                 }
             )  # fmt: skip
     return rows
