@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help reproduce test smoke replicate notebooks paper lint format lock clean
+.PHONY: help reproduce test smoke replicate trial notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -27,6 +27,9 @@ smoke: $(INSTALLED) ## the same path on a handful of questions, into results/smo
 
 replicate: $(INSTALLED) ## train the lab pair with another seed and record its accuracy table (about an hour)
 	$(SNAKEMAKE) --configfile analysis/config/replicate.yaml
+
+trial: $(INSTALLED) ## hold what the exact solver claims against a hundred thousand knapsacks solved by hand
+	$(BIN)/proxyalign verify --statement 2 --cases 100000 --out results/trial
 
 notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md
