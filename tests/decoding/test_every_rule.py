@@ -26,7 +26,6 @@ from proxyalign.models import ModelPair, load_pair
 RULES = [
     rules.Dual(0.3),
     rules.Primal(0.5),
-    rules.NearOptimal(0.5, eps=0.05),
     rules.Exact(0.5),
     rules.Advantage(0.6),
     rules.Hybrid(0.3, step=1.5),
@@ -63,6 +62,7 @@ RULES = [
     rules.SpeculativeCascade("opt", 0.3),
     rules.SpeculativeCascade("token-v1", 0.2),
     rules.SpeculativeCascade("token-v2", 0.2),
+    rules.NearOptimal(0.5, eps=0.05),
 ]
 ELSEWHERE = {"never", "always", "primal-pooled"}  # the models alone, and what has no law
 WAYS = [("autoregressive", 1), ("speculative", 1), ("speculative", 2), ("speculative", 4)]
