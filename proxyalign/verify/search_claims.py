@@ -149,7 +149,8 @@ def _ways(moves: list[int], first: int, end: int) -> Iterator[tuple[tuple[int, .
 def complete_claims(relaxation: core.Relaxation, spare: int = MOST_USABLE) -> Iterator[Claim]:
     """A search for what costs one unit more than the cheapest solution in integers finds one that costs no more.
 
-    spare: how many items more than the prefix a solution may have.
+    spare: how many items more than the prefix a solution may have; the search does not count those without weight, and
+    may find a cheaper one with more of them.
     """
     classes = np.arange(relaxation.counts.size)
     items = [(int(m), int(g)) for m, g, n in _columns(relaxation) for _ in range(n)]
@@ -162,7 +163,7 @@ def complete_claims(relaxation: core.Relaxation, spare: int = MOST_USABLE) -> It
     seek = attempt.Attempt(relaxation, relaxation.levels(classes), least + 1, 2.0**30)
     seek.run(math.inf)
     found = min((cost for cost, _, _ in seek.solutions()), default=1)
-    yield Claim("search: the cheapest solution in integers is found", min(found, 0), least, "==")
+    yield Claim("search: the cheapest solution in integers is found", min(found, 0), least)
 
 
 def _columns(relaxation: core.Relaxation) -> Iterator[tuple[int, int, int]]:
