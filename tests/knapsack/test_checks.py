@@ -56,7 +56,11 @@ def test_what_no_float_can_hold_is_refused(given):
     assert real("a test", "number", int(LARGEST)) == LARGEST
 
 
-@pytest.mark.parametrize("given", [np.ma.masked, np.ma.array(0.5, mask=True), np.array([0.5]), object()], ids=repr)
+@pytest.mark.parametrize(
+    "given",
+    [np.ma.masked, np.ma.array(0.5, mask=True), np.array([0.5]), object()],
+    ids=["masked", "array of a masked one", "row", "object"],
+)
 def test_what_only_looks_like_a_number_is_refused(given):
     """Fails when a mask is dropped, or an array of one counts as its entry."""
     with pytest.raises(InputError, match=r"must be a number, got .*; pass a float"):
