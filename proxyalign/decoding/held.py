@@ -4,7 +4,7 @@ import gc
 import tracemalloc
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, strided
 from torch.nn import Parameter
 from transformers.cache_utils import Cache
 
@@ -82,7 +82,8 @@ def growth(
 
 
 def _tensors(objects: list[Any]) -> list[Tensor]:
-    return [one for one in objects if type(one) is Tensor or type(one) is Parameter]
+    """The tensors among them, but for those of other layouts, sparse ones, which have no one memory and are not ours."""
+    return [one for one in objects if (type(one) is Tensor or type(one) is Parameter) and one.layout is strided]
 
 
 def _bytes_by_place(tensors: list[Tensor]) -> dict[int, int]:

@@ -1,6 +1,7 @@
 """Memory: nothing of the size of the new tokens times the vocabulary is held, unless its laws were asked for."""
 
 import pytest
+import torch
 from tiny_models import llama, tiny_pair
 
 from proxyalign.decoding.bench import Contestant
@@ -8,6 +9,7 @@ from proxyalign.decoding.held import growth
 from proxyalign.deferral import rules
 
 V, N_NEW = 30_000, 40
+SPARSE = torch.eye(2).to_sparse()  # somebody else's, which has no storage to ask about
 
 
 @pytest.mark.parametrize("window", [None, 3])
