@@ -82,7 +82,7 @@ def growth(
 
 
 def _tensors(objects: list[Any]) -> list[Tensor]:
-    """The tensors among them, but for those of other layouts, sparse ones, which have no one memory and are not ours."""
+    """The tensors among them, but for sparse ones, which have no one memory."""
     return [one for one in objects if (type(one) is Tensor or type(one) is Parameter) and one.layout is strided]
 
 
