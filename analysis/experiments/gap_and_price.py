@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.knapsack import DeferralProblem, Solution, certify, exact, surprisal
-from proxyalign.knapsack.rational import exact_sum, round_up
+from proxyalign.knapsack.rationals import exact_sum, round_up
 
 Floats = NDArray[np.float64]
 CHECK_SECONDS = 10.0  # that the second method may take for one certificate

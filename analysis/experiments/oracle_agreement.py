@@ -14,8 +14,8 @@ import numpy as np
 from analysis.provenance import describe
 from proxyalign.files import write_json
 from proxyalign.knapsack import DeferralProblem, Solution, certify, exact, oracle
-from proxyalign.knapsack.instances import CLASSES, pisinger
-from proxyalign.knapsack.verdict import oracle_verdict
+from proxyalign.knapsack.oracle.instances import CLASSES, pisinger
+from proxyalign.knapsack.oracle.judgement import oracle_verdict
 
 SOLVERS = ("HIGHS", "SCIP")
 COUNTS = (

@@ -9,7 +9,7 @@ from proxyalign.cli.common import notes, print_json, table
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
-    from proxyalign.knapsack.rivals import Case
+    from proxyalign.knapsack.oracle.other_solvers import Case
 
 BUDGETS = (0.05, 0.1, 0.3, 0.5, 0.9)
 _COLUMNS = (
@@ -54,8 +54,8 @@ def exact(
 
     from proxyalign.evaluation.provenance import surroundings
     from proxyalign.files import write_json
-    from proxyalign.knapsack.contest import contest, summary
-    from proxyalign.knapsack.rivals import RIVALS
+    from proxyalign.knapsack.oracle.comparison import contest, summary
+    from proxyalign.knapsack.oracle.other_solvers import RIVALS
 
     asked = RIVALS if rivals is None else tuple(name.strip() for name in rivals.split(","))
     source, cases = _row_cases(rows, instances, seed)
@@ -95,7 +95,7 @@ def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str,
     import numpy as np
 
     from proxyalign.knapsack import DeferralProblem
-    from proxyalign.knapsack.rivals import Case
+    from proxyalign.knapsack.oracle.other_solvers import Case
     from proxyalign.laws import Laws, laws_at_hand
     from proxyalign.rows import read_rows
 
@@ -116,8 +116,8 @@ def _row_cases(rows: Path | None, instances: int, seed: int) -> "tuple[dict[str,
 
 
 def _class_cases(size: int, seed: int) -> "list[Case]":
-    from proxyalign.knapsack.instances import CLASSES, pisinger
-    from proxyalign.knapsack.rivals import Case
+    from proxyalign.knapsack.oracle.instances import CLASSES, pisinger
+    from proxyalign.knapsack.oracle.other_solvers import Case
 
     drawn = [pisinger(kind, size, seed) for kind in CLASSES]
     return [Case(instance.kind, "classes", instance.problem, instance) for instance in drawn]

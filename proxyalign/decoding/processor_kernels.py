@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from proxyalign.knapsack.compiled import compiled
+from proxyalign.compiled import compiled
 
 Laws = npt.NDArray[np.floating]
 Sets = npt.NDArray[np.bool_]

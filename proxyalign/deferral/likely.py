@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from proxyalign.knapsack.compiled import compiled
+from proxyalign.compiled import compiled
 
 DECIDED, UNSURE, SPREAD = 0, 1, 2  # what became of a row: rounding may have moved its end; its other tokens do not fit
 LIKELY = 2.0**-12  # of such tokens a law has at most 4,096

@@ -1,4 +1,4 @@
-"""Near-optimal sets of a batch of laws: the search of `knapsack.near`, given the few likely tokens of each row alone.
+"""Near-optimal sets of a batch of laws: the search of `near_optimal`, given the few likely tokens of each row.
 
 The others, each less likely than any of those and so denser, are deferred together in most rows. Where that cannot be
 proved good enough, more tokens count as likely, and at last all do.
@@ -12,12 +12,12 @@ import torch
 from numba import types
 from torch import Tensor
 
+from proxyalign.compiled import compiled
 from proxyalign.deferral.law import widen
 from proxyalign.deferral.likely import DECIDED, LIKELY, SPREAD, UNSURE, rounding_of_sums, set_apart
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.knapsack.compiled import compiled
-from proxyalign.knapsack.near import EFFORT, FOUND, ROUNDING, better
-from proxyalign.knapsack.near import OPEN as _OPEN
+from proxyalign.knapsack.exact.near_optimal import EFFORT, FOUND, ROUNDING, better
+from proxyalign.knapsack.exact.near_optimal import OPEN as _OPEN
 
 OPEN = 3  # what became of a row, beside those of `likely`: a better set may keep some of the unlikely tokens
 _LIKELY = (LIKELY, LIKELY * 2.0**-6)  # the least probability of the tokens that are looked at one by one

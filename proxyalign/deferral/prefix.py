@@ -122,7 +122,7 @@ def _below_and_at(bucket: Tensor, split: Tensor, below: Tensor) -> Tensor:
 
 def _settle(deferred: Tensor, p: Tensor, budget: float) -> None:
     """Write the prefix of p (V,) into deferred (V,), its end found in exact arithmetic."""
-    from proxyalign.knapsack.rational import prefix_that_fits  # here, since the solvers are slow to load
+    from proxyalign.knapsack.rationals import prefix_that_fits  # here, since the solvers are slow to load
 
     law, order = p.double().sort(stable=True)
     deferred.fill_(False)

@@ -2,17 +2,17 @@
 
 from proxyalign.knapsack.approximations import dual, half, primal
 from proxyalign.knapsack.bounds import Certificate, LPBound, certificate, dual_function, lp_bound
-from proxyalign.knapsack.exact import exact
-from proxyalign.knapsack.many import ExactPath, exact_many, exact_path
-from proxyalign.knapsack.multistep import Lagrangian, MultiStep, multistep_lagrangian, multistep_oracle, union
-from proxyalign.knapsack.near import near_optimal
-from proxyalign.knapsack.optimality import OptimalityCertificate, Verdict, certify
-from proxyalign.knapsack.oracle import brute_force, oracle
+from proxyalign.knapsack.exact.many import ExactPath, exact_many, exact_path
+from proxyalign.knapsack.exact.near_optimal import near_optimal
+from proxyalign.knapsack.exact.solver import exact
+from proxyalign.knapsack.oracle.judgement import OracleVerdict, oracle_verdict
+from proxyalign.knapsack.oracle.linear import LPOptimum, lp_relaxation
+from proxyalign.knapsack.oracle.multistep import Lagrangian, MultiStep, multistep_lagrangian, multistep_oracle, union
+from proxyalign.knapsack.oracle.solvers import brute_force, oracle
 from proxyalign.knapsack.problem import DeferralProblem, Solution
-from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
-from proxyalign.knapsack.relaxation import LPOptimum, lp_relaxation
+from proxyalign.knapsack.proof.certificate import OptimalityCertificate, Verdict, certify
+from proxyalign.knapsack.rationals import exact_sum, prefix_that_fits
 from proxyalign.knapsack.values import advantage, probability_gap, surprisal
-from proxyalign.knapsack.verdict import OracleVerdict, oracle_verdict
 
 __all__ = [
     "Certificate",

@@ -10,7 +10,7 @@ from proxyalign.errors import InputError
 from proxyalign.knapsack.bounds import certificate, lp_bound, quotient
 from proxyalign.knapsack.checks import real, shown
 from proxyalign.knapsack.problem import DeferralProblem, Solution
-from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, prefix_that_fits
+from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, prefix_that_fits
 
 GAP = 1e-12  # relative gap below which an approximation is called optimal, as in `exact`
 HIGHEST_PRICE = Fraction(2) ** 2098  # no value of float64 is worth it for any weight but 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from proxyalign.errors import InputError
 from proxyalign.knapsack.checks import real, shown
 from proxyalign.knapsack.problem import DeferralProblem
-from proxyalign.knapsack.rational import by_falling_ratio, exact_sum, prefix_that_fits, round_up
+from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, prefix_that_fits, round_up
 
 
 @dataclass(frozen=True)

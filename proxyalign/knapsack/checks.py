@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack.rational import LARGEST, exact_sum, round_down, round_up
+from proxyalign.knapsack.rationals import LARGEST, exact_sum, round_down, round_up
 
 MOST_SHOWN = 60  # characters of what was given, in a message
 

@@ -19,10 +19,10 @@ _FLOAT32_SUM = """sums = np.cumsum(problem.weights[problem.order], dtype=np.floa
 
 _APPROXIMATIONS: tuple[Mutant, ...] = (
     Mutant(
-        "primal: < budget for <= budget", (1, 6), "knapsack.rational:prefix_that_fits", "if left < 0:", "if left <= 0:"
+        "primal: < budget for <= budget", (1, 6), "knapsack.rationals:prefix_that_fits", "if left < 0:", "if left <= 0:"
     ),
     Mutant(
-        "primal: float64 cumulative sum, unsettled", (1, 2), "knapsack.rational:prefix_that_fits",
+        "primal: float64 cumulative sum, unsettled", (1, 2), "knapsack.rationals:prefix_that_fits",
         "slack = taken.size * 2.0**-52", "slack = 0.0",
     ),
     Mutant(
@@ -56,12 +56,12 @@ _APPROXIMATIONS: tuple[Mutant, ...] = (
         "order[tied] = ", "items[:] = ",
     ),
     Mutant("order: by the leading bits alone", (1, 6), "knapsack.sorting:rising", "if same.any():", "if False:"),
-    Mutant("ratios: one digit for three", (1,), "knapsack.rational:by_falling_ratio", "range(3)", "range(1)"),
+    Mutant("ratios: one digit for three", (1,), "knapsack.rationals:by_falling_ratio", "range(3)", "range(1)"),
     Mutant(
-        "sums: a bit of the mantissa lost, compiled", (1, 2), "knapsack.rational:_sums_by_exponent",
+        "sums: a bit of the mantissa lost, compiled", (1, 2), "knapsack.rationals:_sums_by_exponent",
         "mantissa & 0x7FFFFFF", "mantissa & 0x3FFFFFF",
     ),
-    Mutant("sums: rounded", (2, 1), "knapsack.rational:exact_sum", "return Fraction(total, 1 << _LEAST_UNIT)",
+    Mutant("sums: rounded", (2, 1), "knapsack.rationals:exact_sum", "return Fraction(total, 1 << _LEAST_UNIT)",
            "return Fraction(float(Fraction(total, 1 << _LEAST_UNIT)))"),
     Mutant("values: logarithm to base 2", (1,), "knapsack.values:surprisal", "minus_log(p)", "minus_log(p) / 0.6931"),
     Mutant("dual: <= for <", (6, 5), "knapsack.approximations:_threshold_set", "weights < alpha", "weights <= alpha"),
@@ -112,25 +112,25 @@ _BOUNDS: tuple[Mutant, ...] = (
            "return round_up(", "return (1 - 1e-15) * round_up("),
     Mutant("certificate: believes its number", (4,), "knapsack.bounds:Certificate.check",
            "return bound <= self.bound", "return True"),
-    Mutant("proof: what is fixed goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+    Mutant("proof: what is fixed goes untested", (2,), "knapsack.proof.certificate:OptimalityCertificate.check",
            "if is_fixed and ", "if False and "),
-    Mutant("proof: fit goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+    Mutant("proof: fit goes untested", (2,), "knapsack.proof.certificate:OptimalityCertificate.check",
            "if mass > budget:", "if False:"),
-    Mutant("proof: the core goes untested", (2,), "knapsack.optimality:OptimalityCertificate.check",
+    Mutant("proof: the core goes untested", (2,), "knapsack.proof.certificate:OptimalityCertificate.check",
            "if shown:", "if True:"),
-    Mutant("proof: everything fixed", (2,), "knapsack.optimality:certify",
+    Mutant("proof: everything fixed", (2,), "knapsack.proof.certificate:certify",
            "_settled(problem, bound.price, slack)", "np.ones(len(problem), dtype=np.bool_)"),
-    Mutant("proof: states pruned 2^40 too early", (2,), "knapsack.plain:none_is_worth_more",
+    Mutant("proof: states pruned 2^40 too early", (2,), "knapsack.proof.refutation:none_is_worth_more",
            "< allowed\n", "< allowed - 2**40\n"),
-    Mutant("many: the first budget for all", (7,), "knapsack.many:_solve_row",
+    Mutant("many: the first budget for all", (7,), "knapsack.exact.many:_solve_row",
            "at_budget(budget)", "at_budget(budgets[0])"),
-    Mutant("path: off by one breakpoint", (7,), "knapsack.many:exact_path",
+    Mutant("path: off by one breakpoint", (7,), "knapsack.exact.many:exact_path",
            "upper_bounds = values", "upper_bounds = values = np.append(values[:1], values[:-1])"),
-    Mutant("path: steps at masses rounded to nearest", (7,), "knapsack.pareto:breakpoints",
+    Mutant("path: steps at masses rounded to nearest", (7,), "knapsack.exact.breakpoints:breakpoints",
            "round_up(weight)", "float(weight)"),
-    Mutant("path: a dominated set in the list", (7,), "knapsack.pareto:_undominated",
+    Mutant("path: a dominated set in the list", (7,), "knapsack.exact.breakpoints:_undominated",
            "pair[1] > kept[-1][1]", "True"),
-    Mutant("union: the last step lost", (14,), "knapsack.multistep:union",
+    Mutant("union: the last step lost", (14,), "knapsack.oracle.multistep:union",
            "values = np.concatenate(", "steps = list(steps)[:-1] or steps\n    values = np.concatenate("),
 )  # fmt: skip
 

@@ -10,40 +10,43 @@ def _near(name: str, target: str, old: str, new: str) -> Mutant:
 NEAR_MUTANTS: tuple[Mutant, ...] = (
     _near(
         "the prefix is let off at twice the loss",
-        "knapsack.near:near_optimal",
+        "knapsack.exact.near_optimal:near_optimal",
         "Fraction(share) * relaxed",
         "2 * Fraction(share) * relaxed",
     ),
     _near(
         "its set called optimal",
-        "knapsack.near:near_optimal",
+        "knapsack.exact.near_optimal:near_optimal",
         "exact_sum(problem.values[deferred]) / (1 - Fraction(share))",
         "exact_sum(problem.values[deferred])",
     ),
     _near(
         "the loss in the bound has the wrong sign",
-        "knapsack.near:near_optimal",
+        "knapsack.exact.near_optimal:near_optimal",
         "(1 - Fraction(share))",
         "(1 + Fraction(share))",
     ),
     _near(
         "found enough too soon",
-        "knapsack.near:better",
+        "knapsack.exact.near_optimal:better",
         "if max(goal, most) <= best + loss",
         "if goal <= best + 8 * loss",
     ),
     _near(
         "a heavy item that matters keeps its place",
-        "knapsack.near:search",
+        "knapsack.exact.near_optimal:search",
         "< bound - goal:",
         "< 0.01 * (bound - goal):",
     ),
     _near(
-        "light items over the room", "knapsack.near:search", "for i in light[:n_light]", "for i in light[:n_light + 1]"
+        "light items over the room",
+        "knapsack.exact.near_optimal:search",
+        "for i in light[:n_light]",
+        "for i in light[:n_light + 1]",
     ),
     _near(
         "the rest is filled beyond the budget",
-        "knapsack.near:filled",
+        "knapsack.exact.near_optimal:filled",
         "weights[i] <= room - slack",
         "weights[i] <= 2 * room",
     ),

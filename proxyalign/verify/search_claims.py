@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxyalign.knapsack import attempt, cardinality, core, search
-from proxyalign.knapsack.exact import _Search
+from proxyalign.knapsack.exact import cardinality_bound, core, search, states
+from proxyalign.knapsack.exact.solver import _Search
 from proxyalign.knapsack.problem import DeferralProblem
-from proxyalign.knapsack.rational import exact_sum, prefix_that_fits
+from proxyalign.knapsack.rationals import exact_sum, prefix_that_fits
 from proxyalign.verify.claims import Claim
 
 MOST_USABLE = 7  # items: 3^7 pairs of a state and a way to go on
@@ -62,8 +62,8 @@ def search_claims(problem: DeferralProblem) -> Iterator[Claim]:
         if ignored == 0.0:
             yield from candidate_claims(parts, near, best)
             yield from cardinality_claims(parts, relaxations[0])
-            spare = cardinality.spare_items(problem.weights[parts.usable], problem.budget, parts.n_prefix)
-            yield from complete_claims(cardinality.with_most_items(relaxations[0], spare), spare)
+            spare = cardinality_bound.spare_items(problem.weights[parts.usable], problem.budget, parts.n_prefix)
+            yield from complete_claims(cardinality_bound.with_most_items(relaxations[0], spare), spare)
             relaxations.append(core.rationals(problem, near))
         for relaxation in relaxations:
             yield from relaxation_claims(parts, relaxation, best)
@@ -97,7 +97,7 @@ def relaxation_claims(parts: Parts, relaxation: core.Relaxation, best: Fraction)
     yield Claim("search: and costs no more there", dear, 0)
     yield Claim("search: and pays for all that it loses", unpaid, 0)
     levels = relaxation.levels(np.arange(relaxation.counts.size))
-    proved = attempt.root_bound(relaxation, levels) - relaxation.offset
+    proved = search.root_bound(relaxation, levels) - relaxation.offset
     yield Claim("search: OPT <= the group relaxation's bound", best * unit, max(0, -proved))
 
 
@@ -115,12 +115,12 @@ def bound_claims(relaxation: core.Relaxation) -> Iterator[Claim]:
     moves, losses, n = [int(x) for x in items.moves], [int(x) for x in items.losses], len(items.moves)
     if n > MOST_USABLE:
         return
-    on_circle: Any
+    of_group: Any
     linear: Any
     levels: Any
-    on_circle, linear, levels = search.circle_bound, search.linear_bound, relaxation.levels(classes)
+    of_group, linear, levels = states.group_bound, states.linear_bound, relaxation.levels(classes)
     if relaxation.is_exact:
-        on_circle, linear, levels = search.interpreted(on_circle), search.interpreted(linear), levels.tolist()
+        of_group, linear, levels = states.interpreted(of_group), states.interpreted(linear), levels.tolist()
     group_excess, linear_excess = Fraction(-1), Fraction(-1)
     for k in range(n + 1):
         later = [(moved, sum(losses[i] for i in some), adds) for some, moved, adds in _ways(moves, k, n)]
@@ -130,7 +130,7 @@ def bound_claims(relaxation: core.Relaxation) -> Iterator[Claim]:
             # What is lost is an integer where a bound is, so that a bound may be rounded up.
             least = min((loss for loss, _ in paid), default=None)
             if least is not None:
-                bound = int(on_circle(room, relaxation.modulus, relaxation.offset, levels))
+                bound = int(of_group(room, relaxation.modulus, relaxation.offset, levels))
                 group_excess = max(group_excess, bound - 1 - least)
             least = min((loss for loss, adds in paid if adds or room < 0), default=None)
             if least is not None:
@@ -160,7 +160,7 @@ def complete_claims(relaxation: core.Relaxation, spare: int = MOST_USABLE) -> It
             is_few = sum(1 if move <= 0 else -1 for move, _ in some) <= spare
             if is_few and relaxation.room + sum(move for move, _ in some) >= 0:
                 least = min(least, sum(gain for _, gain in some))
-    seek = attempt.Attempt(relaxation, relaxation.levels(classes), least + 1, 2.0**30)
+    seek = search.BoundedSearch(relaxation, relaxation.levels(classes), least + 1, 2.0**30)
     seek.run(math.inf)
     found = min((cost for cost, _, _ in seek.solutions()), default=1)
     yield Claim("search: the cheapest solution in integers is found", min(found, 0), least)
@@ -172,20 +172,20 @@ def _columns(relaxation: core.Relaxation) -> Iterator[tuple[int, int, int]]:
 
 def cardinality_claims(parts: Parts, relaxation: core.Relaxation) -> Iterator[Claim]:
     """By the second prices no set that fits costs less than they say, and what a set changes passes both screens."""
-    spare = cardinality.spare_items(parts.problem.weights[parts.usable], parts.problem.budget, parts.n_prefix)
-    priced = cardinality.with_most_items(relaxation, spare)
+    spare = cardinality_bound.spare_items(parts.problem.weights[parts.usable], parts.problem.budget, parts.n_prefix)
+    priced = cardinality_bound.with_most_items(relaxation, spare)
     class_of = dict(
         zip(priced.items.tolist(), np.repeat(np.arange(priced.counts.size), priced.counts).tolist(), strict=True)
     )
     levels = priced.levels(np.arange(priced.counts.size))
-    unpaid, screened, least = Fraction(-1), 0, cardinality.least_cost(priced)
+    unpaid, screened, least = Fraction(-1), 0, cardinality_bound.least_cost(priced)
     for changed, gain, _ in parts.sets():
         if gain <= 0:
             continue
         made = [class_of[item] for item in parts.usable[changed].tolist()]
         _, cost, _, second = _sums(priced, made)
         unpaid = max(unpaid, Fraction(second - cost - priced.second_offset), Fraction(least - cost))
-        kept = attempt.screened(priced, levels, cardinality.screened(priced, cost + 1), cost + 1)
+        kept = search.screened(priced, levels, cardinality_bound.screened(priced, cost + 1), cost + 1)
         screened += len(set(made) - set(kept.tolist()))
     yield Claim("search: the price of an item <= what a set costs", unpaid, 0)
     yield Claim("search: what a set changes passes the screens", screened, 0, "==")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxyalign.knapsack import OptimalityCertificate, exact
-from proxyalign.knapsack.instances import CLASSES
+from proxyalign.knapsack.oracle.instances import CLASSES
 
 pytest.importorskip("cvxpy")
 module = importlib.import_module("analysis.experiments.oracle_agreement")

@@ -13,7 +13,7 @@ from proxyalign import knapsack
 from proxyalign.deferral import prefix
 from proxyalign.deferral.likely import DECIDED, SPREAD, UNSURE, prefix_among_likely
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.knapsack.rational import prefix_that_fits
+from proxyalign.knapsack.rationals import prefix_that_fits
 
 V = 9_000  # above the size that is sorted outright
 BUDGETS = [0.0, 1e-300, 1e-9, 0.05, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 1 - 2**-20, 1 - 2**-53]

@@ -10,7 +10,7 @@ import torch
 from proxyalign import knapsack
 from proxyalign.deferral import likely, policy, rule, rules
 from proxyalign.errors import InputError
-from proxyalign.knapsack import DeferralProblem, rational
+from proxyalign.knapsack import DeferralProblem, rationals
 from proxyalign.verify.hunt import hunt
 from proxyalign.verify.mutants import MUTANTS
 from proxyalign.verify.mutation import Mutant, mutated
@@ -46,12 +46,12 @@ def an_edit(target, old, new):
 def test_an_edited_function_is_reached_by_whoever_named_it_and_put_back():
     """Fails when a module that imported the function goes on calling the original, or ends with the edit."""
     problem = DeferralProblem.from_probs(LAW, budget=0.25)
-    before = knapsack.primal, rational.prefix_that_fits
-    with mutated(an_edit("knapsack.rational:prefix_that_fits", "return surely", "return 0")):
-        assert rational.prefix_that_fits is not before[1]
-        assert knapsack.prefix_that_fits is rational.prefix_that_fits
+    before = knapsack.primal, rationals.prefix_that_fits
+    with mutated(an_edit("knapsack.rationals:prefix_that_fits", "return surely", "return 0")):
+        assert rationals.prefix_that_fits is not before[1]
+        assert knapsack.prefix_that_fits is rationals.prefix_that_fits
         assert not knapsack.primal(DeferralProblem.from_probs(LAW, budget=0.2)).deferred.any()
-    assert (knapsack.primal, rational.prefix_that_fits) == before
+    assert (knapsack.primal, rationals.prefix_that_fits) == before
     assert knapsack.primal(problem).deferred.tolist() == [False, False, True, True]
 
 
@@ -99,11 +99,11 @@ def test_a_method_that_calls_super_can_be_edited():
 def test_compiled_code_runs_the_edit_down_to_its_callers():
     """Fails when what numba compiled against the original goes on running it."""
     numbers = np.array([0.1, 0.2, 0.3])
-    summed = rational.exact_sum(numbers)
-    with mutated(an_edit("knapsack.rational:_sums_by_exponent", "mantissa & 0x7FFFFFF", "0")):
-        assert rational.exact_sum(numbers) < summed
-    assert rational.exact_sum(numbers) == summed
-    assert hasattr(rational._sums_by_exponent, "signatures")
+    summed = rationals.exact_sum(numbers)
+    with mutated(an_edit("knapsack.rationals:_sums_by_exponent", "mantissa & 0x7FFFFFF", "0")):
+        assert rationals.exact_sum(numbers) < summed
+    assert rationals.exact_sum(numbers) == summed
+    assert hasattr(rationals._sums_by_exponent, "signatures")
 
 
 def test_functions_that_call_a_compiled_one_run_as_python(monkeypatch):

@@ -1,0 +1,1 @@
+"""The optimum of one step, certified: a core algorithm on scaled integers, its bounds, and near-optimal sets."""

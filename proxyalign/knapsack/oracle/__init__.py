@@ -1,0 +1,1 @@
+"""Other routes to the optimum, to hold ours against: cvxpy, the solvers behind it, and what they say."""

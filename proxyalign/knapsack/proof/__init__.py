@@ -1,0 +1,1 @@
+"""Proofs of optimality that stand on their own: certificates, and the plain refutation that checks them."""
