@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from proxyalign.decoding.cache import BoolArray, IntArray
 from proxyalign.decoding.sampling import check_finite
-from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL, Counts
+from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL
 
 
 class Tested(NamedTuple):
@@ -83,12 +83,10 @@ class Cycle:
         final: IntArray = self.tokens[np.arange(len(self.n_passed)), self.n_passed]
         return final
 
-    def count(self, counts: Counts, was_owed: BoolArray, n_emitted: IntArray) -> None:
-        """Count drafts that were tested, up to the last token emitted; an owed draft is not tested, nor accepted."""
+    def drafts(self, was_owed: BoolArray, n_emitted: IntArray) -> tuple[IntArray, IntArray]:
+        """How many drafts each row tested and accepted (B,), up to its last token emitted; an owed one is neither."""
         accepted = np.minimum(self.n_passed, n_emitted) - was_owed
-        counts.n_cycles += len(n_emitted)
-        counts.n_accepted += int(accepted.sum())
-        counts.n_tested += int((accepted + (self.rejected & (n_emitted > self.n_passed))).sum())
+        return accepted + (self.rejected & (n_emitted > self.n_passed)), accepted
 
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""

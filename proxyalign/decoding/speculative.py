@@ -23,7 +23,7 @@ from proxyalign.deferral.law import Law
 
 def decode(job: Job, record: Record) -> Counts:
     """Decode all sequences into the record: draft, verify, test, emit, and roll back what was rejected."""
-    waiting, counts = Waiting(job), Counts()
+    waiting = Waiting(job)
     base, proxy, reference = Verifier(job.reader("base")), job.reader("proxy"), job.reference()
     verifiers = [base] if reference is None else [base, Verifier(reference)]
     # A cycle draws and tests each draft, and draws the token after them.
@@ -37,14 +37,14 @@ def decode(job: Job, record: Record) -> Counts:
             state = joined(state, job.start(rows))
             owed = np.concatenate([owed, np.zeros(len(rows), dtype=bool)])
         u, n_before, began = uniforms.take(), record.n_emitted, time.perf_counter()  # (B, 2 longest + 1), (B,)
-        n_drafts, before = min(job.window.next(), int(record.remaining.max())), (counts.n_tested, counts.n_accepted)
+        n_drafts, sequences = min(job.window.next(), int(record.remaining.max())), record.active
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
         logits = {verifier.name: verifier.read(drafts) for verifier in verifiers}
         cycle, states, laws = verify(job, Drafted(logits, q, state, drafts, owed, u, n_before))
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
-        cycle.count(counts, owed, n_emitted)
-        tested, accepted = counts.n_tested - before[0], counts.n_accepted - before[1]
-        job.window.observe(n_drafts, tested, accepted, time.perf_counter() - began)
+        tested, accepted = cycle.drafts(owed, n_emitted)
+        record.count(sequences, tested, accepted)
+        job.window.observe(n_drafts, int(tested.sum()), int(accepted.sum()), time.perf_counter() - began)
         if states is not None:
             state = states[torch.arange(len(states)), torch.from_numpy(n_emitted)]
         if not goes_on.all():
@@ -58,8 +58,7 @@ def decode(job: Job, record: Record) -> Counts:
                 verifier.roll_back(drafts, cycle)
             _roll_back(proxy, drafts, cycle)
         owed = cycle.is_owed
-    counts.base_passes, counts.proxy_passes = dict(base.reader.passes), dict(proxy.passes)
-    return counts
+    return Counts(base_passes=dict(base.reader.passes), proxy_passes=dict(proxy.passes))
 
 
 def _draft(job: Job, proxy: Reads, n_drafts: int, u: Tensor, n_before: IntArray) -> tuple[Tensor, list[Law]]:

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ class Trace:
     token_ids: int64. source: who wrote each, one of `SOURCES`. p_y: the base's probability of the token. deferral_mass:
     D = sum_y d_y p_y at its position. Both at the rule's temperature, by default 1; p_y is NaN where the rule always
     defers, since the base then never runs. distributions: the base's laws (n, V), float32, where they were asked for.
+
+    n_cycles, n_tested, n_accepted: windows drafted and verified for this answer, the drafts among its tokens and the
+    rejected ones that were tested, and those that passed; 0 where nothing was drafted.
     """
 
     token_ids: npt.NDArray[np.int64]
@@ -33,6 +36,9 @@ class Trace:
     deferral_mass: npt.NDArray[np.float64]
     distributions: npt.NDArray[np.float32] | None = None
     tokenizer: Any = field(default=None, repr=False)
+    n_cycles: int = 0
+    n_tested: int = 0
+    n_accepted: int = 0
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -119,10 +125,14 @@ class Stats(Rates):
         return sum(self.proxy_passes.values())
 
 
-def stats(traces: list[Trace], counts: Counts, seconds: float) -> Stats:
-    """Sum up the traces of all sequences."""
+def stats(traces: list[Trace], passes: Counts, seconds: float) -> Stats:
+    """Sum up the traces of all sequences. passes: counts of which the forward passes are taken."""
     n_tokens = sum(len(trace) for trace in traces)
     mass = sum(float(trace.deferral_mass.sum()) for trace in traces)
+    n_cycles, n_tested, n_accepted = (
+        sum(getattr(trace, name) for trace in traces) for name in ("n_cycles", "n_tested", "n_accepted")
+    )
+    counts = replace(passes, n_cycles=n_cycles, n_tested=n_tested, n_accepted=n_accepted)
     return Stats(**vars(rates(n_tokens, seconds, mass, counts)), **vars(counts))
 
 
@@ -150,6 +160,7 @@ class Record:
         self._source = np.zeros((n_rows, max_new_tokens), dtype=np.uint8)
         self._p_y = np.zeros((n_rows, max_new_tokens))
         self._mass = np.zeros((n_rows, max_new_tokens))
+        self._drafts = np.zeros((n_rows, 3), dtype=np.int64)  # cycles, drafts tested, drafts accepted
         self._laws: list[list[npt.NDArray[np.float32]]] | None = [[] for _ in range(n_rows)] if distributions else None
 
     def join(self, rows: npt.NDArray[np.int64]) -> None:
@@ -210,6 +221,15 @@ class Record:
             self.active = self.active[goes_on]
         return counts, goes_on
 
+    def count(
+        self,
+        sequences: npt.NDArray[np.int64],
+        n_tested: npt.NDArray[np.int64],
+        n_accepted: npt.NDArray[np.int64],
+    ) -> None:
+        """Count a cycle of these sequences (B,), and the drafts that it tested and accepted (B,)."""
+        self._drafts[sequences] += np.stack([np.ones_like(n_tested), n_tested, n_accepted], axis=1)
+
     def traces(self, tokenizer: Any) -> dict[int, Trace]:
         """One trace for each sequence that has ended, by its index."""
         names = np.array(SOURCES)
@@ -221,7 +241,10 @@ class Record:
                 deferral_mass=self._mass[row, :n].copy(),
                 distributions=None if self._laws is None else np.concatenate(self._laws[row]),
                 tokenizer=tokenizer,
+                n_cycles=n_cycles,
+                n_tested=n_tested,
+                n_accepted=n_accepted,
             )
             for row in self._has_ended.nonzero()[0]
-            for n in [self._n[row]]
+            for n, (n_cycles, n_tested, n_accepted) in [(self._n[row], self._drafts[row].tolist())]
         }
