@@ -31,7 +31,7 @@ EVALUATE = "evaluate --rule never --task lab-math --out new --limit 1 --max-new-
 GRID = "evaluate --rule dual --task lab-math --out new --grid"
 GSM8K = "evaluate --rule never --task gsm8k --out new --data"
 
-# name: the command line (split at blanks; {blank} and {long} stand for prompts), then what its one sentence must hold.
+# name: the command line (split at blanks; {long} stands for a prompt), then what its one sentence must hold.
 MISTAKES = {
     # distributions
     "NaN": (f"{SOLVE} nan.npy", "nan", "finite"),
@@ -85,7 +85,6 @@ MISTAKES = {
     "base without proxy": (f"{GENERATE} --base somewhere Why?", "proxy"),
     "no such checkpoint": (f"{GENERATE} --base ./base --proxy ./proxy Why?", "./base"),
     "unknown device": (f"{GENERATE} --device abacus Why?", "'abacus'", "cpu"),
-    "empty prompt": (f"{GENERATE} {{blank}}", "''", "prompt"),
     "prompt longer than the context": (f"{GENERATE} {{long}}", "context", "shorten"),
     "answer longer than the context": (f"{GENERATE} --max-new-tokens 99999 Why?", "99999", "max_new_tokens"),
     # decoding
@@ -186,7 +185,7 @@ def contents(folder):
 
 
 def arguments(line):
-    prompts = {"{blank}": "", "{long}": "How many apples? " * 2000}
+    prompts = {"{long}": "How many apples? " * 2000}
     return [prompts.get(word, word) for word in line.split()]
 
 

@@ -91,7 +91,7 @@ def generate_kad(
         seed=int(torch.randint(2**62, ())) if shaping["temperature"] else 0,
         proxy_prompts=own_prompts,
         stop=stop,
-        eos_token_ids=[i for i in ends if i < pair.vocab_size],
+        eos_token_ids=[i for i in ends if 0 <= i < pair.vocab_size],  # transformers takes -1 for none
         batch_size=len(prompts),
         **shaping,
     ).token_ids
@@ -170,6 +170,17 @@ def _check_settings(config: Any) -> None:
 
 def _check_model_inputs(input_ids: Tensor, mask: Tensor, inputs: dict[str, Any]) -> None:
     """Raise InputError for model inputs that this engine would not pass on."""
+    for name, value in inputs.items():
+        if value is not None and name not in {"position_ids", *_OWN_WORK}:
+            raise InputError(
+                f"generate_kad: model inputs must be input_ids and attention_mask, got {name} too; leave it out, and "
+                "pass the whole text as input_ids"
+            )
+    if not input_ids.shape[1] or mask.shape != input_ids.shape:
+        raise InputError(
+            "generate_kad: input_ids and attention_mask must be of one shape with a token a row, got "
+            f"{tuple(input_ids.shape)} and {tuple(mask.shape)}; pass both"
+        )
     positions = inputs.get("position_ids")
     usual = (mask.long().cumsum(-1) - 1)[mask]
     if positions is not None and not torch.equal(positions.expand_as(mask)[mask].to(usual.device), usual):
@@ -182,11 +193,6 @@ def _check_model_inputs(input_ids: Tensor, mask: Tensor, inputs: dict[str, Any])
             f"generate_kad: past_key_values must be empty, got {cache.get_seq_length()} tokens that the proxy never "
             "read; leave them out and pass the whole text as input_ids"
         )
-    for name, value in inputs.items():
-        if value is not None and name not in {"position_ids", *_OWN_WORK}:
-            raise InputError(
-                f"generate_kad: model inputs must be input_ids and attention_mask, got {name} too; leave it out"
-            )
     if not bool(mask.any(1).all()):
         raise InputError(
             "generate_kad: each prompt must hold at least one token, got one that is masked; write a prompt"

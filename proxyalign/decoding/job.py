@@ -80,7 +80,8 @@ class Job:
         """An empty record of all sequences."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
         ends[list(self.shaping.ends)] = True
-        stopping = Stopping(ends, self.stop, self.pair.tokenizer)
+        before = [ids[-1:] for ids in self.base_prompts]
+        stopping = Stopping(ends, self.stop, self.pair.tokenizer, self.shaping.min_new_tokens, before)
         has_base_laws = self.distributions and self.rule.constant is not True
         return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
 

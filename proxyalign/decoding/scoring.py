@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from proxyalign.decoding.arguments import check_pair_and_rule, check_rotary
 from proxyalign.decoding.cache import Reader
-from proxyalign.decoding.generate import check_reference
 from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.sampling import at_tokens, check_finite
 from proxyalign.deferral import policy
@@ -17,6 +17,7 @@ from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
+from proxyalign.validation import check_ids
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def score(
     Raises InputError where a context is empty, an id is not in the pair's vocabulary, a text is longer than the models'
     context, the rule needs a reference that the pair does not have, or the memory does not suffice.
     """
-    check_reference("score", pair, rule)
+    check_pair_and_rule("score", pair, rule)
     _check(pair, "contexts", contexts, continuations)
     own = contexts
     if proxy_contexts is not None:
@@ -131,14 +132,11 @@ def _check(
             raise InputError(
                 f"score: {argument}[{i}] must hold at least one token, got none; begin with a special token"
             )
-        unknown = [token for token in (*context, *ids) if not 0 <= token < pair.vocab_size]
-        if unknown:
-            raise InputError(
-                f"score: texts must hold token ids from 0 to {pair.vocab_size - 1}, got {unknown[0]} in text {i}; "
-                "tokenise it with the pair's tokenizer"
-            )
+        check_ids("score", f"{argument}[{i}] and its continuation", (*context, *ids), pair.vocab_size)
         if room is not None and len(context) + len(ids) - 1 > room:
             raise InputError(
                 f"score: {argument}[{i}] and its continuation must fit the models' context of {room} tokens, got "
                 f"{len(context)} + {len(ids)}; cut the context on its left"
             )
+    if contexts:
+        check_rotary("score", pair, [len(context) for context in contexts], max(map(len, continuations)) - 1)

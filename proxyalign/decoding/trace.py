@@ -205,7 +205,9 @@ class Record:
         for store, values in ((self._tokens, tokens), (self._source, source), (self._p_y, p_y), (self._mass, mass)):
             store[at] = values[row, offset]
         for i, sequence in enumerate(self.active if self._stopping.strings else ()):
-            cut = self._stopping.n_until_string(self._tokens[sequence, : n_before[i] + counts[i]], int(counts[i]))
+            cut = self._stopping.n_until_string(
+                int(sequence), self._tokens[sequence, : n_before[i] + counts[i]], int(counts[i])
+            )
             if cut is not None:
                 counts[i], ended[i] = cut, True
         if self._listener is not None:

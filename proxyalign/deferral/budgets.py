@@ -9,7 +9,8 @@ from torch import Tensor
 
 from proxyalign.deferral.law import widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Rule, given, threshold
+from proxyalign.deferral.rule import About, Rule, given, threshold
+from proxyalign.validation import Domain
 
 KAD = "Hammal, Zweigenbaum and Corro, EACL 2026"
 MASS = {"budget": Domain(0.0, 1.0, "it is the probability mass that a step may defer")}

@@ -6,7 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from proxyalign.deferral.gates import CASCADES
-from proxyalign.deferral.rule import About, Domain, Rule, below, given, highest
+from proxyalign.deferral.rule import About, Rule, below, given, highest
+from proxyalign.validation import Domain
 
 MARGIN = {"alpha": Domain(-1.0, 1.0, "it is a difference of probabilities")}
 SHARE = {"alpha": Domain(0.0, 1.0, "it is a share of the largest probability")}

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral.law import widen
-from proxyalign.deferral.rule import About, Domain, Rule, entropy, given, highest, threshold
+from proxyalign.deferral.rule import About, Rule, entropy, given, highest, threshold
+from proxyalign.validation import Domain
 
 CASCADES = "Narasimhan et al., ICLR 2025, mirrored"
 INFINITE = float("inf")

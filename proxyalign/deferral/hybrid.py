@@ -9,7 +9,8 @@ from torch import Tensor
 
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below
+from proxyalign.deferral.rule import About, Proposal, Rule, below
+from proxyalign.validation import Domain
 
 
 @dataclass(frozen=True)

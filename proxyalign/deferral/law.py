@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+FLOAT32 = torch.finfo(torch.float32)
+
 
 @dataclass(frozen=True)
 class Law:
@@ -51,4 +53,8 @@ def tempered(logits: Tensor, temperature: float) -> Tensor:
         first = logits.argmax(-1, keepdim=True)
         return torch.zeros_like(logits).scatter_(-1, first, 1.0).add_(0.0 * logits.gather(-1, first))
     # Subtract the maximum first: a tiny temperature then gives 0 and -inf, not inf - inf.
-    return ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
+    below = logits - logits.amax(-1, keepdim=True)
+    if FLOAT32.tiny <= temperature <= FLOAT32.max:
+        return (below / temperature).softmax(-1)
+    # In float32 such a temperature is 0 or infinite, and its quotients of 0 or of infinity no numbers.
+    return (below.double() / temperature).to(below.dtype).softmax(-1)

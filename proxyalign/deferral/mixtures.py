@@ -10,8 +10,9 @@ from proxyalign.deferral import policy
 from proxyalign.deferral.comparisons import ConfidenceBet, ProxyMinP, ProxyVeto
 from proxyalign.deferral.gates import Chow, Diff, EntropyGate, Opt
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Mixture, Proposal, Rule, below, check_number, given, highest
+from proxyalign.deferral.rule import About, Mixture, Proposal, Rule, below, given, highest
 from proxyalign.errors import InputError
+from proxyalign.validation import Domain, check_number
 
 INFINITE = float("inf")
 

@@ -5,7 +5,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,17 +14,9 @@ from torch import Tensor
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law, tempered, widen
 from proxyalign.errors import InputError
+from proxyalign.validation import Domain, check_number
 
 T = TypeVar("T")
-
-
-class Domain(NamedTuple):
-    """Where a parameter may lie, both ends included, and what to tell whoever leaves it. whole: only whole numbers."""
-
-    low: float
-    high: float
-    remedy: str
-    whole: bool = False
 
 
 class About(NamedTuple):
@@ -139,18 +130,6 @@ def given(law: T | None) -> T:
     if law is None:
         raise InputError("rules: this rule reads the proxy's q, got None; pass q")
     return law
-
-
-def check_number(owner: str, argument: str, value: Any, domain: Domain) -> None:
-    """Raise InputError unless `value` is a number in its domain; NaN and infinity are not."""
-    low, high, remedy, whole = domain
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not (low <= value <= high and abs(value) < math.inf) or (whole and value != int(value)):
-        kind = "whole number" if whole else "number"
-        where = f"{kind} in [{low:g}, {high:g}]"
-        if high == math.inf:
-            where = f"finite {kind}" if low == -math.inf else f"finite {kind} of at least {low:g}"
-        raise InputError(f"{owner}: {argument} must be a {where}, got {value!r}; {remedy}")
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,9 @@ from torch import Tensor
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law, widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Domain, Proposal, Rule, below, entropy, highest, threshold
+from proxyalign.deferral.rule import About, Proposal, Rule, below, entropy, highest, threshold
 from proxyalign.errors import InputError
+from proxyalign.validation import Domain
 
 KEEPS = Domain(0, 1, "pass 1 to keep a token always, or 0", whole=True)
 TRANSFORMERS = "as a sampler in transformers"

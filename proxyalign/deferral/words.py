@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import About, Domain, Proposal, Rule, given
+from proxyalign.deferral.rule import About, Proposal, Rule, given
 from proxyalign.errors import InputError
+from proxyalign.validation import Domain
 
 SURE, IN_WORD, FIRST = range(3)  # the state: who wrote the last token, and whether there is none yet
 

@@ -2,13 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from tiny_models import gpt2, llama, tiny_pair
+from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
+from transformers import Phi3Config, Phi3ForCausalLM
 
 from proxyalign.decoding import generate
+from proxyalign.decoding.scoring import score
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
+from proxyalign.models import ModelPair
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,24 @@ BAD = [
     ({"prompts": "t1 t2"}, "prompts must be a list of one or more prompts, got 't1 t2'; put a single text in a list"),
     ({"prompts": ["t1", ""]}, r"prompts\[1\] must hold at least one token, got ''"),
     ({"prompts": ["  "]}, r"prompts\[0\] must hold at least one token, got '  '"),
+    ({"prompts": ["t1", None]}, r"prompts\[1\] must be a text or a list of token ids, got None"),
+    ({"prompts": [3]}, r"prompts\[0\] must be a text or a list of token ids, got 3"),
+    ({"prompts": [[1, 2.0]]}, r"prompts\[0\] must hold token ids from 0 to 9, got 2.0"),
+    ({"prompts": [[True]]}, r"prompts\[0\] must hold token ids from 0 to 9, got True"),
+    ({"prompts": None}, "prompts must be a list of one or more prompts, got None"),
+    ({"stop": None}, "stop must be a list of strings that are not empty, got None"),
+    ({"stop": ["a", None]}, "stop must be a list of strings"),
+    ({"eos_token_ids": "2"}, "eos_token_ids must hold token ids from 0 to 9, got '2'"),
+    ({"eos_token_ids": 10}, "eos_token_ids must hold token ids from 0 to 9, got 10"),
+    ({"eos_token_ids": 2.0}, "eos_token_ids must be a list of token ids, got 2.0"),
+    ({"logit_bias": [1]}, r"logit_bias must map token ids to nats, got \[1\]"),
+    ({"logit_bias": {1: "x"}}, "logit_bias must be below infinity, got 'x' for token 1"),
+    ({"temperature": "1"}, "temperature must be a finite number of at least 0, got '1'"),
+    ({"temperature": None}, "temperature must be a finite number of at least 0, got None"),
+    ({"window": "5"}, "window must be a whole number of at least 1, got '5'"),
+    ({"max_new_tokens": None}, "max_new_tokens must be a whole number of at least 1, got None"),
+    ({"seed": 1.0}, "seed must be a whole number of at least 0, got 1.0"),
+    ({"streamer": "x"}, "streamer must have put and end, got 'x'"),
     ({"prompts": [[]]}, r"prompts\[0\] must hold at least one token, got \[\]"),
     ({"prompts": [[1, 10]]}, r"prompts\[0\] must hold token ids from 0 to 9, got 10"),
     ({"prompts": [[-1]]}, r"prompts\[0\] must hold token ids from 0 to 9, got -1"),
@@ -99,3 +121,42 @@ def test_a_rule_that_reads_the_proxy_decodes_in_both_modes(batch_size):
     drafted = generate(pair, prompts, rules.ConfidenceBet(0.2), mode="speculative", window=3, **settings)
     assert drafted.token_ids == plain.token_ids
     assert {source for trace in drafted.traces for source in trace.source} == {"draft", "residual"}
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, tuple])
+def test_ids_may_come_as_arrays(pair, kind):
+    """Fails when ids are refused for what holds them."""
+    expected = generate(pair, [[1, 2]], rules.Never(), max_new_tokens=5).token_ids
+    assert generate(pair, [kind([1, 2])], rules.Never(), max_new_tokens=5).token_ids == expected
+
+
+def longrope(seed):
+    """A Phi-3 whose rotary angles change after 16 tokens."""
+    torch.manual_seed(seed)
+    angles = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 16}
+    config = Phi3Config(
+        vocab_size=24, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=128, original_max_position_embeddings=16, initializer_range=0.4,
+        rope_parameters=angles | {"short_factor": [1.0] * 4, "long_factor": [1.0, 4.0, 8.0, 16.0]},
+        eos_token_id=None, bos_token_id=None, pad_token_id=None,
+    )  # fmt: skip
+    return Phi3ForCausalLM(config).eval().double()
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_texts_on_one_side_of_changing_rotary_angles_are_transformers_own(mode):
+    """Fails when a text that crosses the change is written all the same, or one that does not is another one."""
+    pair = ModelPair(longrope(0), longrope(1), word_tokenizer(24))
+    settings = {"mode": mode, "window": 4, "temperature": 0}
+    short, long = [list(range(8)), [5, 6, 7]], [[i % 24 for i in range(n)] for n in (18, 25)]
+    for prompts, n_new in ((short, 4), (long, 20)):
+        answers = generate(pair, prompts, rules.Never(), max_new_tokens=n_new, **settings).token_ids
+        for prompt, ids in zip(prompts, answers, strict=True):
+            one = torch.tensor([prompt])
+            theirs = pair.base.generate(one, attention_mask=one > -1, max_new_tokens=n_new, do_sample=False)
+            assert ids == theirs[0, len(prompt) :].tolist()
+    for prompts, n_new in ((short, 20), ([short[0], long[0]], 4)):
+        with pytest.raises(InputError, match=r"must stay within 16 tokens, where the base's rotary angles change"):
+            generate(pair, prompts, rules.Never(), max_new_tokens=n_new, **settings)
+    with pytest.raises(InputError, match="score: prompts and answers must stay within 16 tokens"):
+        score(pair, rules.Never(), [[1, 2]], [[3] * 20])

@@ -253,3 +253,24 @@ def test_a_cache_that_holds_text_is_refused(models):
         models[0](torch.tensor([[1, 2]]), past_key_values=cache)
     with pytest.raises(InputError, match="past_key_values must be empty, got 2 tokens"):
         decode(models, prompts=[[1, 2, 3]], past_key_values=cache)
+
+
+def test_an_end_of_minus_one_is_none():
+    """Fails when what transformers takes for "never end" is refused."""
+    pair = tiny_pair(llama, 10)
+    settings = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "eos_token_id": -1}
+    ids = torch.tensor([[1, 2, 3]])
+    theirs = pair.base.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+    kad = {"custom_generate": generate_kad, "proxy": pair.proxy, "rule": rules.Never()}
+    assert pair.base.generate(ids, attention_mask=torch.ones_like(ids), **kad, **settings).tolist() == theirs.tolist()
+
+
+def test_embeddings_are_refused_in_a_sentence():
+    """Fails when inputs that are no ids end in an error about shapes."""
+    pair = tiny_pair(llama, 10, double=False)
+    embedded = pair.base.get_input_embeddings()(torch.tensor([[1, 2, 3]]))
+    with pytest.raises(InputError, match="must be input_ids and attention_mask, got inputs_embeds too"):
+        pair.base.generate(
+            inputs_embeds=embedded, custom_generate=generate_kad, proxy=pair.proxy, rule=rules.Never(),
+            do_sample=False, max_new_tokens=4, pad_token_id=0,
+        )  # fmt: skip

@@ -189,3 +189,35 @@ def test_a_mistake_is_told_before_anything_is_decoded(settings, message):
     """Fails for a traceback from inside a step, or a value that is taken although it makes no sense."""
     with pytest.raises(InputError, match=message):
         generate(tiny_pair(llama, V), [PROMPT], rules.Dual(0.3), **{"max_new_tokens": 8} | settings)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_temperature_beyond_float32_is_still_its_limit(mode):
+    """Fails when a temperature that float32 rounds to 0 or to infinity makes numbers of nothing, or of one token."""
+    pair = tiny_pair(llama, V, double=False)
+    settings = {"mode": mode, "max_new_tokens": 12, "window": 3}
+    greedy = generate(pair, [PROMPT], rules.Dual(0.3), temperature=0, **settings).token_ids
+    for temperature in (1e-30, 1e-40, 1e-46, 5e-324):
+        assert generate(pair, [PROMPT], rules.Dual(0.3), temperature=temperature, **settings).token_ids == greedy
+    hot = {"temperature": 1e300, "top_k": 3, "num_return_sequences": 40}
+    drawn = generate(pair, [PROMPT], rules.Never(), **settings | hot | {"max_new_tokens": 1}).token_ids
+    assert len({ids[0] for ids in drawn}) == 3
+
+
+def test_one_end_of_text_needs_no_list():
+    """Fails when a single id is refused, or taken for several."""
+    pair = tiny_pair(llama, V)
+    whole = generate(pair, [PROMPT], rules.Never(), max_new_tokens=20, seed=1).token_ids[0]
+    ended = generate(pair, [PROMPT], rules.Never(), max_new_tokens=20, seed=1, eos_token_ids=whole[4]).token_ids[0]
+    assert ended == whole[: whole.index(whole[4]) + 1]
+
+
+def test_a_refusal_ends_the_stream():
+    """Fails when who reads a streamer waits for ever on a call that was refused."""
+    pair = tiny_pair(llama, V)
+    for mistake in ({"max_new_tokens": 10**6}, {"rule": "dual"}, {"prompts": []}, {"mode": "fast"}):
+        collected = Collected()
+        arguments = {"prompts": [PROMPT], "rule": rules.Never()} | mistake
+        with pytest.raises(InputError):
+            generate(pair, arguments.pop("prompts"), arguments.pop("rule"), streamer=collected, **arguments)
+        assert collected.ended

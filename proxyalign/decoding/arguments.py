@@ -1,0 +1,157 @@
+"""What is asked of the engine, checked before any work: prompts, ids, strings, and texts that fit both models."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from proxyalign.deferral.rule import Rule
+from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair
+from proxyalign.validation import check_count, check_ids
+
+MODES = ("autoregressive", "speculative")
+
+
+def check_reference(owner: str, pair: ModelPair, rule: Rule) -> None:
+    """Raise InputError where the rule reads a reference and the pair has none."""
+    if rule.reads("q0") and pair.reference is None:
+        raise InputError(
+            f"{owner}: {rule.name} needs a reference, the proxy before alignment, got a pair without one; "
+            "pass it to load_pair (--reference on the command line)"
+        )
+
+
+def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
+    """Raise InputError for what is no pair or no rule, and for a rule that needs a reference that is not there."""
+    if not isinstance(pair, ModelPair):
+        raise InputError(f"{owner}: pair must be a ModelPair, got {type(pair).__name__}; make one with load_pair")
+    if not isinstance(rule, Rule):
+        raise InputError(f"{owner}: rule must be a rule, got {rule!r}; pass one such as rules.Dual(alpha=0.4)")
+    check_reference(owner, pair, rule)
+
+
+def check_mode(mode: Any, window: Any) -> None:
+    """Raise InputError for a mode that there is not, and for a window that is neither a count nor "auto"."""
+    if mode not in MODES:
+        raise InputError(f"generate: mode must be {' or '.join(MODES)}, got {mode!r}; choose one of these")
+    if not (isinstance(window, str) and window == "auto"):
+        check_count("generate", "window", window, least=1)
+
+
+def check_temperature(argument: str, value: Any) -> float:
+    """`value` as a float. Raises InputError unless it is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0.0 <= value < math.inf:
+        raise InputError(
+            f"generate: {argument} must be a finite number of at least 0, got {value!r}; 0 decodes greedily"
+        )
+    return float(value)
+
+
+def prompt_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
+    """The prompts as lists of token ids, each non-empty, within the vocabulary, and short enough for the context."""
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
+        raise InputError(
+            f"generate: {argument} must be a list of one or more prompts, got {prompts!r}; put a single text in a list"
+        )
+    room, all_ids = pair.context_length, []
+    for i, prompt in enumerate(prompts):
+        if not isinstance(prompt, str | Sequence | np.ndarray | torch.Tensor):
+            raise InputError(
+                f"generate: {argument}[{i}] must be a text or a list of token ids, got {prompt!r}; write a prompt"
+            )
+        name = f"{argument}[{i}]"
+        ids = pair.encode(prompt) if isinstance(prompt, str) else as_list(prompt)
+        if not ids:
+            raise InputError(f"generate: {name} must hold at least one token, got {prompt!r}; write a prompt")
+        ids = check_ids("generate", name, ids, pair.vocab_size)
+        if room is not None and len(ids) + max_new_tokens > room:
+            raise InputError(
+                f"generate: {name} and max_new_tokens must fit the models' context of {room} tokens, "
+                f"got {len(ids)} + {max_new_tokens}; shorten the prompt or lower max_new_tokens"
+            )
+        all_ids.append(ids)
+    return all_ids
+
+
+def as_list(ids: Any) -> list[Any]:
+    """Ids as a list of Python's numbers, from a list, an array or a tensor of one axis."""
+    return list(ids.tolist()) if isinstance(ids, np.ndarray | torch.Tensor) and ids.ndim == 1 else list(ids)
+
+
+def check_rotary(owner: str, pair: ModelPair, lengths: Iterable[int], n_more: int) -> None:
+    """Raise InputError for texts that cross the length at which a model turns to other rotary angles ("longrope").
+
+    lengths: of the prompts that may be read together. n_more: tokens that may come after each. From that length on
+    every key that was read before would have to be read anew, which this engine does not do.
+    """
+    known = list(lengths)
+    for role, turn in _rotary_turns(pair).items():
+        shortest, longest = min(known), max(known) + n_more
+        if longest > turn and shortest - 1 <= turn:  # a prompt that joins a batch is read but for its last token
+            raise InputError(
+                f"{owner}: prompts and answers must stay within {turn} tokens, where the {role}'s rotary angles change "
+                f"(longrope), or all prompts be longer than {turn + 1}, got prompts from {shortest} tokens and texts "
+                f"up to {longest}; lower max_new_tokens, or sort the prompts by length into calls of their own"
+            )
+
+
+def _rotary_turns(pair: ModelPair) -> dict[str, int]:
+    """The most tokens that each model reads with its short rotary angles, of the models that have long ones too."""
+    turns = {}
+    for role in ("base", "proxy", "reference"):
+        config = getattr(getattr(pair, role), "config", None)
+        if config is None:
+            continue
+        text = config.get_text_config(decoder=True)
+        settings = getattr(text, "rope_parameters", None) or {}
+        for one in (settings, *(part for part in settings.values() if isinstance(part, dict))):
+            if "longrope" in (one.get("rope_type"), one.get("type")):
+                first = getattr(text, "original_max_position_embeddings", None)
+                turns[role] = int(one.get("original_max_position_embeddings") or first or text.max_position_embeddings)
+    return turns
+
+
+def end_ids(pair: ModelPair, given: Any) -> tuple[int, ...]:
+    """The ids that end a text: the pair's own, or those given, of which a single one needs no list."""
+    if given is None:
+        return pair.eos_token_ids
+    is_one = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    return tuple(check_ids("generate", "eos_token_ids", [given] if is_one else given, pair.vocab_size))
+
+
+def stop_strings(stop: Any) -> tuple[str, ...]:
+    """The strings that end a text."""
+    is_list = isinstance(stop, Sequence) and not isinstance(stop, str)
+    if not is_list or not all(isinstance(string, str) and string for string in stop):
+        raise InputError(
+            f"generate: stop must be a list of strings that are not empty, got {stop!r}; put a single one in a list, "
+            "or leave it out"
+        )
+    return tuple(stop)
+
+
+def bias_of(pair: ModelPair, logit_bias: Mapping[int, float] | None, late: Sequence[int]) -> torch.Tensor | None:
+    """The bias (V,), None without one. late: ids that may not come at first, whatever it says of them."""
+    if not logit_bias:
+        return None
+    if not isinstance(logit_bias, Mapping):
+        raise InputError(f"generate: logit_bias must map token ids to nats, got {logit_bias!r}; pass a dict")
+    check_ids("generate", "logit_bias", logit_bias, pair.vocab_size)
+    bias = torch.zeros(pair.vocab_size, dtype=torch.float64)
+    for token, amount in logit_bias.items():
+        if not isinstance(amount, int | float | np.number) or not amount < math.inf:
+            raise InputError(
+                f"generate: logit_bias must be below infinity, got {amount!r} for token {token}; pass a number of nats"
+            )
+        bias[token] = amount
+    may_come = ~torch.isneginf(bias)
+    may_come[list(late)] = False
+    if not may_come.any():
+        raise InputError(
+            "generate: logit_bias must leave a token that may come first, got minus infinity for all; allow one"
+        )
+    kind = torch.float64 if pair.base.dtype == torch.float64 else torch.float32
+    return bias.to(pair.device, kind)
