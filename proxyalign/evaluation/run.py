@@ -63,7 +63,7 @@ def run_grid(
     parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit`. Arguments and
     errors are those of `run`; the folder `out` may hold this grid alone.
     """
-    from proxyalign.decoding.generate import check_reference
+    from proxyalign.decoding.arguments import check_reference
     from proxyalign.deferral import rules
 
     out = Path(out)
@@ -114,7 +114,7 @@ def run(
     alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
     """
     from proxyalign.decoding import generate
-    from proxyalign.decoding.generate import check_reference
+    from proxyalign.decoding.arguments import check_reference
     from proxyalign.deferral import rules
 
     _check_batch_size(batch_size)

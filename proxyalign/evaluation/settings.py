@@ -42,7 +42,7 @@ class Settings:
     rule_temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        from proxyalign.decoding.generate import MODES
+        from proxyalign.decoding.arguments import MODES
 
         if self.mode not in MODES:
             raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
