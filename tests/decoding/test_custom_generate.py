@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 import transformers
-from tiny_models import gpt2, llama, word_tokenizer
+from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
 from tokenizers import Tokenizer
 from tokenizers.decoders import Fuse
 from tokenizers.models import BPE
@@ -261,7 +261,7 @@ def test_an_end_of_minus_one_is_none():
     settings = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "eos_token_id": -1}
     ids = torch.tensor([[1, 2, 3]])
     theirs = pair.base.generate(ids, attention_mask=torch.ones_like(ids), **settings)
-    kad = {"custom_generate": generate_kad, "proxy": pair.proxy, "rule": rules.Never()}
+    kad = {"custom_generate": pa.generate_kad, "proxy": pair.proxy, "rule": rules.Never()}
     assert pair.base.generate(ids, attention_mask=torch.ones_like(ids), **kad, **settings).tolist() == theirs.tolist()
 
 
@@ -271,6 +271,6 @@ def test_embeddings_are_refused_in_a_sentence():
     embedded = pair.base.get_input_embeddings()(torch.tensor([[1, 2, 3]]))
     with pytest.raises(InputError, match="must be input_ids and attention_mask, got inputs_embeds too"):
         pair.base.generate(
-            inputs_embeds=embedded, custom_generate=generate_kad, proxy=pair.proxy, rule=rules.Never(),
+            inputs_embeds=embedded, custom_generate=pa.generate_kad, proxy=pair.proxy, rule=rules.Never(),
             do_sample=False, max_new_tokens=4, pad_token_id=0,
         )  # fmt: skip
