@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from proxyalign.decoding.sampling import draw
+from proxyalign.decoding.backends.reference import Backend
 from proxyalign.deferral.law import Law
 
 
@@ -16,7 +16,7 @@ def window(shape, seed, temperature=1.0, dtype=torch.float32, spread=3.0):
     base[:, :-1] = 0.9 * of_proxy + 0.3 * base[:, :-1]
     q = Law.of(of_proxy, temperature)
     u = torch.rand(n, 2 * n_drafts + 3, dtype=torch.float64, generator=make)
-    drafts = draw(q.drawn, u[:, : 2 * n_drafts : 2])
+    drafts = Backend().draw(q.drawn, u[:, : 2 * n_drafts : 2])
     owed = (torch.rand(n, generator=make) < 0.3).numpy()
     return base.to(dtype), q, drafts, owed, u, np.arange(n)
 

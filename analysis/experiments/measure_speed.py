@@ -14,7 +14,7 @@ from proxyalign.files import write_json
 
 def contestants(rules: Mapping[str, list[float]], window: int) -> list[Any]:
     """The base alone, transformers plain and assisted, the base verified by drafts, and each rule in both modes."""
-    from proxyalign.decoding.bench import ASSISTED, BASE_ALONE, TRANSFORMERS, Contestant
+    from proxyalign.bench.decoding_speed import ASSISTED, BASE_ALONE, TRANSFORMERS, Contestant
     from proxyalign.deferral.rules import Never, make
 
     field = [
@@ -40,7 +40,7 @@ def main() -> None:
     import torch
 
     from proxyalign import tasks
-    from proxyalign.decoding.bench import measure
+    from proxyalign.bench.decoding_speed import measure
     from proxyalign.models import load_pair
 
     torch.set_num_threads(1)

@@ -75,9 +75,9 @@ def decode(
     from transformers.utils import logging
 
     from proxyalign import tasks
-    from proxyalign.decoding.bench import Contestant, contestants, measure
-    from proxyalign.decoding.held import growth
-    from proxyalign.decoding.scaling import measure_batches, measure_step
+    from proxyalign.bench.batches import measure_batches, measure_step
+    from proxyalign.bench.decoding_speed import Contestant, contestants, measure
+    from proxyalign.bench.memory_growth import growth
     from proxyalign.deferral.rules import Dual
     from proxyalign.evaluation.provenance import surroundings
     from proxyalign.models import load_pair
@@ -178,7 +178,7 @@ def rules(
     import torch
     from rich.progress import Progress
 
-    from proxyalign.deferral.bench import measure, synthetic_rows
+    from proxyalign.bench.rules import measure, synthetic_rows
 
     torch.set_num_threads(threads)
     if rows is None:

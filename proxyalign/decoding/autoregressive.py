@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from proxyalign.decoding.job import Job, Waiting, joined
-from proxyalign.decoding.sampling import at_tokens, check_finite, draw, fetch
+from proxyalign.decoding.job import Job
+from proxyalign.decoding.queue import Waiting, joined
+from proxyalign.decoding.sampling import at_tokens, check_finite
 from proxyalign.decoding.trace import BASE, PROXY, Counts, Record
 from proxyalign.deferral import policy
 
@@ -17,7 +18,7 @@ def decode(job: Job, record: Record) -> Counts:
     """
     if job.rule.constant is True:
         return _decode_proxy_alone(job, record)
-    waiting, law = Waiting(job), job.shaping.law
+    waiting, law, backend = Waiting(job), job.shaping.law, job.backend
     base, proxy, reference = job.reader("base"), job.reader("proxy"), job.reference()
     readers = [base, *([proxy] if job.rule.asks_proxy else []), *([] if reference is None else [reference])]
     uniforms, state = job.uniforms(2), None
@@ -32,9 +33,9 @@ def decode(job: Job, record: Record) -> Counts:
         q0 = law("reference", reference.read(), n_before) if reference is not None else None
         p = law("base", base.read(), n_before)  # (B, 1, V)
         first, deferred, states = job.rule.propose(p, q, q0, state)
-        tokens = draw(first, u[:, :1])  # (B, 1)
+        tokens = backend.draw(first, u[:, :1])  # (B, 1)
         nothing = tokens[:, :0]
-        ids, p_y, thrown, mass, q_y, q0_y = fetch(
+        ids, p_y, thrown, mass, q_y, q0_y = backend.fetch(
             tokens,
             at_tokens(p.own, tokens),
             nothing if deferred is None else at_tokens(deferred, tokens),
@@ -47,9 +48,9 @@ def decode(job: Job, record: Record) -> Counts:
         redrawn, source = thrown > 0, np.full(ids.shape, BASE, dtype=np.uint8)
         if redrawn.any():
             q = q or law("proxy", proxy.read(), n_before)
-            again = draw(q.drawn, u[:, 1:])
+            again = backend.draw(q.drawn, u[:, 1:])
             tokens = again.where(torch.from_numpy(redrawn).to(again.device), tokens)
-            ids, p_y, q_y = fetch(tokens, at_tokens(p.own, tokens), at_tokens(q.own, tokens))
+            ids, p_y, q_y = backend.fetch(tokens, at_tokens(p.own, tokens), at_tokens(q.own, tokens))
             check_finite(q_y, "proxy", n_before)
             source[redrawn] = PROXY
         check_finite(p_y, "base", n_before)
@@ -79,8 +80,8 @@ def _decode_proxy_alone(job: Job, record: Record) -> Counts:
             break
         u, n_before = uniforms.take(), record.n_emitted
         q = law("proxy", proxy.read(), n_before)
-        tokens = draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
-        ids, q_y = fetch(tokens, at_tokens(q.own, tokens))
+        tokens = job.backend.draw(q.drawn, u[:, 1:])  # by the number that redraws a token where the base runs too
+        ids, q_y = job.backend.fetch(tokens, at_tokens(q.own, tokens))
         check_finite(q_y, "proxy", n_before)
         ones = np.ones(tokens.shape)
         source = np.full(tokens.shape, PROXY, dtype=np.uint8)

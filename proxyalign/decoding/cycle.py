@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.readers.contract import BoolArray, IntArray
 from proxyalign.decoding.sampling import check_finite
 from proxyalign.decoding.trace import BASE, DRAFT, PROXY, RESIDUAL
 

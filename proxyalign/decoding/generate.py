@@ -21,6 +21,7 @@ from proxyalign.decoding.arguments import (
     prompt_ids,
     stop_strings,
 )
+from proxyalign.decoding.backends import backend_for
 from proxyalign.decoding.job import Job
 from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.shaping import Shaping
@@ -146,6 +147,7 @@ def generate(
         )
         job = Job(
             pair=pair,
+            backend=backend_for(pair.device),
             rule=rule.bound(pair.tokenizer, ends),
             base_prompts=[base_prompts[i] for i, _ in samples],
             proxy_prompts=[own_prompts[i] for i, _ in samples],

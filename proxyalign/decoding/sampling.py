@@ -1,34 +1,16 @@
-"""From laws and uniform numbers to tokens; one stream of uniform numbers per sequence."""
+"""What is drawn with: one stream of uniform numbers per sequence; and probabilities that are no numbers, refused."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import IntArray
-from proxyalign.decoding.processor_kernels import draw_rows
+from proxyalign.decoding.readers.contract import IntArray
 from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
-
-
-def draw(weights: Tensor, uniforms: Tensor) -> Tensor:
-    """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
-
-    Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row with
-    NaN gives any id.
-    """
-    if weights.device.type == "cpu":
-        tokens = np.empty(uniforms.shape, dtype=np.int64)
-        rows = np.ascontiguousarray(weights.numpy()).reshape(-1, weights.shape[-1])
-        draw_rows(rows, uniforms.numpy().reshape(-1), tokens.reshape(-1))
-        return torch.from_numpy(tokens)
-    sums = weights.cumsum(-1, dtype=torch.float64)
-    found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
-    return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
 
 def at_tokens(rows: Tensor, tokens: Tensor) -> Tensor:
@@ -47,18 +29,6 @@ def check_finite(found: npt.NDArray[np.floating], model: str, n_before: IntArray
             f"generate: the {model} must give finite logits, got NaN or infinity in the step from new token "
             f"{n_before[row] + 1} on; check its weights, or load it in a wider dtype"
         )
-
-
-def fetch(*parts: Tensor) -> list[npt.NDArray[Any]]:
-    """Tensors (B, n) of any n as arrays on the host, brought there together, since each wait for a device costs.
-
-    From a device they come as float64, which holds every token id and every float32 exactly.
-    """
-    if parts[0].device.type == "cpu":
-        return [part.numpy() for part in parts]
-    widths = [part.shape[1] for part in parts]
-    together = torch.cat([part.double() for part in parts], dim=1).cpu().numpy()
-    return np.split(together, np.cumsum(widths[:-1]), axis=1)
 
 
 class Uniforms:

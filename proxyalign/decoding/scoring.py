@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.arguments import check_pair_and_rule, check_rotary
-from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.memory import enough_memory
+from proxyalign.decoding.readers.growing import Reader
 from proxyalign.decoding.sampling import at_tokens, check_finite
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law

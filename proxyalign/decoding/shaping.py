@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import IntArray
+from proxyalign.decoding.readers.contract import IntArray
 from proxyalign.deferral.law import Law, tempered, widen
 from proxyalign.deferral.rule import Rule
 

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.backends.reference import DraftedWindow
 from proxyalign.decoding.cycle import Cycle
-from proxyalign.decoding.job import Job, Reads, Waiting, joined
-from proxyalign.decoding.sampling import Uniforms, draw
+from proxyalign.decoding.job import Job
+from proxyalign.decoding.queue import Waiting, joined
+from proxyalign.decoding.readers.contract import BoolArray, IntArray, Reads
+from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.trace import Counts, Record
-from proxyalign.decoding.verification import Drafted, verify
 from proxyalign.deferral.law import Law
 
 
@@ -40,7 +41,8 @@ def decode(job: Job, record: Record) -> Counts:
         n_drafts, sequences = min(job.window.next(), int(record.remaining.max())), record.active
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
         logits = {verifier.name: verifier.read(drafts) for verifier in verifiers}
-        cycle, states, laws = verify(job, Drafted(logits, q, state, drafts, owed, u, n_before))
+        window = DraftedWindow(logits, q, state, drafts, owed, u, n_before)
+        cycle, states, laws = job.backend.verify(job.rule, job.shaping, window, with_laws=job.distributions)
         n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
         tested, accepted = cycle.drafts(owed, n_emitted)
         record.count(sequences, tested, accepted)
@@ -72,7 +74,7 @@ def _draft(job: Job, proxy: Reads, n_drafts: int, u: Tensor, n_before: IntArray)
         if i > 0:
             proxy.push(drafts[-1])
         laws.append(job.shaping.law("proxy", proxy.read(), n_before + i))
-        drafts.append(draw(laws[-1].drawn, u[:, 2 * i : 2 * i + 1]))
+        drafts.append(job.backend.draw(laws[-1].drawn, u[:, 2 * i : 2 * i + 1]))
     return torch.cat(drafts, dim=1), laws
 
 

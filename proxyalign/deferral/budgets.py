@@ -1,5 +1,6 @@
 """The knapsack's own rules: nothing and everything, dual and primal, and the optimum, nearly and exactly."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from proxyalign.deferral.law import widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Rule, given, threshold
+from proxyalign.deferral.rule import About, Rule, everywhere, given, smallest_not_below
 from proxyalign.validation import Domain
 
 KAD = "Hammal, Zweigenbaum and Corro, EACL 2026"
@@ -28,6 +29,10 @@ class Never(Rule):
         """p (..., V) -> all False (..., V)."""
         return torch.zeros_like(p, dtype=torch.bool)
 
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return everywhere(0.0, p_max)
+
 
 @dataclass(frozen=True)
 class Always(Rule):
@@ -40,6 +45,10 @@ class Always(Rule):
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., V) -> all True (..., V)."""
         return torch.ones_like(p, dtype=torch.bool)
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return everywhere(math.inf, p_max)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,11 @@ class Dual(Rule):
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., V) -> d_y = 1 iff p_y < alpha, compared as float64 numbers whatever the dtype of `p`."""
-        return widen(p) < threshold(self.alpha, p.dtype)
+        return widen(p) < smallest_not_below(self.alpha, p.dtype)
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return everywhere(smallest_not_below(self.alpha, torch.float32), p_max)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from proxyalign.deferral.gates import CASCADES
-from proxyalign.deferral.rule import About, Rule, below, given, highest
+from proxyalign.deferral.rule import About, Rule, below, given, highest, rounded_up
 from proxyalign.validation import Domain
 
 MARGIN = {"alpha": Domain(-1.0, 1.0, "it is a difference of probabilities")}
@@ -46,6 +46,10 @@ class Gap(Rule):
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
         """p (..., V) -> p_y < max p - alpha (..., V)."""
         return below(p, highest(p) - self.alpha)
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return rounded_up(p_max.double() - self.alpha)
 
 
 @dataclass(frozen=True)

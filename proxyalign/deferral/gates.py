@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.deferral.law import widen
-from proxyalign.deferral.rule import About, Rule, entropy, given, highest, threshold
+from proxyalign.deferral.rule import About, Rule, entropy, given, highest, smallest_not_below, whole_where
 from proxyalign.validation import Domain
 
 CASCADES = "Narasimhan et al., ICLR 2025, mirrored"
@@ -43,7 +43,11 @@ class Nudging(Gate):
 
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """max p < alpha, compared as float64 numbers."""
-        return widen(p).amax(-1, keepdim=True) < threshold(self.alpha, p.dtype)
+        return widen(p).amax(-1, keepdim=True) < smallest_not_below(self.alpha, p.dtype)
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return whole_where(p_max < smallest_not_below(self.alpha, torch.float32))
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Chow(Gate):
     def hands_over(self, p: Tensor, q: Tensor | None) -> Tensor:
         """max p < 1 - alpha, compared as float64 numbers."""
         return highest(p) < 1.0 - self.alpha
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return whole_where(p_max.double() < 1.0 - self.alpha)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,20 @@ class Rule:
         for name, domain in self.domains.items():
             check_number(type(self).__name__, name, getattr(self, name), domain)
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        decides = {"defer", "hands_over", "kept", "propose", "target"}.intersection(vars(cls))
+        if decides and "threshold" not in vars(cls):
+            cls.threshold = Rule.threshold  # type: ignore[method-assign]  # a parent's says nothing of this decision
+
+    def threshold(self, p_max: Tensor) -> Tensor | None:
+        """The t (...), float32, for which the rule defers {y: p_y < t} in rows of float32 whose largest p is p_max.
+
+        Infinity where it defers the whole row. None, where nothing else is said: the sets are no such sets, or need
+        more of p than its maximum. A class that decides otherwise than its parent says so anew.
+        """
+        return None
+
     def parameters(self) -> dict[str, Any]:
         """The rule's parameters by name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
@@ -133,7 +147,7 @@ def given(law: T | None) -> T:
 
 
 @lru_cache(maxsize=64)
-def threshold(alpha: float, dtype: torch.dtype) -> float:
+def smallest_not_below(alpha: float, dtype: torch.dtype) -> float:
     """The smallest number of p's dtype that is not below alpha: for p of that dtype, p < it iff p < alpha as reals.
 
     Torch would round alpha to float32 before comparing, so that float32(0.7) < 0.7, which is true, came out false.
@@ -146,6 +160,16 @@ def threshold(alpha: float, dtype: torch.dtype) -> float:
     return float(rounded)
 
 
+def everywhere(t: float, p_max: Tensor) -> Tensor:
+    """The same threshold in all rows."""
+    return torch.full_like(p_max, t)
+
+
+def whole_where(hands_over: Tensor) -> Tensor:
+    """The threshold of rows that are deferred whole or not at all."""
+    return torch.zeros_like(hands_over, dtype=torch.float32).masked_fill(hands_over, math.inf)
+
+
 def below(p: Tensor, bound: Tensor) -> Tensor:
     """Whether p (..., V) < bound (..., 1), a float64 tensor, compared as real numbers whatever the dtype of p."""
     p = widen(p)
@@ -153,7 +177,7 @@ def below(p: Tensor, bound: Tensor) -> Tensor:
 
 
 def rounded_up(bound: Tensor) -> Tensor:
-    """The smallest float32 numbers not below `bound`, a float64 tensor: `threshold` for one bound a row."""
+    """The smallest float32 numbers not below `bound`, a float64 tensor: `smallest_not_below` for one bound a row."""
     rounded = bound.float()
     up = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
     return up.where(rounded.double() < bound, rounded)

@@ -15,7 +15,17 @@ from torch import Tensor
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law, widen
 from proxyalign.deferral.prefix import longest_prefix
-from proxyalign.deferral.rule import About, Proposal, Rule, below, entropy, highest, threshold
+from proxyalign.deferral.rule import (
+    About,
+    Proposal,
+    Rule,
+    below,
+    entropy,
+    everywhere,
+    highest,
+    rounded_up,
+    smallest_not_below,
+)
 from proxyalign.errors import InputError
 from proxyalign.validation import Domain
 
@@ -93,6 +103,10 @@ class MinP(Sampler):
         """p_y >= alpha max p."""
         return ~below(p, self.alpha * highest(p))
 
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        return rounded_up(self.alpha * p_max.double())  # whatever min_keep: no share of max p is above it
+
 
 @dataclass(frozen=True)
 class Epsilon(Sampler):
@@ -106,7 +120,12 @@ class Epsilon(Sampler):
 
     def kept(self, p: Tensor) -> Tensor:
         """p_y >= alpha."""
-        return widen(p) >= threshold(self.alpha, p.dtype)
+        return widen(p) >= smallest_not_below(self.alpha, p.dtype)
+
+    def threshold(self, p_max: Tensor) -> Tensor:
+        """As `Rule.threshold`."""
+        bound = everywhere(smallest_not_below(self.alpha, torch.float32), p_max)
+        return bound.minimum(p_max) if self.min_keep else bound
 
     def floor(self, p: Tensor, kept: Tensor) -> Tensor:
         """The likeliest token and its ties."""

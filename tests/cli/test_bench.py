@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
-from proxyalign.decoding import bench, scaling
-from proxyalign.decoding.bench import BASE_ALONE, Contestant, contestants, measure
+from proxyalign.bench import batches, decoding_speed
+from proxyalign.bench.decoding_speed import BASE_ALONE, Contestant, contestants, measure
 from proxyalign.decoding.trace import Counts, Stats, rates
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import rules
@@ -64,8 +64,8 @@ def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
     ):
         counts = Counts(n_cycles=5, n_tested=8, n_accepted=6, base_passes=of_base, proxy_passes=of_proxy)
         stats = Stats(**vars(rates(11, 40.0, 1.0, counts)), **vars(counts))
-        tally = bench._Tally([40.0], [11], [stats], bench._after_prompt(stats, n_prompt, 2))
-        summary = bench._summary(one, tally, np.ones(2), costs, reading=7.0)
+        tally = decoding_speed._Tally([40.0], [11], [stats], decoding_speed._after_prompt(stats, n_prompt, 2))
+        summary = decoding_speed._summary(one, tally, np.ones(2), costs, reading=7.0)
         bare = (3 * 4.0 + 3.5) + (8 * 1.0 + 1.5) + 7.0
         assert summary["share_of_bare_passes"] == pytest.approx(bare / 40.0)
     assert summary["predicted_speedup_at_cost"] == pytest.approx(tokens_per_cycle(6 / 8, 2) * 3.0 / (2 * 1.0 + 4.0))
@@ -73,10 +73,10 @@ def test_the_share_of_bare_passes_counts_each_pass_at_its_own_cost():
 
 def test_batches_and_steps_are_measured_beside_what_they_are_compared_with(monkeypatch):
     """Fails when a text ends early, a batch is compared with another contestant's, or the end of text is left out."""
-    monkeypatch.setattr(scaling, "VOCABULARIES", (50,))
+    monkeypatch.setattr(batches, "VOCABULARIES", (50,))
     pair = tiny_pair(llama, 10, double=False, eos_token_id=3)
     seen = []
-    runs = scaling.measure_batches(
+    runs = batches.measure_batches(
         pair,
         ["t1 t2", "t4"],
         rules.Dual(0.4),
@@ -86,12 +86,12 @@ def test_batches_and_steps_are_measured_beside_what_they_are_compared_with(monke
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1] == (7, 7)
-    assert len(runs) == 7 * len(scaling.SIZES)
+    assert len(runs) == 7 * len(batches.SIZES)
     assert {run["window"] for run in runs if run["mode"] == "speculative"} == {1, 2}
     assert pair.base.generation_config.eos_token_id == 3
     assert all(run["times_one"] == 1.0 for run in runs if run["batch"] == 1)
     assert all((run["times_transformers"] is None) == run["name"].startswith("dual") for run in runs)
-    steps = scaling.measure_step(pair, "t1 t2", window=2, repeats=2)
+    steps = batches.measure_step(pair, "t1 t2", window=2, repeats=2)
     assert [(step["rule"], step["vocabulary"]) for step in steps] == [
         ("dual(alpha=0.4)", 50),
         ("primal(budget=0.5)", 50),

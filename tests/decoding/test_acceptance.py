@@ -8,8 +8,8 @@ from test_law import LEVEL
 from tiny_models import llama, tiny_pair
 from transformers.generation import candidate_generator
 
+from proxyalign.bench.decoding_speed import _constant_drafts, sampling_settings
 from proxyalign.decoding import generate
-from proxyalign.decoding.bench import _constant_drafts, sampling_settings
 from proxyalign.deferral import rules
 
 N_TOKENS, WINDOW, LENGTH = 8, 4, 60  # the tiny models have 64 positions

@@ -6,7 +6,7 @@ import torch
 import transformers
 from tiny_models import gpt2, llama
 
-from proxyalign.decoding.cache import Reader
+from proxyalign.decoding.readers.growing import Reader
 
 TEXTS = [[1, 2, 3, 4], [5, 6], [7, 8, 9, 1, 2, 3]]
 

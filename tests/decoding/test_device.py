@@ -7,7 +7,9 @@ from pretend_device import on_device
 from test_every_rule import RULES, with_reference
 from tiny_models import llama, tiny_pair
 
-from proxyalign.decoding import fused, generate, static
+from proxyalign.decoding import generate
+from proxyalign.decoding.backends.cuda import CudaBackend
+from proxyalign.decoding.readers import static
 from proxyalign.deferral import rules
 
 PROMPTS = [[1, 2, 3], [0, 1], [2, 3, 4, 4, 1, 0], [3], [4, 4, 4, 4]]
@@ -63,8 +65,8 @@ def test_threshold_rules_are_verified_in_kernels_with_the_same_answers(settings,
     """
     pytest.importorskip("triton")
     pair = tiny_pair(llama, 12, double=False, eos_token_id=5)
-    whole, seen = fused.examine_fused, []
-    monkeypatch.setattr(fused, "examine_fused", lambda *given, **more: seen.append(1) or whole(*given, **more))
+    whole, seen = CudaBackend.examine_fused, []
+    monkeypatch.setattr(CudaBackend, "examine_fused", lambda *given: seen.append(1) or whole(*given))
     for rule in FUSED:
         asked = {"max_new_tokens": 7, "batch_size": 3, "window": 3, "seed": 2, "mode": "speculative", **settings}
         expected = generate(pair, PROMPTS, rule, **asked)

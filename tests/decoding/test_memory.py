@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny_models import llama, tiny_pair
 
-from proxyalign.decoding.bench import Contestant
-from proxyalign.decoding.held import growth
+from proxyalign.bench.decoding_speed import Contestant
+from proxyalign.bench.memory_growth import growth
 from proxyalign.deferral import rules
 
 V, N_NEW = 30_000, 40

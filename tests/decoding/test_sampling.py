@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_laws import laws
 
-from proxyalign.decoding.sampling import Uniforms, draw
+from proxyalign.decoding.backends.processor import ProcessorBackend
+from proxyalign.decoding.sampling import Uniforms
 from proxyalign.deferral.law import Law
 
 LARGEST = 1 - 2**-52
+draw = ProcessorBackend().draw
 
 
 @given(p=laws((4, 9)), u=st.lists(st.floats(0, LARGEST), min_size=4, max_size=4))

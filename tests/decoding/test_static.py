@@ -6,7 +6,11 @@ import torch
 from test_architectures import DOUBLE, N_NEW, PROMPTS, SINGLE, tiny, tiny_pair
 from tiny_models import llama
 
-from proxyalign.decoding import generate, job, static
+from proxyalign.decoding import generate
+from proxyalign.decoding.backends.cuda import CudaBackend
+from proxyalign.decoding.backends.processor import ProcessorBackend
+from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.readers import static
 from proxyalign.deferral import rules
 
 NAMES = list(DOUBLE | SINGLE)
@@ -15,7 +19,7 @@ NAMES = list(DOUBLE | SINGLE)
 @pytest.fixture
 def static_everywhere(monkeypatch):
     """Make the engine take the static cache, and tell for which models it does."""
-    monkeypatch.setattr(job, "STATIC_ON", ("cpu",))
+    monkeypatch.setattr(ProcessorBackend, "reader", CudaBackend.reader)
     taken = []
     make = static.StaticReader.__init__
 
@@ -38,7 +42,7 @@ def test_every_architecture_gives_the_same_answers(name, static_everywhere):
         mine = generate(pair, PROMPTS, rule, seed=1, **settings)
         assert set(static_everywhere) == {"base", "proxy"}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(job, "STATIC_ON", ())
+            patch.setattr(ProcessorBackend, "reader", Backend.reader)
             theirs = generate(pair, PROMPTS, rule, seed=1, **settings)
         assert mine.token_ids == theirs.token_ids
         assert (mine.stats.n_tested, mine.stats.n_accepted) == (theirs.stats.n_tested, theirs.stats.n_accepted)

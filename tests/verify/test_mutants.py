@@ -147,11 +147,11 @@ def test_a_rule_s_compiled_loop_can_be_edited():
 
 def test_what_a_cache_held_is_forgotten():
     """Fails when an answer of the original hides the edit, or one of the edit outlives it."""
-    right = rule.threshold(0.7, torch.float32)
-    with mutated(an_edit("deferral.rule:threshold", "return float(rounded)", "return 2.0")):
+    right = rule.smallest_not_below(0.7, torch.float32)
+    with mutated(an_edit("deferral.rule:smallest_not_below", "return float(rounded)", "return 2.0")):
         assert rules.Dual(0.7).defer(torch.tensor([0.9])).tolist() == [True]
-    assert rule.threshold(0.7, torch.float32) == right
-    assert isinstance(rule.threshold, functools._lru_cache_wrapper)
+    assert rule.smallest_not_below(0.7, torch.float32) == right
+    assert isinstance(rule.smallest_not_below, functools._lru_cache_wrapper)
 
 
 def test_a_defect_that_raises_leaves_nothing_behind():

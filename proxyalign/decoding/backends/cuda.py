@@ -1,6 +1,6 @@
-"""The verify step of speculative decoding in a few Triton kernels, for rules that compare p with one number a row.
+"""On CUDA: captured steps, and the verify step in a few Triton kernels for rules that compare p with a number a row.
 
-`verification.examine` makes laws (B, n, V) and sets of them, and asks the host in between; this reads the base's logits
+`Backend.examine` makes laws (B, n, V) and sets of them, and asks the host in between; this reads the base's logits
 and tells the host everything in one copy. How often it reads a logit of the base:
 
     summarise       once: the row's maximum, sums, argmax, and whether a number is bad
@@ -11,14 +11,14 @@ and tells the host everything in one copy. How often it reads a logit of the bas
 
 At most twice each, then, and one row of g + 1 a third time; of the proxy's laws, one row of g and the drafts.
 
-The result is that of `verification.examine` up to rounding: a law's float32 sum is made in another order, so that p may
+The result is that of `Backend.examine` up to rounding: a law's float32 sum is made in another order, so that p may
 differ in its last digits, and a token within these of a threshold, a test or a boundary of the inverse CDF may fall on
 the other side. Given p, the comparison with the threshold is the rule's own. Where a rule defers a whole row its mass
 is 1, where `examine` has the law's float32 sum.
 """
 
 import math
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,95 +26,72 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.cache import BoolArray, IntArray
+from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome
 from proxyalign.decoding.cycle import Cycle, Tested
+from proxyalign.decoding.readers.contract import BoolArray, Reads
 from proxyalign.decoding.sampling import at_tokens
-from proxyalign.deferral.budgets import Always, Dual, Never
-from proxyalign.deferral.comparisons import Gap
-from proxyalign.deferral.gates import Chow, Nudging
-from proxyalign.deferral.law import Law
-from proxyalign.deferral.rule import Rule, rounded_up, threshold
-from proxyalign.deferral.truncations import Epsilon, MinP
+from proxyalign.decoding.shaping import Shaping
+from proxyalign.deferral.law import FLOAT32, Law
+from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair
 
 BLOCK = 4096  # columns that a program reads at once; a power of two
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-@lru_cache(maxsize=1)
+class CudaBackend(Backend):
+    """The reference, but for threshold rules in the kernels, and for readers whose steps are captured as graphs."""
+
+    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int) -> Reads:
+        """As the reference's; steps of fixed shapes where the model can be told positions and masks."""
+        from proxyalign.decoding.readers import static  # here, since it is of no use elsewhere and slow to load
+
+        model = getattr(pair, role)
+        if not static.supports(model):
+            return Backend.reader(self, pair, role, n_rows, length)
+        return static.StaticReader(role, model, pair.vocab_size, pair.context_length, n_rows, length)
+
+    def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
+        """As the reference's, up to rounding, in the kernels where these can be asked."""
+        if with_laws or not _has_triton():
+            return super().verify(rule, shaping, window, with_laws=with_laws)
+        shaped = shaping.shaped("base", window.logits["base"], window.n_before)
+        if not covers(rule, shaped.dtype, shaping):
+            return super().verify(rule, shaping, window)
+        return Outcome(self.examine_fused(rule, shaped, window, shaping.rule_temperature), None, None)
+
+    def examine_fused(self, rule: Rule, logits: Tensor, window: DraftedWindow, rule_temperature: float = 1.0) -> Cycle:
+        """What `examine` says of a window, from the base's logits; rules that are covered have no state.
+
+        logits: (B, g + 1, V), float32 or half precision, biased and truncated already. The window's proxy laws are
+        float32, and their temperature is the base's as well. A rejected row's last p_y is 0. Raises InputError for a
+        rule that is no threshold, and where a model gave NaN or infinity.
+        """
+        n_drafts = window.drafts.shape[1]
+        q, drafts, owed = window.law_of_proxy, window.drafts, window.owed
+        packed = _launch(rule, logits, q, drafts, owed, window.u, rule_temperature).cpu().numpy()  # the one copy
+        widths = [3, n_drafts + 1, n_drafts + 1, n_drafts + 1]
+        outcome, tokens, p_y, mass, q_x = np.split(packed, np.cumsum(widths), axis=1)
+        tokens[np.arange(len(tokens)), outcome[:, 0].astype(np.int64)] = outcome[:, 1]
+        tested = Tested(tokens, outcome[:, 0], outcome[:, 2:], p_y, mass, q_x, q_x[:, :0])
+        return Cycle.of(tested, owed, window.n_before, has_bonus=True)
+
+
+@cache
 def _has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-def is_available(device: torch.device) -> bool:
-    """Whether the kernels can run there: on CUDA devices, where triton is installed."""
-    return device.type == "cuda" and _has_triton()
-
-
-def covers(rule: Rule, dtype: torch.dtype, rule_temperature: float = 1.0) -> bool:
-    """Whether `examine_fused` can be asked: for a threshold rule, on logits no wider than float32, at any temperature.
-
-    The rule's temperature must be positive.
-    """
-    return dtype in _DTYPES and rule_temperature > 0.0 and row_threshold(rule, torch.ones(1)) is not None
-
-
-def row_threshold(rule: Rule, p_max: Tensor) -> Tensor | None:
-    """The t (...), float32, for which the rule defers {y: p_y < t} in rows whose largest p is p_max (...), float32.
-
-    Infinity where it defers the whole row. None where the rule's sets are no such sets, or need more than p_max.
-    """
-    whole = torch.full_like(p_max, math.inf)
-    kind = type(rule)  # a subclass may decide otherwise
-    if kind is Never:
-        return torch.zeros_like(p_max)
-    if kind is Always:
-        return whole
-    if isinstance(rule, Dual) and kind is Dual:
-        return torch.full_like(p_max, threshold(rule.alpha, torch.float32))
-    if isinstance(rule, Nudging) and kind is Nudging:
-        return whole.where(p_max < threshold(rule.alpha, torch.float32), 0.0)
-    if isinstance(rule, Chow) and kind is Chow:
-        return whole.where(p_max.double() < 1.0 - rule.alpha, 0.0)
-    if isinstance(rule, Gap) and kind is Gap:
-        return rounded_up(p_max.double() - rule.alpha)
-    if isinstance(rule, MinP) and kind is MinP:  # whatever min_keep: no share of max p is above it
-        return rounded_up(rule.alpha * p_max.double())
-    if isinstance(rule, Epsilon) and kind is Epsilon:
-        bound = torch.full_like(p_max, threshold(rule.alpha, torch.float32))
-        return bound.minimum(p_max) if rule.min_keep else bound
-    return None
-
-
-def examine_fused(
-    rule: Rule,
-    logits: Tensor,
-    q: Law,
-    drafts: Tensor,
-    owed: BoolArray,
-    u: Tensor,
-    n_before: IntArray,
-    rule_temperature: float = 1.0,
-) -> Cycle:
-    """What `verification.examine` says of a window, from the base's logits; rules that are covered have no state.
-
-    logits: (B, g + 1, V), float32 or half precision, biased and truncated already. q: (B, g, V) float32, the laws that
-    drew the drafts, whose temperature is the base's as well. drafts: int64 (B, g). owed: bool (B,), on the host. u:
-    float64 (B, 2 longest + 1). n_before: (B,), for messages. A rejected row's last p_y is 0. Raises InputError for what
-    is not covered, and where a model gave NaN or infinity.
-    """
-    if not covers(rule, logits.dtype, rule_temperature):
-        raise InputError(
-            f"examine_fused: rule and logits must be a threshold on p and at most float32 wide, got {rule.name} and "
-            f"{logits.dtype}; ask verification.examine"
-        )
-    n_drafts = drafts.shape[1]
-    packed = _launch(rule, logits, q, drafts, owed, u, rule_temperature).cpu().numpy()  # the one copy
-    outcome, tokens, p_y, mass, q_x = np.split(packed, np.cumsum([3, n_drafts + 1, n_drafts + 1, n_drafts + 1]), axis=1)
-    tokens[np.arange(len(tokens)), outcome[:, 0].astype(np.int64)] = outcome[:, 1]
-    tested = Tested(tokens, outcome[:, 0], outcome[:, 2:], p_y, mass, q_x, q_x[:, :0])
-    return Cycle.of(tested, owed, n_before, has_bonus=True)
+def covers(rule: Rule, dtype: torch.dtype, shaping: Shaping) -> bool:
+    """Whether the kernels can be asked: for a threshold rule, on logits and at temperatures that float32 holds."""
+    heats = (shaping.temperature or 1.0, shaping.rule_temperature)
+    return (
+        dtype in _DTYPES
+        and all(FLOAT32.tiny <= heat <= FLOAT32.max for heat in heats)
+        and rule.threshold(torch.ones(1)) is not None
+    )
 
 
 def _launch(
@@ -125,7 +102,7 @@ def _launch(
     n_passed, the token after them, whether it is owed (B, 3); the drafts and that token, p_y, mass: (B, g + 1) each; q
     at the drafts (B, g). NaN in p_y or in q marks a row whose logits were bad. Ids are exact in float64.
     """
-    from proxyalign.decoding import fused_kernels as kernels
+    from proxyalign.decoding.backends import cuda_kernels as kernels
 
     n, n_places, n_columns = logits.shape
     n_drafts, n_blocks, device = n_places - 1, -(-n_columns // BLOCK), logits.device
@@ -183,8 +160,9 @@ def _combined(rule: Rule, partial: Tensor, own_t: float, drawn_t: float, n_colum
         for part, temperature in ((own, own_t), (drawn, drawn_t))
     ]
     first = firsts.where(below == 0.0, float(n_columns)).amin(-1)
-    bound = row_threshold(rule, 1.0 / sums[0])  # exp(0) / sum, as the kernels have it
-    assert bound is not None, "the rule is covered"
+    bound = rule.threshold(1.0 / sums[0])  # exp(0) / sum, as the kernels have it
+    if bound is None:
+        raise InputError(f"decoding: the kernels must be asked of a threshold on p, got {rule.name}; ask the reference")
     return torch.stack([top.squeeze(-1), *sums, first, bound], dim=-1)
 
 

@@ -5,27 +5,25 @@ draft); stale slots are masked from attention, positions count valid slots alone
 much of it is stale. A batch in which no slot is stale, such as a batch of one, takes a path without masks.
 """
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from proxyalign.decoding.readers.contract import (
+    COUNTS_FROM_PADDING,
+    BoolArray,
+    IntArray,
+    last_places,
+    side_by_side,
+    takes,
+)
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-
 _COUNTS_BY_MASK = ("bloom",)  # models that take no positions, and count them by the mask
-COUNTS_FROM_PADDING = (  # whose first position is not 0, but the one after the padding's
-    "camembert", "data2vec-text", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
-)  # fmt: skip
 _SPARE_SLOTS = 16  # stale slots that a cache may hold before realigning it is worth the copy
 
 
@@ -229,32 +227,6 @@ def _empty_cache() -> Any:
     from transformers import DynamicCache
 
     return DynamicCache()
-
-
-def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, BoolArray]:
-    """Texts padded on the left: ids (B, T) on the device, and which of them are there (B, T) on the host."""
-    lengths = np.array([len(text) for text in texts])
-    width = int(lengths.max())
-    tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=device)
-    return tokens, np.arange(width) >= (width - lengths)[:, None]
-
-
-def takes(model: Any, argument: str) -> bool:
-    """Whether the model's forward pass has an argument of this name."""
-    return argument in _arguments(type(model).forward)
-
-
-@cache  # since to look them up costs a tenth of a small model's pass
-def _arguments(forward: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(forward).parameters)
-
-
-def last_places(n_last: int, n: int, device: torch.device) -> int | Tensor:
-    """The last of n places as models are told: as a list where it is not all of them.
-
-    A number would make them take a slice, and torch copies the whole output matrix to multiply it with one.
-    """
-    return 0 if n_last >= n else torch.arange(n - n_last, n, device=device)
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from proxyalign.decoding import fused
-from proxyalign.decoding.bench import OURS, TRANSFORMERS, Contestant, sampling_settings
-from proxyalign.decoding.cache import Reader, side_by_side
+from proxyalign.bench.decoding_speed import OURS, TRANSFORMERS, Contestant, sampling_settings
+from proxyalign.decoding.backends import backend_for
+from proxyalign.decoding.backends.reference import DraftedWindow
 from proxyalign.decoding.generate import generate
-from proxyalign.decoding.sampling import draw
-from proxyalign.decoding.verification import examine
+from proxyalign.decoding.readers.contract import side_by_side
+from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rules import Dual, Never, Primal, Rule
 from proxyalign.models.pair import ModelPair
@@ -147,19 +148,19 @@ def measure_step(
 
 
 def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
+    backend = backend_for(of_proxy.device)
     drafts = [
-        draw(Law.of(of_proxy[:, place : place + 1], 1.0).drawn, u[:, place : place + 1])
+        backend.draw(Law.of(of_proxy[:, place : place + 1], 1.0).drawn, u[:, place : place + 1])
         for place in range(of_proxy.shape[1])
     ]
     drafts[-1].item()
 
 
 def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, drafts: torch.Tensor, u: torch.Tensor) -> None:
+    plain = Shaping(temperature=1.0, rule_temperature=1.0, bias=None, ends=(), min_new_tokens=0, truncations={})
     nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
-    if fused.is_available(of_base.device) and fused.covers(rule, of_base.dtype):
-        fused.examine_fused(rule, of_base, q, drafts, nobody, u, nothing)
-    else:
-        examine(rule, Law.of(of_base, 1.0), q, None, None, drafts, nobody, u, nothing)
+    window = DraftedWindow({"base": of_base}, [q], None, drafts, nobody, u, nothing)
+    backend_for(of_base.device).verify(rule, plain, window)
 
 
 def _median_seconds(runs: Sequence[Callable[[], None]], repeats: int) -> list[float]:

@@ -1,12 +1,12 @@
-"""The compiled test of a window says what torch's operations say, which run on devices."""
+"""The compiled test of a window says what the reference says."""
 
 import numpy as np
 import pytest
 import torch
 from windows import assert_same, window
 
-from proxyalign.decoding import on_device, on_processor
-from proxyalign.decoding.cycle import Cycle
+from proxyalign.decoding.backends.processor import ProcessorBackend
+from proxyalign.decoding.backends.reference import Backend
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
 
@@ -19,13 +19,9 @@ SHAPES = [(3, 2, 37), (1, 5, 300), (2, 1, 256), (2, 3, 1030)]
 
 def both(rule, logits, q, drafts, owed, u, n_before, rule_temperature=1.0):
     """The cycle that each of the two finds."""
-    p, n_drafts = Law.of(logits, q.temperature, rule_temperature), drafts.shape[1]
-    read = p if rule.has_bonus else p.rows(slice(0, n_drafts))
-    first, deferred, _ = rule.propose(read, None if rule.has_bonus else q)
-    return [
-        Cycle.of(where.test(read, q, None, first, deferred, drafts, owed, u), owed, n_before, rule.has_bonus)
-        for where in (on_processor, on_device)
-    ]
+    p = Law.of(logits, q.temperature, rule_temperature)
+    given = (rule, p, q, None, None, drafts, owed, u, n_before)
+    return [backend.examine(*given)[0] for backend in (ProcessorBackend(), Backend())]
 
 
 @pytest.mark.parametrize("temperatures", [(1.0, 1.0), (0.7, 1.0), (0.0, 1.0), (0.7, 0.7)], ids=str)

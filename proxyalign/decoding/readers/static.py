@@ -4,7 +4,7 @@ Every row writes at its own length, so that taking tokens back moves a number an
 lengths need no realignment, and what a rejected draft left behind is hidden until it is overwritten. The tensors keep
 their place and size while a batch decodes: sequences that have ended leave idle rows for those that wait. On a CUDA
 device each shape of step is therefore captured once as a graph, and replayed. On a processor the growing cache of
-`cache.py` is faster, since it computes no idle rows and attends to no empty slots.
+`growing.py` is faster, since it computes no idle rows and attends to no empty slots.
 """
 
 from collections import Counter
@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from proxyalign.decoding.cache import COUNTS_FROM_PADDING, BoolArray, IntArray, last_places, side_by_side, takes
+from proxyalign.decoding.readers.contract import (
+    COUNTS_FROM_PADDING,
+    BoolArray,
+    IntArray,
+    last_places,
+    side_by_side,
+    takes,
+)
 
 _BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
 _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
@@ -48,7 +55,7 @@ def captures(model: Any) -> bool:
 class StaticReader:
     """One model's reading of at most `n_rows` texts of at most `length` tokens, drafts that are rejected included.
 
-    It is pushed to and read from as `cache.Reader` is. context: how many positions the model has, or None.
+    It is pushed to and read from as `growing.Reader` is. context: how many positions the model has, or None.
     """
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None, n_rows: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The Triton kernels of the fused verify step; `fused` launches them, and importing this needs triton.
+"""The Triton kernels of the fused verify step; `cuda` launches them, and importing this needs triton.
 
 A row is one place of one sequence: row = batch * n_places + place. A row's statistics are five float32 numbers: the
 largest logit, the sum of exp((l - it) / T) for the rule's temperature and for the draws', the first argmax (exact

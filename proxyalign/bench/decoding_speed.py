@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from proxyalign.decoding.cache import Reader
 from proxyalign.decoding.generate import generate
+from proxyalign.decoding.readers.growing import Reader
 from proxyalign.decoding.trace import Stats
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral.rules import Dual, Never, Nudging, Primal, Rule

@@ -8,7 +8,7 @@ from torch import Tensor, strided
 from torch.nn import Parameter
 from transformers.cache_utils import Cache
 
-from proxyalign.decoding.bench import Contestant
+from proxyalign.bench.decoding_speed import Contestant
 from proxyalign.decoding.generate import generate
 from proxyalign.models.pair import ModelPair
 

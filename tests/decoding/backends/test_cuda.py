@@ -1,4 +1,4 @@
-"""The fused verify step says what `verification.examine` says, in Triton's interpreter where no GPU is."""
+"""The kernels of the verify step say what the reference says, in Triton's interpreter where no GPU is."""
 
 import math
 import os
@@ -12,9 +12,9 @@ import torch
 import windows
 from windows import assert_same
 
-from proxyalign.decoding import fused
-from proxyalign.decoding.sampling import draw
-from proxyalign.decoding.verification import examine
+from proxyalign.decoding.backends import cuda
+from proxyalign.decoding.backends.reference import Backend, DraftedWindow
+from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
 from proxyalign.errors import InputError
@@ -32,7 +32,7 @@ KINDS = [(1.0, torch.float32), (0.7, torch.float32), (1.0, torch.bfloat16), (0.7
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """So that short rows have several."""
-    monkeypatch.setattr(fused, "BLOCK", 256)
+    monkeypatch.setattr(cuda, "BLOCK", 256)
 
 
 def window(*settings, **more):
@@ -42,19 +42,25 @@ def window(*settings, **more):
     return logits.to(DEVICE), law, drafts.to(DEVICE), owed, u.to(DEVICE), n_before
 
 
+def in_kernels(rule, logits, q, *others, rule_temperature=1.0):
+    """The cycle that the kernels find."""
+    given = DraftedWindow({}, [q], None, *others)
+    return cuda.CudaBackend().examine_fused(rule, logits, given, rule_temperature)
+
+
 def reference(rule, logits, q, drafts, owed, u, n_before, rule_temperature=1.0):
-    """What `examine` makes of the same window."""
+    """What the reference makes of the same window."""
     p = Law.of(logits.float(), q.temperature, rule_temperature)
-    return examine(rule, p, q, None, None, drafts, owed, u, n_before)[0]
+    return Backend().examine(rule, p, q, None, None, drafts, owed, u, n_before)[0]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_a_cycle_is_the_one_that_examine_finds(rule):
+def test_a_cycle_is_the_references(rule):
     """Fails when a rule's set, the test, the residual, the bonus or what is owed differs in any kind of window."""
     first = RULES.index(rule)  # all shapes for each rule, and all kinds of laws; both together over the rules
     for at, shape in enumerate(SHAPES):
         given = window(shape, at, *KINDS[(first + at) % 4])
-        assert_same(fused.examine_fused(rule, *given), reference(rule, *given))
+        assert_same(in_kernels(rule, *given), reference(rule, *given))
 
 
 def test_many_windows_of_one_shape():
@@ -62,7 +68,7 @@ def test_many_windows_of_one_shape():
     kinds = set()
     for seed in range(10):
         given = window((3, 2, 37), 1000 + seed, *KINDS[seed % 4], spread=1.0)
-        found = fused.examine_fused(rules.Dual(0.03), *given)
+        found = in_kernels(rules.Dual(0.03), *given)
         assert_same(found, reference(rules.Dual(0.03), *given))
         kinds |= set(zip(found.n_passed.tolist(), found.is_owed.tolist(), given[3].tolist(), strict=True))
     assert {(n, is_owed) for n, is_owed, _ in kinds} == {(0, False), (1, False), (2, False), (2, True)}
@@ -76,7 +82,7 @@ def test_other_temperatures(temperature, rule_temperature):
         for seed in range(2):
             given = window((2, 2, 300), seed, temperature)
             given[0][:, :, 270] = given[0][:, :, 20] = given[0].amax(-1)  # tied, and in different blocks
-            found = fused.examine_fused(rule, *given, rule_temperature=rule_temperature)
+            found = in_kernels(rule, *given, rule_temperature=rule_temperature)
             assert_same(found, reference(rule, *given, rule_temperature=rule_temperature))
 
 
@@ -86,7 +92,7 @@ def test_slices_of_wider_logits_are_read_in_place():
     wide = torch.full((2, 9, 330), math.nan, device=DEVICE)
     wide[:, -4:, :300] = logits
     assert_same(
-        fused.examine_fused(rules.Dual(0.1), wide[:, -4:, :300], *others),
+        in_kernels(rules.Dual(0.1), wide[:, -4:, :300], *others),
         reference(rules.Dual(0.1), logits, *others),
     )
 
@@ -100,14 +106,14 @@ def test_a_bad_number_anywhere_is_told_with_the_models_name(bad, place):
     broken = logits.clone()
     broken[1, place, 260] = bad
     with pytest.raises(InputError, match=r"the base must give finite logits, .* new token 2 on"):
-        fused.examine_fused(rules.Dual(0.1), broken, q, *others)
+        in_kernels(rules.Dual(0.1), broken, q, *others)
     broken[1, place] = -math.inf
     with pytest.raises(InputError, match=r"the base must give finite logits"):
-        fused.examine_fused(rules.Dual(0.1), broken, q, *others)
+        in_kernels(rules.Dual(0.1), broken, q, *others)
     own = q.own.clone()
     own[2, 1] = math.nan
     with pytest.raises(InputError, match=r"the proxy must give finite logits, .* new token 3 on"):
-        fused.examine_fused(rules.Dual(0.1), logits, Law(own, own), *others)
+        in_kernels(rules.Dual(0.1), logits, Law(own, own), *others)
 
 
 def test_forbidden_tokens_are_never_drawn():
@@ -117,11 +123,11 @@ def test_forbidden_tokens_are_never_drawn():
     allowed[[260, 300, 301, 590]] = True
     logits = logits.masked_fill(~allowed, -math.inf)
     q = Law.of(q.own.log().masked_fill(~allowed, -math.inf), 1.0)
-    drafts = draw(q.drawn, u[:, :4:2])
+    drafts = Backend().draw(q.drawn, u[:, :4:2])
     for last in (0.0, 0.3, 0.7, 1 - 2**-52):
         u[:, -1] = last
         for rule in (rules.Never(), rules.Dual(0.4)):
-            found = fused.examine_fused(rule, logits, q, drafts, owed, u, n_before)
+            found = in_kernels(rule, logits, q, drafts, owed, u, n_before)
             assert allowed.cpu()[found.final].all()
             assert_same(found, reference(rule, logits, q, drafts, owed, u, n_before))
 
@@ -132,7 +138,7 @@ def test_a_rejection_by_rounding_draws_from_pi():
     above = logits[:, :1].softmax(-1) * 1.001
     u[:, 1] = 1 - 2**-52
     given = (logits, Law(above, above), above.argmax(-1), ~owed & owed, u, n_before)
-    found = fused.examine_fused(rules.Never(), *given)
+    found = in_kernels(rules.Never(), *given)
     assert found.rejected.all()
     assert_same(found, reference(rules.Never(), *given))
 
@@ -160,7 +166,7 @@ for name in ("summarise", "weigh_deferred", "accept", "weigh_final", "draw_final
 
 def test_the_kernels_compile_for_a_gpu_without_fused_products(tmp_path):
     """Fails when what the interpreter runs is no Triton that compiles, or rounding may differ between kernels."""
-    path = Path(fused.__file__).with_name("fused_kernels.py")
+    path = Path(cuda.__file__).with_name("cuda_kernels.py")
     environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     run = subprocess.run([sys.executable, "-c", COMPILE, path], env=environment, capture_output=True, text=True)
     assert run.stdout.split()[1::2] == ["False"] * 5, run.stderr
@@ -179,7 +185,7 @@ def test_the_law_is_pi_on_a_grid_of_uniform_numbers():
     u = torch.full((n, 3), 1 - 2.0**-52, dtype=torch.float64)
     u[: 5 * n_tests, 1], u[5 * n_tests :, 2] = tests.repeat(5), draws
     law = q.to(DEVICE).expand(n, 1, 5)
-    found = fused.examine_fused(
+    found = in_kernels(
         rule, p.log().to(DEVICE).expand(n, 2, 5), Law(law, law), drafts[:, None], np.zeros(n, dtype=bool), u.to(DEVICE),
         np.zeros(n, dtype=np.int64),
     )  # fmt: skip
@@ -191,16 +197,22 @@ def test_the_law_is_pi_on_a_grid_of_uniform_numbers():
     np.testing.assert_allclose(stays + (1 - stays.sum()) * residual, rule.target(p, q).numpy(), atol=0.5 / n_tests)
 
 
+def plain(temperature=1.0, rule_temperature=1.0):
+    """Logits as they are, at these temperatures."""
+    return Shaping(temperature, rule_temperature, bias=None, ends=(), min_new_tokens=0, truncations={})
+
+
 def test_what_is_not_covered_is_refused():
     """Fails when a rule that is no threshold on p, or a dtype that would lose digits, gets an answer."""
     logits, *others = window((1, 1, 20), 1)
     for rule in (rules.Primal(0.2), rules.Exact(0.2), rules.EntropyGate(1.0), rules.ConfidenceBet(0.1)):
-        assert not fused.covers(rule, torch.float32)
+        assert not cuda.covers(rule, torch.float32, plain())
         with pytest.raises(InputError, match="threshold on p"):
-            fused.examine_fused(rule, logits, *others)
-    with pytest.raises(InputError, match=r"torch\.float64"):
-        fused.examine_fused(rules.Dual(0.2), logits.double(), *others)
-    assert not fused.is_available(torch.device("cpu"))
+            in_kernels(rule, logits, *others)
+    assert not cuda.covers(rules.Dual(0.2), torch.float64, plain())
+    assert not cuda.covers(rules.Dual(0.2), torch.float32, plain(temperature=1e-46))
+    assert not cuda.covers(rules.Dual(0.2), torch.float32, plain(rule_temperature=0.0))
+    assert cuda.covers(rules.Dual(0.2), torch.float32, plain(temperature=0.0))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -216,5 +228,5 @@ def test_a_threshold_gives_the_rules_own_set(rule):
             [0.7, 0.1, 0.2, 0],
         ]
     )
-    bound = fused.row_threshold(rule, p.amax(-1))
+    bound = rule.threshold(p.amax(-1))
     assert torch.equal(p < bound.unsqueeze(-1), rule.defer(p))

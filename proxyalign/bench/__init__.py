@@ -1,0 +1,1 @@
+"""Measurements beside the alternatives, each in one run: decoding, batches, memory, rules."""

@@ -1,0 +1,185 @@
+"""The contract of a backend, and its reference in torch's operations: each draft is tested, then a token is drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.cycle import Cycle, Tested
+from proxyalign.decoding.readers.contract import BoolArray, IntArray, Reads
+from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.sampling import at_tokens
+from proxyalign.decoding.shaping import Shaping
+from proxyalign.deferral import policy
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import Rule
+from proxyalign.models.pair import ModelPair
+
+
+@dataclass(frozen=True)
+class DraftedWindow:
+    """A window of g drafts for each row of a batch (B,), and all that its outcome depends on.
+
+    logits: (B, g + 1, V) of the base, and of the reference if the rule reads it. q: the g laws (B, 1, V) that drew the
+    drafts (B, g) int64. state: the rule's, before the drafts (B,). owed: rows whose first draft is emitted untested
+    (B,), on the host. u: float64 (B, 2 longest + 1): each draft's own two numbers, and the last one for the token after
+    them. n_before: new tokens before these (B,), on the host.
+    """
+
+    logits: Mapping[str, Tensor]
+    q: Sequence[Law]
+    state: Tensor | None
+    drafts: Tensor
+    owed: BoolArray
+    u: Tensor
+    n_before: IntArray
+
+    def rows(self, rows: slice) -> "DraftedWindow":
+        """The windows of these rows of the batch alone."""
+        q = [law.mapped(lambda of_batch: of_batch[rows]) for law in self.q]
+        state = None if self.state is None else self.state[rows]
+        logits = {role: of_role[rows] for role, of_role in self.logits.items()}
+        return DraftedWindow(logits, q, state, self.drafts[rows], self.owed[rows], self.u[rows], self.n_before[rows])
+
+    @property
+    def law_of_proxy(self) -> Law:
+        """One law (B, g, V) of the g laws (B, 1, V)."""
+        own = torch.cat([law.own for law in self.q], dim=1)
+        is_one = self.q[0].drawn is self.q[0].own
+        return Law(own, own if is_one else torch.cat([law.drawn for law in self.q], dim=1), self.q[0].temperature)
+
+
+class Outcome(NamedTuple):
+    """What a window came to: the cycle, the rule's states (B, n + 1) before its tokens, the laws if asked for."""
+
+    cycle: Cycle
+    states: Tensor | None
+    laws: npt.NDArray[np.floating] | None
+
+
+class Backend:
+    """How laws are drawn from and windows tested, in torch's operations, on any device."""
+
+    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int) -> Reads:
+        """The model of this role, with nothing read yet, for at most `n_rows` texts of at most `length` tokens."""
+        return Reader.of(pair, role)
+
+    def draw(self, weights: Tensor, uniforms: Tensor) -> Tensor:
+        """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
+
+        Cumulated in float64. A token without weight is never drawn; with all weight on one token, that one is. A row
+        with NaN gives any id.
+        """
+        sums = weights.cumsum(-1, dtype=torch.float64)
+        found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
+        return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
+
+    def fetch(self, *parts: Tensor) -> list[npt.NDArray[Any]]:
+        """Tensors (B, n) of any n as arrays on the host, brought there together, since each wait for a device costs.
+
+        They come as float64, which holds every token id and every float32 exactly.
+        """
+        widths = [part.shape[1] for part in parts]
+        together = torch.cat([part.double() for part in parts], dim=1).cpu().numpy()
+        return np.split(together, np.cumsum(widths[:-1]), axis=1)
+
+    def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
+        """From the logits of a window to its outcome: laws, the rule's proposal, tests, and the token after them."""
+        p = shaping.law("base", window.logits["base"], window.n_before)
+        q0 = None
+        if "reference" in window.logits:
+            q0 = shaping.law("reference", window.logits["reference"], window.n_before)
+        cycle, states = self.examine(
+            rule, p, window.law_of_proxy, q0, window.state, window.drafts, window.owed, window.u, window.n_before
+        )
+        return Outcome(cycle, states, p.own.cpu().numpy() if with_laws else None)
+
+    def examine(
+        self,
+        rule: Rule,
+        p: Law,
+        q: Law,
+        q0: Law | None,
+        state: Tensor | None,
+        drafts: Tensor,
+        owed: BoolArray,
+        u: Tensor,
+        n_before: IntArray,
+    ) -> tuple[Cycle, Tensor | None]:
+        """As `verify`, from the laws: p, q0 (B, g + 1, V), and q (B, g, V), which drew the drafts; also the states.
+
+        Rules without a bonus leave the row after the window undecided. Raises InputError where a model gave NaN or
+        infinity.
+        """
+        n_drafts, has_bonus = drafts.shape[1], rule.has_bonus
+        read = p if has_bonus else p.rows(slice(0, n_drafts))
+        of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
+        first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
+        tested = self.test(read, q, of_reference, first, deferred, drafts, owed, u)
+        return Cycle.of(tested, owed, n_before, has_bonus), states
+
+    def test(
+        self,
+        p: Law,
+        q: Law,
+        q0: Law | None,
+        first: Tensor,
+        deferred: Tensor | None,
+        drafts: Tensor,
+        owed: BoolArray,
+        u: Tensor,
+    ) -> Tested:
+        """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones, if there is one.
+
+        p, first, deferred: (B, n, V), the latter two the rule's proposal; n = g without a bonus, else g + 1. q, q0: (B,
+        g, V). owed, u: as in `DraftedWindow`. The device is asked once, when all is known.
+        """
+        n_drafts = drafts.shape[1]
+        has_bonus = first.shape[1] > n_drafts
+        # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.
+        pi_x, q_x = at_tokens(first[:, :n_drafts], drafts), at_tokens(q.drawn, drafts)
+        drawn_mass = None
+        if deferred is not None:
+            drawn_mass = policy.deferral_mass(first, deferred)
+            own_mass = drawn_mass if first is p.own else policy.deferral_mass(p.own, deferred)
+            is_deferred = at_tokens(deferred[:, :n_drafts], drafts)
+            pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
+        passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
+        if owed.any():
+            passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
+        n_passed = passed.long().cumprod(1).sum(1)
+        final = self.draw(_next_weights(first, deferred, drawn_mass, q.drawn, n_passed), u[:, -1:])  # (B, 1)
+        tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)
+        nothing = final[:, :0]
+        ids, passes, p_y, q_y, q0_y, mass, thrown = self.fetch(
+            tokens,
+            n_passed.unsqueeze(1),
+            at_tokens(p.own, tokens[:, : first.shape[1]]),
+            q_x if q.own is q.drawn else at_tokens(q.own, drafts),
+            nothing if q0 is None else at_tokens(q0.own, drafts),
+            nothing if deferred is None else own_mass,
+            at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
+        )
+        return Tested(ids, passes[:, 0], thrown, p_y, mass, q_y, q0_y)
+
+
+def _next_weights(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
+    """What the token after the accepted drafts is drawn from (B, 1, V): the residual, or the row after the window.
+
+    mass: of what is deferred (B, n). Without a bonus the row after the window gives a draw without meaning.
+    """
+    n_drafts = q.shape[1]
+    places = n_passed.clamp(max=n_drafts - 1)
+    pi, of_proxy = _row(first, places), _row(q, places)
+    if deferred is not None and mass is not None:
+        pi = policy.cascade(pi, of_proxy, _row(deferred, places), _row(mass, places))
+    return policy.residual(pi, of_proxy).where((n_passed < n_drafts)[:, None, None], first[:, -1:])
+
+
+def _row(rows: Tensor, places: Tensor) -> Tensor:
+    """What rows (B, n, ...) hold at one place of each: (B, 1, ...)."""
+    return rows[torch.arange(len(places), device=rows.device), places].unsqueeze(1)
