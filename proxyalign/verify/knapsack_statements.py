@@ -36,6 +36,7 @@ Mask = NDArray[np.bool_]
 VALUE_ROUNDING = 4 * 2.0**-52  # two logarithms, of one rounding each, and two products
 ONE_OVER_E = Fraction(1 / math.e)
 UNLIKELY = 2.0**-13  # below which the primal rule takes no token for a likely one
+MOST_SETS, SOME_SETS = 64, 2  # of one threshold, over few tokens and over many
 FEW, MOST_STEPS = 4, 12  # items of a path, and its steps that are looked at
 MANY = 1 << 13  # tokens of a row that the primal rule no longer sorts outright
 
@@ -107,7 +108,7 @@ def _value_error(p: Floats, values: Floats) -> float:
 
 
 def sandwich(case: Knapsack | Extreme) -> Iterator[Claim]:
-    """Statement 2: G <= OPT <= U < G + v_c, so OPT - G <= (b - W) e_c, which for surprisal is below 1/e."""
+    """Statement 2: G <= OPT <= U < G + v_c if v_c > 0, so OPT - G <= (b - W) e_c, for surprisal below 1/e."""
     if isinstance(case, Extreme):
         return tried(case)
     return _sandwich(case)
@@ -171,7 +172,7 @@ def weak_duality(case: Knapsack) -> Iterator[Claim]:
 
 
 def everett(case: Knapsack) -> Iterator[Claim]:
-    """Statement 5: the dual's set is an optimum for the mass that it spends; so is every one of {p < t} to {p <= t}."""
+    """Statement 5: the dual's set is an optimum for the mass that it spends; so is each from {p < t} to {p <= t}."""
     if case.p is not None:
         for dtype in (torch.float64, torch.float32):
             p, q = (torch.from_numpy(law).to(dtype) for law in (case.p, case.q))
@@ -193,12 +194,36 @@ def everett(case: Knapsack) -> Iterator[Claim]:
     if case.p is None:
         return
     yield _optimal_set(case, primal(case.problem).deferred, "primal")
-    threshold = np.sort(case.p)[int(case.alpha * (case.p.size - 1))]
-    ties = np.flatnonzero(case.p == threshold)
-    for n_taken in range(ties.size + 1):
-        deferred = case.p < threshold
-        deferred[ties[:n_taken]] = True
-        yield _optimal_set(case, deferred, "a set between {p < t} and {p <= t}")
+    few = case.p.size <= MOST_ITEMS
+    one = np.sort(case.p)[int(case.alpha * (case.p.size - 1))]
+    for threshold in np.unique(case.p).tolist() if few else [float(one)]:
+        for deferred in sets_between(case.p, threshold, MOST_SETS if few else SOME_SETS):
+            yield _optimal_set(case, deferred, "every set between {p < t} and {p <= t}")
+            yield from _is_proved_by_its_density(case, deferred)
+
+
+def sets_between(p: Floats, t: float, most: int) -> Iterator[Mask]:
+    """Every set (V,) from {p < t} to {p <= t}, or where they are more than `most`, the two and as many random ones."""
+    ties = np.flatnonzero(p == t)
+    if ties.size < most.bit_length():
+        taken = (np.arange(2**ties.size)[:, None] >> np.arange(ties.size) & 1).astype(bool)
+    else:
+        drawn = np.random.default_rng(ties.size).random((most, ties.size + 1))
+        taken = np.stack([np.zeros(ties.size), np.ones(ties.size), *(drawn[:, 1:] < drawn[:, :1])]).astype(bool)
+    for of_ties in taken:
+        deferred = p < t
+        deferred[ties[of_ties]] = True
+        yield deferred
+
+
+def _is_proved_by_its_density(case: Knapsack, deferred: Mask) -> Iterator[Claim]:
+    """That the package's L, at the density of the set's likeliest token and at the set's mass, is the set's value."""
+    spent = case.whole.mass(deferred)
+    budget, last = float(spent), int(np.argmax(np.where(deferred, case.weights, -1.0)))
+    if spent and Fraction(budget) == spent and budget < 1.0:
+        price = Fraction(case.whole.values[last], case.whole.weights[last])
+        value = case.whole.value(deferred)
+        yield Claim("L at its density is its value", certificate(case.at(budget), price).bound, value, "==")
 
 
 def _optimal_set(case: Knapsack, deferred: Mask, name: str) -> Claim:
@@ -213,7 +238,7 @@ def _optimal_set(case: Knapsack, deferred: Mask, name: str) -> Claim:
 
 
 def correspondence(case: Knapsack) -> Iterator[Claim]:
-    """Statement 6: primal(b) is dual(p_c) and dual(alpha) is primal at its own mass, but inside a class of ties."""
+    """Statement 6: primal(b) is dual(p_c), and dual(alpha > 0) primal at its own mass, but inside a class of ties."""
     p, problem, whole = case.p, case.problem, case.whole
     if p is None:
         return

@@ -14,16 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding import window as windows
+from proxyalign.decoding import window as window_lengths
+from proxyalign.decoding.backends.reference import Backend
 from proxyalign.deferral import policy, rules
-from proxyalign.verify import speculation
+from proxyalign.verify import engine_claims
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.claims import Claim
+from proxyalign.verify.window_law import BACKENDS, Prescribed, PrescribedBeside, one_draft, windows
 
 ROUNDING = 1e-13  # of sums of float64 probabilities, laws of full vocabularies included
 STEPS, TOKENS = 3, 3  # of statement 8's sequences
 CONTEXTS = 1 + TOKENS + TOKENS**2
 LENGTH = 4  # of statement 11's sequences, over two tokens: a window, an owed draft and tests after it
+NOBODYS = 1e-6  # what intervals too short to be asked may add up to
+MOST_ENUMERATED = 16  # tokens of a law whose every draft is asked
 PREFIXES = [prefix for n in range(LENGTH) for prefix in itertools.product(range(2), repeat=n)]
 
 
@@ -112,75 +116,103 @@ def acceptance_floor(case: Laws) -> Iterator[Claim]:
 
 
 def speculative_exactness(case: Laws) -> Iterator[Claim]:
-    """Statement 10: a draft, tested, and replaced from the residual where it fails, has the law pi."""
+    """Statement 10: a draft, tested, and replaced from the residual where it fails, has the law pi.
+
+    So do the functions that say it of laws, and so does every backend, asked for each draft at both sides of its test
+    and of every token that may replace it; and a run of the engine is the one that is written down from the definition.
+    """
     p, q, deferred = tensors(case)
     by_hand, mass = cascade_by_hand(case)
     pi = policy.cascade(p, q, deferred)
-    residual, passes = policy.residual(pi, q), speculation.accept(pi, q)
-    accepted = q * passes
-    emitted = accepted + (1.0 - accepted.sum(-1, keepdim=True)) * residual
-    yield equal("the emitted token has the law pi", emitted.numpy(), by_hand)
+    residual = policy.residual(pi, q)
+    yield equal("the cascade has the law pi", pi.numpy(), by_hand)
     yield equal("the residual is a law", residual.sum(-1).numpy(), np.ones(len(p)))
-    yield equal("a draft passes with probability A", accepted.sum(-1).numpy(), policy.acceptance(pi, q).numpy())
     kept = np.maximum(0.0, np.where(case.deferred, 0.0, case.p) - (1.0 - mass)[:, None] * case.q)
     weight = kept.sum(-1, keepdims=True)
     often = weight[:, 0] > 1e-9  # else nothing is rejected but by rounding
     if often.any():
         expected = kept[often] / weight[often]
         yield equal("the residual is that of the kept part", residual.numpy()[often], expected, 1e-6)
+    if case.p.shape[-1] <= MOST_ENUMERATED:
+        yield from _of_backends(case, by_hand)
+        if engine_claims.is_run(case):
+            yield from engine_claims.beside(case)
+            yield from engine_claims.tuned(case)
+
+
+def _of_backends(case: Laws, pi: Floats) -> Iterator[Claim]:
+    """That a draft which a backend tests, or the token that it puts in its place, has the law pi."""
+    asked = one_draft(case.p, case.q, case.deferred, pi)
+    for backend in BACKENDS:
+        cycle, found = asked.outcome(backend, Prescribed if case.window > 1 else PrescribedBeside), np.zeros_like(pi)
+        token = np.where(cycle.rejected, cycle.final, asked.drafts[:, 0])
+        np.add.at(found, (asked.row, token), asked.weight)
+        yield equal(f"the law of an emitted token is pi: {type(backend).__name__}", found, pi, NOBODYS)
 
 
 def free_bonus(case: Laws) -> Iterator[Claim]:
     """Statement 11: with the bonus after a window accepted whole, every sequence keeps the cascade's probability.
 
     Rows are the contexts PREFIXES of two tokens. The measure of each state (what is emitted, is a draft owed) is
-    passed on cycle by cycle, through every window of drafts, first rejection, residual token and bonus.
+    passed on cycle by cycle, through every window of drafts, as each backend tests them and draws the token after them.
     """
-    p, q, deferred = tensors(case)
-    pi = policy.cascade(p, q, deferred)
-    residual, passes = policy.residual(pi, q).tolist(), speculation.accept(pi, q)
-    owed_passes = speculation.owed_accept(passes).tolist()
-    open_law, owed_mass = (part.tolist() for part in speculation.bonus(p, deferred))
-    drafts, tested = case.q.tolist(), passes.tolist()
-    at = {prefix: row for row, prefix in enumerate(PREFIXES)}
-    states: dict[tuple[tuple[int, ...], bool], float] = defaultdict(float, {((), False): 1.0})
-    emitted: dict[tuple[int, ...], float] = defaultdict(float)
-
-    def arrive(prefix: tuple[int, ...], owed: bool, weight: float) -> None:
-        if len(prefix) == LENGTH:
-            emitted[prefix] += weight
-        elif weight:
-            states[prefix, owed] += weight
-
-    for start in PREFIXES:
-        for owed in (False, True):
-            window = {start: states.pop((start, owed), 0.0)}
-            for place in range(min(case.window, LENGTH - len(start))):
-                longer: dict[tuple[int, ...], float] = {}
-                for prefix, weight in window.items():
-                    row, rejected = at[prefix], 0.0
-                    chances = owed_passes[row] if owed and place == 0 else tested[row]
-                    for token in (0, 1):
-                        drawn = weight * drafts[row][token]
-                        longer[*prefix, token] = drawn * chances[token]
-                        rejected += drawn * (1.0 - chances[token])
-                    for token in (0, 1):
-                        arrive((*prefix, token), False, rejected * residual[row][token])
-                window = longer
-            for prefix, weight in window.items():
-                if len(prefix) == LENGTH:
-                    emitted[prefix] += weight
-                    continue
-                row = at[prefix]
-                for token in (0, 1):
-                    arrive((*prefix, token), False, weight * open_law[row][token])
-                arrive(prefix, True, weight * owed_mass[row])
-
     steps, _ = cascade_by_hand(case)
+    at = {prefix: row for row, prefix in enumerate(PREFIXES)}
     sequences = list(itertools.product(range(2), repeat=LENGTH))
     expected = [math.prod(steps[at[s[:n]], s[n]] for n in range(LENGTH)) for s in sequences]
-    found = np.array([emitted[s] for s in sequences])
-    yield equal("every sequence has the cascade's probability", found, np.array(expected))
+    for backend in BACKENDS:
+        emitted = _emitted(case, steps, backend)
+        found = np.array([emitted[s] for s in sequences])
+        name = f"every sequence has the cascade's probability: {type(backend).__name__}"
+        yield equal(name, found, np.array(expected), NOBODYS)
+    if engine_claims.is_run(case):
+        yield from engine_claims.thresholds(case)
+
+
+State = tuple[tuple[int, ...], bool]  # what is emitted, and whether a draft is owed
+
+
+def _emitted(case: Laws, pi: Floats, backend: Backend) -> dict[tuple[int, ...], float]:
+    """The measure of each sequence, passed on from state to state."""
+    moves: dict[State, dict[State, float]] = {}
+    for n_drafts, starts in itertools.groupby(PREFIXES, lambda prefix: min(case.window, LENGTH - len(prefix))):
+        moves |= _moves(case, pi, backend, list(starts), n_drafts)
+    states: dict[State, float] = defaultdict(float, {((), False): 1.0})
+    for state in itertools.product(PREFIXES, (False, True)):
+        weight = states.pop(state, 0.0)
+        for then, share in moves[state].items():
+            states[then] += weight * share
+    emitted: dict[tuple[int, ...], float] = defaultdict(float)
+    for (prefix, _), weight in states.items():
+        emitted[prefix] += weight
+    return emitted
+
+
+def _moves(
+    case: Laws, pi: Floats, backend: Backend, starts: list[tuple[int, ...]], n_drafts: int
+) -> dict[State, dict[State, float]]:
+    """Where a cycle leads from each state that begins with these prefixes, and with which probability."""
+    at = {prefix: row for row, prefix in enumerate(PREFIXES)}
+    froms = [
+        (start, owed, drafts)
+        for start in starts
+        for owed in (False, True)
+        for drafts in itertools.product(range(2), repeat=n_drafts)
+    ]
+    # The row after a window that ends the text is nobody's: any will do.
+    contexts = np.array([[at.get((*start, *drafts[:n]), 0) for n in range(n_drafts + 1)] for start, _, drafts in froms])
+    paths = np.array([drafts for *_, drafts in froms])
+    of_drafts = np.prod(case.q[contexts[:, :-1], paths], axis=1)
+    asked = windows(contexts, paths, np.array([owed for _, owed, _ in froms]), case.p, case.q, case.deferred, pi)
+    cycle = asked.outcome(backend)
+    moves: dict[State, dict[State, float]] = {(start, owed): defaultdict(float) for start, owed, _ in froms}
+    weights = asked.weight * of_drafts[asked.row]
+    n_new, tokens, is_owed = cycle.n_new.tolist(), cycle.tokens.tolist(), cycle.is_owed.tolist()
+    for row, weight, n, ids, owes in zip(asked.row.tolist(), weights.tolist(), n_new, tokens, is_owed, strict=True):
+        start, owed, _ = froms[row]
+        text = (*start, *ids[:n])[:LENGTH]
+        moves[start, owed][text, owes and len(text) < LENGTH] += weight
+    return moves
 
 
 def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
@@ -188,14 +220,16 @@ def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
     p, q, deferred = tensors(case)
     pi = policy.cascade(p[:1], q[:1], deferred[:1])
     measured = min(1.0, float(policy.acceptance(pi, q[:1])))
-    passing = float((q[:1] * speculation.accept(pi, q[:1])).sum())
-    yield Claim("drafts pass with probability A", measured, passing, "==", ROUNDING)
+    asked = one_draft(case.p[:1], case.q[:1], case.deferred[:1], pi.numpy())
+    for backend in BACKENDS:
+        passing = float(asked.weight[~asked.outcome(backend).rejected].sum())
+        yield Claim(f"drafts pass with probability A: {type(backend).__name__}", measured, passing, "==", NOBODYS)
     for acceptance in (case.acceptance, measured):
         for window in (case.window, 5 * case.window):
             rate = Fraction(acceptance)
             stopped = sum((k + 1) * rate**k * (1 - rate) for k in range(window))
             expected = stopped + (window + 1) * rate**window
-            found = windows.tokens_per_cycle(acceptance, window)
+            found = window_lengths.tokens_per_cycle(acceptance, window)
             yield Claim("tokens a cycle = their expectation", found, float(expected), "==", 1e-12 * float(expected))
             yield Claim("tokens a cycle <= window + 1", found, window + 1.0, tolerance=1e-12 * window)
 

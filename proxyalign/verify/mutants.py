@@ -3,9 +3,11 @@
 A statement that no mutant can fail checks nothing. A mutant that survives fails the run.
 """
 
+from proxyalign.verify.engine_mutants import ENGINE_MUTANTS
 from proxyalign.verify.mutation import Mutant
 from proxyalign.verify.near_mutants import NEAR_MUTANTS
 from proxyalign.verify.search_mutants import SEARCH_MUTANTS
+from proxyalign.verify.sequence_mutants import SEQUENCE_MUTANTS
 
 _PRIMAL = "deferred[problem.order[: prefix_that_fits(problem.weights[problem.order], problem.budget)]] = True"
 _FILLS_UP = """room = Fraction(problem.budget)
@@ -220,22 +222,12 @@ _LAWS: tuple[Mutant, ...] = (
     Mutant("residual: q - pi for pi - q", (10,), "deferral.policy:residual", "(pi - q)", "(q - pi)"),
     Mutant("residual: not normalised", (10,), "deferral.policy:residual", ".div_(total + is_none)", ""),
     Mutant("residual: nothing where pi is q", (10,), "deferral.policy:residual", ".addcmul_(is_none, pi)", ""),
-    Mutant("test: q / pi for pi / q", (10,), "verify.speculation:accept",
-           "(pi / q).clamp(max=1.0).where(q > 0.0, 1.0)", "(q / pi).clamp(max=1.0).where(pi > 0.0, 1.0)"),
-    Mutant("test: every draft passes", (10,), "verify.speculation:accept",
-           "clamp(max=1.0)", "clamp(min=1.0, max=1.0)"),
-    Mutant("bonus: emitted although deferred", (11,), "verify.speculation:bonus",
-           "p * ~deferred, policy.deferral_mass(p, deferred)", "p, 0.0 * policy.deferral_mass(p, deferred)"),
-    Mutant("bonus: drawn from the kept tokens", (11,), "verify.speculation:bonus",
-           "return p * ~deferred, policy.deferral_mass(p, deferred)",
-           "kept = p * (~deferred | deferred.all(-1, keepdim=True))\n"
-           "    return kept / kept.sum(-1, keepdim=True), 0.0 * policy.deferral_mass(p, deferred)"),
-    Mutant("bonus: the owed draft is tested", (11,), "verify.speculation:owed_accept",
-           "chance.new_ones(chance.shape)", "chance"),
     Mutant("tokens a cycle: no bonus", (12,), "decoding.window:tokens_per_cycle", "range(window + 1)", "range(window)"),
     Mutant("tokens a cycle: the quotient near 1", (12,), "decoding.window:tokens_per_cycle",
            "return float(sum(acceptance**k for k in range(window + 1)))",
            "return window + 1.0 if acceptance == 1 else (1 - acceptance ** (window + 1)) / (1 - acceptance)"),
 )  # fmt: skip
 
-MUTANTS: tuple[Mutant, ...] = _APPROXIMATIONS + _BOUNDS + _RULES + _LAWS + SEARCH_MUTANTS + NEAR_MUTANTS
+MUTANTS: tuple[Mutant, ...] = (
+    _APPROXIMATIONS + _BOUNDS + _RULES + _LAWS + ENGINE_MUTANTS + SEQUENCE_MUTANTS + SEARCH_MUTANTS + NEAR_MUTANTS
+)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
 from proxyalign.knapsack import DeferralProblem, dual, exact, union
+from proxyalign.verify import engine_claims
 from proxyalign.verify.cases import Laws
 from proxyalign.verify.claims import Claim
 from proxyalign.verify.exact_claims import EXACT_GAP
@@ -61,6 +62,8 @@ def hybrid(case: Laws) -> Iterator[Claim]:
     assert proposal.states is not None
     sets, multipliers = proposal.deferred[0].numpy(), proposal.states[0].tolist()
     yield from _in_parts(rule, p, sets, multipliers)
+    if engine_claims.is_run(case):
+        yield from engine_claims.followed(case)
     steps = steps_at(case, case.budget)
     spent, collected, best, squares = Fraction(0), Fraction(0), Fraction(0), 0.0
     for t, (step, deferred) in enumerate(zip(steps, sets, strict=True)):

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.random import Generator
 
 from proxyalign.errors import InputError
-from proxyalign.verify import knapsack_statements, law_statements, near_statement, sequence_statements
+from proxyalign.verify import (
+    base_texts,
+    budget_price,
+    knapsack_statements,
+    law_statements,
+    log_loss,
+    near_statement,
+    owed_drafts,
+    sequence_statements,
+)
 from proxyalign.verify.cases import (
     Case,
     Floats,
@@ -152,9 +161,20 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(13, "stmt:plug-in", "Plug-in error", law_statements.plug_in, *_shaped(4, 8), _full_laws),
     Statement(14, "stmt:one-budget", "One budget", sequence_statements.one_budget, _union, _union_real),
     Statement(15, "stmt:hybrid", "Hybrid rule", sequence_statements.hybrid, _many_steps, _many_real_steps),
+    Statement(18, "stmt:log-loss", "Log loss", log_loss.log_loss, *_shaped(4, 8), _full_laws),
+    Statement(
+        19, "stmt:base-texts", "Threshold from texts", base_texts.threshold_from_texts,
+        *_shaped(law_statements.CONTEXTS, law_statements.TOKENS),
+    ),
+    Statement(
+        20, "stmt:budget-price", "Price of step budgets", budget_price.price_of_step_budgets, _union, _union_real
+    ),
     Statement(
         21, "stmt:near-optimal", "Near-optimal sets", near_statement.near_optimal_sets, _sandwiched, _some_tokens,
         _all_tokens,
+    ),
+    Statement(
+        22, "stmt:owed-drafts", "Owed drafts", owed_drafts.cycles_with_owed_drafts, *_shaped(1, 6), _full_laws
     ),
 )  # fmt: skip
 

@@ -143,6 +143,37 @@ def _on_budget(price: float) -> Laws:
     return _of_laws(p, p, np.zeros_like(p), budget=0.25, start=price, rate=price / 0.25)
 
 
+def _proxy_alone(_: Floats) -> Laws:
+    """Everything is deferred, so that the text is the proxy's; what is true is neither model's law."""
+    p, q = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
+    return replace(_of_laws(p, q, np.ones_like(p)), truth=np.array([[0.75, 0.25]]))
+
+
+def _proxy_on_the_set(_: Floats) -> Laws:
+    """A proxy that writes deferred tokens alone, and another share of each than the truth, which is the base's law."""
+    p, q = np.array([[0.25, 0.25, 0.5]]), np.array([[0.125, 0.875, 0.0]])
+    return replace(_of_laws(p, q, np.array([[1, 1, 0]])), truth=p)
+
+
+def _rare_tokens(point: Floats) -> Laws:
+    """Texts of a base that writes two tokens, the second as rarely as drawn, and of a proxy that writes the third."""
+    rare = np.array([_unit(number) for number in point[:CONTEXTS]])
+    p, q = np.stack([1.0 - rare, rare, np.zeros(CONTEXTS)], 1), np.tile([0.0, 0.0, 1.0], (CONTEXTS, 1))
+    k = 1 + int(6.999 * _unit(point[CONTEXTS]))
+    return replace(_of_laws(p, q, np.zeros_like(p), budget=k / 8), window=2)  # from seven texts
+
+
+def _two_densities(_: Floats) -> Laws:
+    """A step of tokens of 1/4 and one of tokens of 1/8: at 1/4 each, with one more of the same density at hand."""
+    p = np.array([[0.25, 0.25, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.125] * 8])
+    return _of_laws(p, p, np.zeros_like(p), budget=0.25)
+
+
+def _always_accepted(_: Floats) -> Laws:
+    """Drafts that are always accepted, and a threshold of 0, so that no bonus is deferred."""
+    return replace(_no_overlap(_), alpha=0.0)
+
+
 INEQUALITIES: tuple[Inequality, ...] = (
     Inequality(2, "G <= OPT", lambda _: _of_law(np.array([0.25, 0.25, 0.5]), 0.5)),
     Inequality(2, "OPT <= U", lambda _: _of_law(np.array([0.25, 0.25, 0.5]), 0.5)),
@@ -161,4 +192,12 @@ INEQUALITIES: tuple[Inequality, ...] = (
     Inequality(14, "each step's optimum <= the best at its mass", _steps, 10, lowest=True),
     Inequality(15, "sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", lambda _: _on_budget(1.0)),
     Inequality(15, "sum OPT_t - sum v(d_t) <= its bound", lambda _: _on_budget(math.log(4.0))),
+    Inequality(18, "the loss rises by no more than its price on S", _proxy_on_the_set),
+    Inequality(18, "KL(P || pi) <= KL(P || q) + log(1/D)", _proxy_alone),
+    Inequality(19, "TV of texts <= P(a token of the base's is below alpha)", _rare_tokens, CONTEXTS + 1),
+    Inequality(19, "E[TV of texts] <= eps", _rare_tokens, CONTEXTS + 1),
+    Inequality(20, "price of primal <= what is treated otherwise", _two_densities),
+    Inequality(20, "price of primal <= sum |lambda_t - lambda| |D_t - D_t(lambda)|", _two_densities),
+    Inequality(22, "tokens a cycle in the long run <= S_g", _always_accepted),
+    Inequality(22, "tokens after an owed draft <= 1 + S_(g-1)", _always_accepted),
 )  # fmt: skip

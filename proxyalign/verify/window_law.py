@@ -1,0 +1,171 @@
+"""The engine's own test of a window as a law: each interval of its uniform numbers is asked at both of its ends.
+
+What a window comes to is a step function of the numbers: where each test turns, and which token the last number draws.
+The intervals come from the definitions, in NumPy; what happens inside each is what the backend that decodes says.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from proxyalign.decoding.backends.processor import ProcessorBackend
+from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.cycle import Cycle
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import About, Proposal, Rule
+from proxyalign.verify.cases import Floats
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+BACKENDS = (Backend(), ProcessorBackend())  # those that run on every machine
+LARGEST = 1.0 - 2.0**-52
+AT_END = 4e-9  # a turn nearer to 0 or 1 is taken to lie there
+INSIDE = 1e-8  # how far from its ends an interval is asked, beyond rounding and what is taken to lie at an end
+SHORTEST = 4e-8  # intervals below it are nobody's
+
+
+@dataclass(frozen=True)
+class Prescribed(Rule):
+    """Defers sets (B, n, V) that are given; with `needs` "p q" it has no bonus."""
+
+    sets: Tensor
+    name: ClassVar[str] = "prescribed"
+    about: ClassVar[About] = About("given", "none", "none", "for the statements alone")
+
+    def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
+        """As for any rule."""
+        return Proposal(p.drawn, self.sets[:, : p.drawn.shape[1]])
+
+
+@dataclass(frozen=True)
+class PrescribedBeside(Prescribed):
+    """The same as a rule that reads the proxy."""
+
+    needs: ClassVar[str] = "p q"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Windows for each of which one point of every interval is chosen, and what the definitions make of them.
+
+    p (B, g + 1, V), q (B, g, V), sets (B, g + 1, V) bool, drafts (B, g), owed (B,), tests (B, g), final (B,): the
+    numbers of each test and of the last draw. weight (B,): the measure of the intervals that the numbers stand for.
+    row (B,): of which law or window they are.
+    """
+
+    p: Floats
+    q: Floats
+    sets: Mask
+    drafts: Ids
+    owed: Mask
+    tests: Floats
+    final: Floats
+    weight: Floats
+    row: Ids
+
+    def outcome(self, backend: Backend, rule: type[Prescribed] = Prescribed) -> Cycle:
+        """What the backend makes of them."""
+        n, g = self.drafts.shape
+        u = torch.empty(n, 2 * g + 1, dtype=torch.float64)
+        # The numbers that drew the drafts must not matter any more.
+        u[:, 0 : 2 * g : 2] = torch.from_numpy(1.0 - 2.0**-52 - self.tests).clamp_min(0.0)
+        u[:, 1 : 2 * g : 2], u[:, -1] = torch.from_numpy(self.tests), torch.from_numpy(self.final)
+        p, q = torch.from_numpy(self.p), torch.from_numpy(self.q)
+        prescribed = rule(torch.from_numpy(self.sets))
+        drafts, nothing = torch.from_numpy(self.drafts), np.zeros(n, dtype=np.int64)
+        return backend.examine(prescribed, Law(p, p), Law(q, q), None, None, drafts, self.owed, u, nothing)[0]
+
+
+def acceptance(pi: Floats, q: Floats) -> Floats:
+    """min(1, pi / q), 1 where q is 0: below which numbers a draft passes; what is nobody's is given to the longer."""
+    with np.errstate(over="ignore"):
+        return snapped(np.minimum(1.0, np.divide(pi, q, out=np.ones_like(q), where=q > 0.0)))
+
+
+def snapped(place: Floats) -> Floats:
+    """A place in [0, 1], at an end where it is too near one; above 0 it stays above, since 0 itself is asked."""
+    near_end: Floats = np.where(place > 1.0 - AT_END, 1.0, place)
+    return np.where((place > 0.0) & (place < AT_END), np.finfo(float).tiny, near_end)
+
+
+def residual_of(pi: Floats, q: Floats) -> Floats:
+    """max(0, pi - q) (..., V), normalised; pi where that is nothing but rounding, which may leave any token a trace."""
+    excess = np.maximum(0.0, pi - q) + np.where(pi > 0.0, np.finfo(float).tiny, 0.0)
+    total = excess.sum(-1, keepdims=True)
+    is_none = total < AT_END
+    law: Floats = np.where(is_none, pi, excess) / np.where(is_none, 1.0, total)
+    return law
+
+
+def points(low: Floats, high: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Both ends of intervals [low, high), inside, and half the length of each; 0 is asked itself, which is an end."""
+    half = np.where(high - low > SHORTEST, high - low, 0.0) / 2.0
+    yield np.where(low == 0.0, 0.0, np.minimum(low + INSIDE, LARGEST)), half
+    yield np.clip(high - INSIDE, 0.0, LARGEST), half
+
+
+def one_draft(p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
+    """Each draft x of each row of laws (R, V), at both sides of its test, and with every token in its place.
+
+    The row after the draft is the next one's, so that a row of another window, or place, is another law.
+    """
+    n_rows, n_tokens = p.shape
+    turns = acceptance(pi, q)
+    ends = np.cumsum(residual_of(pi, q), -1)
+    ends[:, -1] = 1.0
+    starts = np.concatenate([np.zeros((n_rows, 1)), ends[:, :-1]], -1)
+    after = np.roll(np.cumsum(p, -1), -1, 0)
+    after[:, -1] = 1.0
+    before = np.concatenate([np.zeros((n_rows, 1)), after[:, :-1]], -1)
+    row, draft, passes, token = (at.ravel() for at in np.indices((n_rows, n_tokens, 2, n_tokens)))
+    turn = turns[row, draft]
+    low, high = np.where(passes, 0.0, turn), np.where(passes, turn, 1.0)
+    from_, to = (
+        np.where(passes, one[row, token], other[row, token]) for one, other in ((before, starts), (after, ends))
+    )
+    asked = []
+    for tests, of_test in points(low, high):
+        for final, of_final in points(from_, to):
+            weight = q[row, draft] * of_test * of_final
+            kept = weight > 0.0
+            asked.append((row[kept], draft[kept], tests[kept], final[kept], weight[kept]))
+    rows, drafts, tests, final, weight = (np.concatenate(parts) for parts in zip(*asked, strict=True))
+    places = np.stack([rows, (rows + 1) % n_rows], 1)
+    return Asked(
+        p[places], q[rows][:, None], sets[places], drafts[:, None], np.zeros(len(rows), dtype=bool),
+        tests[:, None], final, weight, rows,
+    )  # fmt: skip
+
+
+def windows(contexts: Ids, drafts: Ids, owed: Mask, p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
+    """All intervals of the windows (B, g): each test on either side, then both tokens of two that may follow.
+
+    contexts: (B, g + 1), the row of the laws (rows, 2) at each place and after the last one. The weight is that of the
+    numbers alone, given the drafts.
+    """
+    n, g = drafts.shape
+    window, sides, token, end_of_test, end_of_draw = (at.ravel() for at in np.indices((n, 2**g, 2, 2, 2)))
+    at, taken, was_owed = contexts[window], drafts[window], owed[window]
+    passes = (sides[:, None] >> np.arange(g) & 1).astype(bool)
+    turns = acceptance(pi, q)[at[:, :-1], taken]
+    low, high = np.where(passes, 0.0, turns), np.where(passes, turns, 1.0)
+    tests, half = (np.where(end_of_test[:, None], two, one) for one, two in zip(*points(low, high), strict=True))
+    stays = passes.copy()
+    stays[:, 0] |= was_owed
+    n_passed = np.cumprod(stays, axis=1).sum(1)
+    place = at[np.arange(len(at)), n_passed]
+    first = np.where(n_passed < g, residual_of(pi, q)[place, 0], p[place, 0] / p[place].sum(-1))
+    first = snapped(first)
+    from_, to = np.where(token, first, 0.0), np.where(token, 1.0, first)
+    final, half_of_draw = (np.where(end_of_draw, two, one) for one, two in zip(*points(from_, to), strict=True))
+    # Both ends of all tests together, and each with both ends of the draw: halves of the lengths' products.
+    weight = np.prod(2.0 * half, axis=1) / 2.0 * half_of_draw
+    kept = weight > 0.0
+    every = (p[at], q[at[:, :-1]], sets[at], taken, was_owed, tests, final, weight, window)
+    return Asked(*(part[kept] for part in every))
