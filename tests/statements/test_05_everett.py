@@ -1,12 +1,14 @@
-"""Statement 5 (stmt:everett in paper/theory.tex): the dual's set is an optimum at its own mass; so is every {p < t}."""
+"""Statement 5 (stmt:everett in paper/theory.tex): the dual's set is optimal at its own mass, as {p < t} is, and any ties."""
 
 from fractions import Fraction
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import check, knapsacks, mass, problems
 
 from proxyalign.knapsack import DeferralProblem, dual
+from proxyalign.verify.knapsack_statements import sets_between
 from proxyalign.verify.whole import Whole
 
 
@@ -36,3 +38,14 @@ def test_the_dual_proves_its_optimum_where_quotients_overflow():
     solution = dual(problem, multiplier=1.0)
     assert solution.deferred.all()
     assert solution.is_optimal
+
+
+def test_the_sets_between_are_all_of_them_or_the_ends_and_some():
+    """Fails when only prefixes of the ties are tried: any choice among tokens of one probability is an optimum."""
+    p = np.array([0.2, 0.1, 0.2, 0.3, 0.2])
+    sets = {tuple(deferred.tolist()) for deferred in sets_between(p, 0.2, 8)}
+    assert len(sets) == 8
+    assert all(deferred[1] and not deferred[3] for deferred in sets)
+    some = [deferred.sum() for deferred in sets_between(np.full(20, 0.05), 0.05, 8)]
+    assert len(some) == 10
+    assert (min(some), max(some)) == (0, 20)
