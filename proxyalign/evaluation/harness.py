@@ -16,7 +16,9 @@ from proxyalign.decoding.generate import generate
 from proxyalign.decoding.scoring import score
 from proxyalign.deferral.rules import make
 from proxyalign.errors import InputError
-from proxyalign.models.pair import ModelPair, load_pair
+from proxyalign.evaluation.harness_settings import as_count, as_switch, read_generation
+from proxyalign.models import ModelPair, load_pair
+from proxyalign.models.tokens import check_unicode
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -24,10 +26,6 @@ try:
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 except ImportError as error:
     raise ImportError("harness: lm-eval must be installed, got none; run pip install 'proxyalign[lm-eval]'") from error
-
-_LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # what tasks call the limit
-_OF_SAMPLING = {"top_k", "top_p", "min_p", "typical_p"}  # without effect on a greedy answer
-_NEUTRAL = {"top_k": 0, "top_p": 1, "min_p": 0, "typical_p": 1, "num_beams": 1, "repetition_penalty": 1}
 
 _logger = logging.getLogger(__name__)
 
@@ -61,8 +59,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         dtype: str = "auto",
         batch_size: int | str | None = 1,
         max_batch_size: int | None = None,  # the harness passes it to every model, for batch sizes that adapt
-        max_gen_toks: int = 256,
-        proxy_chat: bool = False,
+        max_gen_toks: int | str = 256,
+        proxy_chat: bool | str = False,
         **parameters: Any,
     ) -> None:
         super().__init__()
@@ -73,11 +71,12 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
             pair = load_pair(pair, base=base, proxy=proxy, reference=reference, device=device, dtype=dtype)
         self.pair = pair
         self.tokenizer = pair.tokenizer
-        self.batch_size = _whole_number(batch_size)
-        self._mode, self._window, self._seed, self._max_gen_toks = mode, window, seed, max_gen_toks
+        self.batch_size = as_count("batch_size", batch_size)
+        self._mode, self._window, self._seed = mode, window, seed
+        self._max_gen_toks = as_count("max_gen_toks", max_gen_toks)
         self._device = pair.device
-        self._proxy_chat = proxy_chat
-        if proxy_chat:
+        self._proxy_chat = as_switch("proxy_chat", proxy_chat)
+        if self._proxy_chat:
             pair.chat("?")  # a proxy without a template is told of before any question is read
 
     @property
@@ -91,9 +90,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands before a text that has no context: the tokenizer's first token, else its end of text."""
-        first = self.tokenizer.bos_token_id
-        return self.eot_token_id if first is None else int(first)
+        """What stands before a text that has no context: what the tokenizer writes first, else its end of text."""
+        return self._opening[-1]
 
     @property
     def tokenizer_name(self) -> str:
@@ -115,10 +113,19 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         return self.pair.chat_text(chat_history, goes_on=not add_generation_prompt)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        """Token ids; special tokens as the tokenizer adds them, unless the text begins with its first one already."""
-        if add_special_tokens is None:
-            return self.pair.encode(string)
-        return list(self.tokenizer(string, add_special_tokens=add_special_tokens, verbose=False)["input_ids"])
+        """Token ids of a text that goes on: with what the tokenizer writes first, never with what it would close it by.
+
+        add_special_tokens: False for the text alone, as whatever is scored must be.
+        """
+        if add_special_tokens is False:
+            check_unicode("harness", string)
+            return list(self.tokenizer(string, add_special_tokens=False, verbose=False)["input_ids"])
+        return self.pair.encode(string)
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """The ids of both, with something to stand before the continuation where the context is blank."""
+        before, after = super()._encode_pair(context, continuation)
+        return before or [self.prefix_token_id], after
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """The answers to `requests`, whose arguments are (prompt, generation settings), cut before a stop string."""
@@ -128,9 +135,9 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
             alike.setdefault(json.dumps(request.args[1], sort_keys=True), []).append(i)
         done = 0  # seeds each prompt by how many came before it, so that repeats of one differ
         for batch in self._batches(list(alike.values()), [len(r.args[0]) for r in requests], disable_tqdm):
-            stops, limit, temperature = self._generation_settings(requests[batch[0]].args[1])
+            stops, limit, temperature = read_generation(requests[batch[0]].args[1], self._max_gen_toks)
             texts = [requests[i].args[0] for i in batch]
-            prompts = [self._cut(self.pair.encode(text), limit) for text in texts]
+            prompts = [self._cut(self.pair.encode(text) or [self.prefix_token_id], limit) for text in texts]
             answered = generate(
                 self.pair,
                 prompts,
@@ -158,7 +165,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
     ) -> list[tuple[float, bool]]:
         """For each (its texts, context, continuation), log pi of the continuation and whether all of it is greedy."""
         answers = [(0.0, True)] * len(requests)
-        everything = list(range(len(requests)))
+        everything, opening = list(range(len(requests))), self._opening
+        requests = [(texts, opening if context == opening[-1:] else context, ids) for texts, context, ids in requests]
         for batch in self._batches([everything], [len(c) + len(ids) for _, c, ids in requests], disable_tqdm):
             contexts = [self._cut(requests[i][1], len(requests[i][2]) - 1) for i in batch]
             texts = [(requests[i][0] or [""])[0] for i in batch]
@@ -175,7 +183,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         windows: list[tuple[Any, list[int], list[int]]] = []
         owners: list[int] = []
         for i, request in enumerate(requests):
-            ids = self.tok_encode(request.args[0])
+            ids = self._ids_to_score(request.args[0])
             room = self.pair.context_length or len(ids) + 1
             for window in get_rolling_token_windows(ids, self.prefix_token_id, max_seq_len=room, context_len=1):
                 windows.append((None, *make_disjoint_window(window)))
@@ -186,6 +194,17 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         for request, total in zip(requests, totals, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
         return totals
+
+    @property
+    def _opening(self) -> list[int]:
+        """The ids that stand before a text without a context, one or more."""
+        first = self.tokenizer.bos_token_id
+        return self.pair.encode("") or [self.eot_token_id if first is None else int(first)]
+
+    def _ids_to_score(self, text: str) -> list[int]:
+        """The ids of a whole text without its opening, which is no text even where the text spells it."""
+        ids, opening = self.tok_encode(text, add_special_tokens=False), self._opening
+        return ids[len(opening) :] if ids[: len(opening)] == opening else ids
 
     def _batches(self, groups: list[list[int]], lengths: Sequence[int], quiet: bool) -> Iterator[list[int]]:
         """Indices to do together, of one group each, the longest first, so that too long a text fails at once."""
@@ -217,30 +236,6 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
             self._cut(self.pair.chat(text), n) if text else context  # nothing said, nothing to wrap
             for text, context, n in zip(texts, contexts, n_more, strict=True)
         ]
-
-    def _generation_settings(self, settings: dict[str, Any]) -> tuple[list[str], int, float]:
-        """Stop strings, most new tokens and temperature, from what a task asks for."""
-        left = dict(settings)
-        until = left.pop("until", None) or []
-        limits = [left.pop(name) for name in _LENGTHS if left.get(name) is not None]
-        temperature = left.pop("temperature", None)
-        samples = left.pop("do_sample", bool(temperature))
-        temperature = (1.0 if temperature is None else temperature) if samples else 0.0
-        for name, value in left.items():
-            is_idle = value is None or _NEUTRAL.get(name) == value or (temperature == 0 and name in _OF_SAMPLING)
-            if not is_idle:
-                raise InputError(
-                    f"harness: generation settings must be until, max_gen_toks, do_sample and temperature, got {name}="
-                    f"{value!r}; change it with --gen_kwargs"
-                )
-        stops = [until] if isinstance(until, str) else list(until)
-        return [stop for stop in stops if stop], int(limits[0]) if limits else self._max_gen_toks, float(temperature)
-
-
-def _whole_number(batch_size: int | str | None) -> int:
-    if not str(batch_size).isdigit() or int(str(batch_size)) < 1:
-        raise InputError(f"harness: batch_size must be a whole number of at least 1, got {batch_size!r}; pass one")
-    return int(str(batch_size))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from types import SimpleNamespace
 
@@ -118,14 +119,101 @@ def test_the_proxy_may_read_every_prompt_as_a_chat(pair):
         ProxyAlignLM(pair=pair, rule="dual", alpha=0.4, proxy_chat=True)
 
 
+def around(template, *ids):
+    """A tokenizer that writes special tokens around each text."""
+    tokenizer = word_tokenizer(N_TOKENS, bos_token="t9", eos_token="t10", additional_special_tokens=["t8"])
+    special = [(f"t{i}", i) for i in ids]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("template", "special", "opening"),
+    [("$A", [], [9]), ("t9 $A", [9], [9]), ("$A t10", [10], [9]), ("t9 $A t10", [9, 10], [9]),
+     ("t8 t9 $A t10", [8, 9, 10], [8, 9])],
+)  # fmt: skip
+def test_what_a_tokenizer_writes_around_a_text_is_never_scored(pair, template, special, opening):
+    """Fails when a first or a closing token counts as text, in whole texts, continuations or prompts, or is lacking."""
+    from proxyalign.evaluation.harness import ProxyAlignLM
+
+    here = ModelPair(pair.base, pair.proxy, around(template, *special))
+    model = ProxyAlignLM(pair=here, rule="dual", alpha=0.4, batch_size=3, max_gen_toks=4)
+    assert model.prefix_token_id == opening[-1]
+    first = opening if special != [10] and special else []
+
+    def of(context, ids):
+        return score(pair, RULE, [context], [ids])[0].log_probs.sum()
+
+    spelled = " ".join(f"t{i}" for i in opening)
+    whole = model.loglikelihood_rolling(requests(("t1 t2 t3",), (f"{spelled} t1 t2 t3",)), disable_tqdm=True)
+    assert whole == pytest.approx([of(opening, [1, 2, 3])] * 2)
+    asked = requests(("", "t1 t2"), (" ", "t1 t2"), ("t4", " t1 t2"), ("t4 ", "t1"))
+    found = [one for one, _ in model.loglikelihood(asked, disable_tqdm=True)]
+    wanted = [of(opening, [1, 2]), of(opening, [1, 2]), of([*first, 4], [1, 2]), of([*first, 4], [1])]
+    assert found == pytest.approx(wanted)
+    answered = generate(here, [[*first, 4]], RULE, temperature=0, max_new_tokens=4).texts
+    assert model.generate_until(requests(("t4", {"do_sample": False})), disable_tqdm=True) == answered
+
+
 def test_special_tokens_are_not_added_twice(model, pair):
     """Fails when a chat template's own first token gets a second one before it."""
-    tokenizer = word_tokenizer(N_TOKENS, bos_token="t9")
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="t9 $A", special_tokens=[("t9", 9)])
-    model.pair = ModelPair(pair.base, pair.proxy, tokenizer)
-    model.tokenizer = tokenizer
+    model.pair = ModelPair(pair.base, pair.proxy, around("t9 $A", 9))
+    model.tokenizer = model.pair.tokenizer
     assert model.tok_encode("t9 t1") == model.tok_encode("t1") == [9, 1]
     assert model.tok_encode("t1", add_special_tokens=False) == [1]
+
+
+GREEDY = ([], 8, 0.0)
+READ = [
+    ({}, GREEDY),
+    ({"do_sample": False}, GREEDY),
+    *(({"do_sample": word, "temperature": 0.7}, GREEDY) for word in ("False", "false", "FALSE", "no", "off", "0", 0)),
+    *(({"do_sample": word}, ([], 8, 1.0)) for word in ("True", "yes", "1", 1, True)),
+    ({"temperature": "0"}, GREEDY),
+    ({"temperature": "0.0", "do_sample": "true"}, GREEDY),
+    ({"temperature": "0.7"}, ([], 8, 0.7)),
+    ({"temperature": "None", "do_sample": None, "until": None, "max_gen_toks": "null"}, GREEDY),
+    ({"max_gen_toks": "16"}, ([], 16, 0.0)),
+    ({"max_new_tokens": 16.0}, ([], 16, 0.0)),
+    ({"until": "stop"}, (["stop"], 8, 0.0)),
+    ({"until": ("a", "", "b")}, (["a", "b"], 8, 0.0)),
+    ({"top_p": "1.0", "num_beams": "1", "do_sample": "true"}, ([], 8, 1.0)),
+]
+
+
+@pytest.mark.parametrize(("settings", "wanted"), READ)
+def test_settings_that_come_as_text_mean_what_they_spell(settings, wanted):
+    """Fails when any text counts as true, or a number that is written out is compared or passed on as text."""
+    from proxyalign.evaluation.harness_settings import read_generation
+
+    found = read_generation(settings, 8)
+    assert found == wanted
+    assert type(found.max_new_tokens) is int
+    assert type(found.temperature) is float
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"do_sample": "maybe"}, "do_sample must be true or false, got 'maybe'"),
+        ({"do_sample": 2}, "do_sample must be"),
+        ({"temperature": "hot"}, "temperature must be a finite number of at least 0, got 'hot'"),
+        ({"temperature": "nan"}, "temperature must be"),
+        ({"temperature": -1}, "temperature must be"),
+        ({"max_gen_toks": "many"}, "max_gen_toks must be a whole number of at least 1, got 'many'"),
+        ({"max_gen_toks": 16.5}, "max_gen_toks must be"),
+        ({"max_gen_toks": "0"}, "max_gen_toks must be"),
+        ({"until": 5}, "until must be a text or a list of texts, got 5"),
+        ({"until": [5]}, "until must be"),
+        ({"top_p": "0.9", "do_sample": "1"}, "got top_p='0.9'"),
+    ],
+)
+def test_settings_that_spell_nothing_are_refused(settings, told):
+    """Fails when a wrong setting is taken for another, or ends in a traceback."""
+    from proxyalign.evaluation.harness_settings import read_generation
+
+    with pytest.raises(InputError, match=re.escape(told)):
+        read_generation(settings, 8)
 
 
 REFUSED = [
