@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+from proxyalign.tasks.units import drop_unit_exponents
+
 # A minus is a sign only where no digit, word or closing bracket comes before it ("10-5" ends in 5), and a comma
 # belongs to a number only where it groups thousands ("1, 2" and "1,23" are two numbers).
 _NUMBER = re.compile(
@@ -10,6 +12,8 @@ _NUMBER = re.compile(
     r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)",
     re.ASCII,
 )
+_POWER_OF_TEN = re.compile(r"[eE](?P<exponent>[-+]?\d{1,2})(?!\w)", re.ASCII)  # after a number: 1e3
+_FRACTION = re.compile(r" (?P<above>\d{1,9})/(?P<below>[1-9]\d{0,8})(?![\d/])", re.ASCII)  # after a whole one: 3 1/2
 _CALCULATOR = re.compile(r"<<[^<>\n]*=[^<>\n]*>>")
 _FINAL_LINE = re.compile(r"####([^\n]*)")
 _LATEX = ((r"\$", "$"), (r"\%", "%"), ("{,}", ","), (r"\,", ""), (r"\!", ""), (r"\ ", " "))
@@ -18,6 +22,22 @@ _LATEX = ((r"\$", "$"), (r"\%", "%"), ("{,}", ","), (r"\,", ""), (r"\!", ""), (r
 def _value(match: re.Match[str]) -> Decimal:
     sign = "-" if match["minus"] or match["inner"] else ""
     return Decimal(sign + match["digits"].replace(",", ""))
+
+
+def _numbers(text: str) -> list[Decimal]:
+    """The numbers in `text` in order; 1e3 and a mixed number such as 3 1/2 are one each."""
+    found: list[Decimal] = []
+    at = 0
+    while match := _NUMBER.search(text, at):
+        value, at = _value(match), match.end()
+        power, fraction = _POWER_OF_TEN.match(text, at), _FRACTION.match(text, at)
+        if power:
+            value, at = value.scaleb(int(power["exponent"])), power.end()
+        elif fraction and match["digits"].isdigit() and int(fraction["above"]) < int(fraction["below"]):
+            part = Decimal(fraction["above"]) / Decimal(fraction["below"])
+            value, at = value + part.copy_sign(value), fraction.end()
+        found.append(value)
+    return found
 
 
 def parse_number(text: str) -> Decimal | None:
@@ -39,17 +59,18 @@ def final_number(text: str) -> Decimal | None:
     """The answer that `text` gives, or None where it holds no number.
 
     It is the first number of the first `####` line that has one; else the number of the last \\boxed{...} that has
-    exactly one; else the last number in the text. Calculator marks do not count.
+    exactly one; else the last number in the text. Calculator marks and the exponents of units (54 cm^2) do not count;
+    1e3 and 3 1/2 are one number each, 2^3 and 1/2 are two.
     """
-    text = drop_calculator_marks(text)
+    text = drop_unit_exponents(drop_calculator_marks(text))
     if (line := _final_line(text)) is not None:
-        return _value(next(_NUMBER.finditer(line)))
+        return _numbers(line)[0]
     for content in reversed(_boxed(text)):
-        numbers = list(_NUMBER.finditer(content))
+        numbers = _numbers(content)
         if len(numbers) == 1:
-            return _value(numbers[0])
-    numbers = list(_NUMBER.finditer(text))
-    return _value(numbers[-1]) if numbers else None
+            return numbers[0]
+    numbers = _numbers(text)
+    return numbers[-1] if numbers else None
 
 
 def states_final_number(text: str) -> bool:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from proxyalign.tasks.numbers import drop_calculator_marks, final_number, parse_number, states_final_number
+from proxyalign.tasks.units import drop_unit_exponents
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,70 @@ def test_what_is_not_one_number_is_none(text):
 def test_the_answer_is_the_marked_line_then_the_box_then_the_last_number(text, value):
     """Fails when the order of the three places changes, or a mark, a comma or a hyphen is read as part of a number."""
     assert final_number(text) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("72, in total.", "72"),
+        ("18 eggs...", "18"),
+        ("the answer is -10.", "-10"),
+        ("from $200,000 to $70,000", "70000"),
+        ("5 boxes (7 each)", "7"),  # the last number, whatever it counts
+        ("5,10", "10"),
+        ("1e3", "1000"),
+        ("so 2.5E-2", "0.025"),
+        ("1e999", "999"),  # no power of ten that anybody means
+        ("3 1/2 cups", "3.5"),
+        ("-3 1/2", "-3.5"),
+        ("1/2", "2"),
+        ("3 7/2", "2"),  # no mixed number
+        ("on 3 10/2/2020", "2020"),
+        ("\\boxed{1e3}, one number", "1000"),
+        ("٣ or 7", "7"),
+        ("７ or 8", "8"),
+    ],
+)
+def test_a_number_is_read_as_it_is_meant(text, value):
+    """Fails when half of a number is taken for the answer, or two are joined."""
+    assert final_number(text) == Decimal(value)
+
+
+SQUARED = [
+    "{n}\\text{{ km}}^2", "{n} mm^2", "{n} mm^{{2}}", "{n}m^3", "{n}\\mathrm{{m}}^{{2}}", "{n} ft²", "{n} kg^{{-1}}",
+    "{n} \\text{{ square yd}}^2", "{n} sq. in^2", "{n} m/s^2", "{n}\\,\\frac{{m}}{{s^2}}", "{n} m s^{{-2}}",
+    "{n}\\dfrac{{\\text{{m}}}}{{\\text{{s}}^2}}", "\\frac{{{n} m}}{{s^{{2}}}}", "{n} N\\cdot m^2/kg^2",
+    "{n}~\\mbox{{ ft}}^3",
+    "{n}\\ \\mathrm{{m\\,s^{{-2}}}}", "{n} cm$^2$", "${n}$ cm$^{{3}}$", "{n} cm**2", "{n} dm2", "{n} cm<sup>2</sup>",
+    "{n} cm\\textsuperscript{{2}}", "{n}{{\\rm cm}}^2", "{n} tiles^2", "{n}\\text{{ boxes}}^{{2}}",
+    "{n} km/h", "{n} W/(m^2 K^4)",
+    "{n} metres^2", "{n} cm^{{\\,2}}", "{n} cm^{{\\text{{2}}}}", "**{n} cm^2**", "{n} in.^3",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", SQUARED)
+@pytest.mark.parametrize("place", ["it is {}.", "\\boxed{{{}}}", "#### {}"])
+def test_the_exponent_of_a_unit_is_no_answer(unit, place):
+    """Fails when the 2 of a square metre is the last number of a reply, or makes two numbers of a boxed one."""
+    assert final_number(place.format(unit.format(n="7.5"))) == Decimal("7.5")
+    assert final_number(unit.format(n="\\boxed{61}")) == 61
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2^3", "x^2", "5x^2", "3y^{2}", "\\frac{1}{2}", "10^{-3}", "1.5 \\times 10^6", "\\mathrm{e}^{2}", "\\text{x}^2",
+     "\\text{2}^3", "5 sin^2", "\\sin^2 3", "\\min^2 4", "7 h 30 min", "2 feet 3 inches", "5 m by 2 m", "5 cm 2.5",
+     "it takes hours **73**", "12 cm2.5", "5m23"],
+)  # fmt: skip
+def test_a_power_of_a_number_or_a_letter_stays(text):
+    """Fails when what is no unit loses a number."""
+    assert drop_unit_exponents(text) == text
+
+
+@pytest.mark.parametrize("text", ["5 m" + " " * 50_000, "5" + "{" * 50_000, "5\\text{" * 10_000, "5 m^" * 10_000])
+def test_a_long_run_of_marks_takes_no_time_that_grows_with_its_square(text):
+    """Fails, by never ending, for a pattern that tries every way of cutting the run in two."""
+    assert final_number(text) == 5
 
 
 @pytest.mark.parametrize("text", ["", "no number", "####", "\\boxed{}", "<<1+1=2>>", "NaN"])
