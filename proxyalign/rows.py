@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.files import read_arrays, replacing
+from proxyalign.files import lines, read_arrays, read_json_lines, read_text, replacing
+from proxyalign.validation import check_count
 
 _BARE = ""  # the name of the array in a .npy file, which has none
 
@@ -84,35 +85,28 @@ def no_laws(rows: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def read_texts(path: Path, field: str = "question") -> list[str]:
-    """The texts in a file: the lines that are not blank, or in a .jsonl file what each line has under `field`.
+    """The texts in a file: the lines that are not blank, or in a .jsonl file what each such line has under `field`.
 
     Raises InputError where there are none, or a line of a .jsonl file has no such text.
     """
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as reason:
-        raise InputError(
-            f"rows: the text file must be readable UTF-8, got {str(path)!r} ({reason}); name another"
-        ) from None
-    if not lines:
-        raise InputError(
-            f"rows: the text file must hold a line of text, got {str(path)!r}, which is empty; name another"
-        )
-    if path.suffix != ".jsonl":
-        return lines
-    texts = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            text = json.loads(line)[field]
-        except (ValueError, KeyError, TypeError):
-            text = None
-        if not isinstance(text, str) or not text:
-            raise InputError(
-                f"rows: each line of {str(path)!r} must be an object with a text under {field!r}, got line {number} "
-                "without; name the key with --field"
-            )
-        texts.append(text)
+    if path.suffix == ".jsonl":
+        values = read_json_lines("rows", path)
+        texts = [_text_under(field, path, number, value) for number, value in values]
+    else:
+        texts = [line for line in lines(read_text("rows", path)) if line.strip()]
+    if not texts:
+        raise InputError(f"rows: {path} must hold a line of text, got a file that is empty; name another")
     return texts
+
+
+def _text_under(field: str, path: Path, number: int, value: Any) -> str:
+    text = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(text, str) or not text:
+        raise InputError(
+            f"rows: each line of {str(path)!r} must be an object with a text under {field!r}, got line {number} "
+            "without; name the key with --field"
+        )
+    return text
 
 
 def record_rows(
@@ -126,18 +120,20 @@ def record_rows(
 ) -> Rows:
     """The model's laws after `limit` of all positions of all texts, drawn without replacement, or after all of them.
 
-    model, tokenizer: transformers objects; texts: tokenised as the tokenizer does by default, cut at the model's
-    context length. The softmax of the float32 logits is taken in float64. progress(done, total) counts the texts.
+    model, tokenizer: transformers objects; texts: as prompts, with the special tokens that the tokenizer writes first
+    and without those that it would close a text with, cut at the model's context length. The softmax of the float32
+    logits is taken in float64. progress(done, total) counts the texts.
     Provenance holds the draw and the versions; the caller adds the model and the file.
 
     Raises InputError for a limit below 1 and for texts without a token.
     """
     import torch
 
-    if limit < 1:
-        raise InputError(f"rows: limit must be at least 1, got {limit}; pass how many rows to keep")
+    from proxyalign.models.tokens import ids_of_prompt
+
+    check_count("rows", "limit", limit, least=1)
     context = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    ids = [tokenizer(text, truncation=context is not None, max_length=context).input_ids for text in texts]
+    ids = [ids_of_prompt(tokenizer, text)[:context] for text in texts]
     ends = np.cumsum([len(sequence) for sequence in ids])
     if ends[-1] == 0:
         raise InputError("rows: the texts must hold at least one token, got none; pass longer ones")

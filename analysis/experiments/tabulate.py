@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from proxyalign.evaluation import read_records
+
 Run = Mapping[str, Any]
 KEY = ("task", "rule", "parameter")
 
@@ -45,8 +47,7 @@ def samples_table(runs: Sequence[Run]) -> pl.DataFrame:
     """One row a reply: which run, which question, what was extracted, whether it is right, and what it took."""
     frames = []
     for run in runs:
-        with Path(run["records"]).open() as lines:
-            records = [json.loads(line) for line in lines]
+        records = read_records(run["records"])
         names = ("index", "id", "reply", "extracted", "correct", "strict", "n_tokens", "seconds", "deferral_mass")
         key = {name: run[name] for name in ("grid", *KEY, "split", "mode", "temperature")}
         rows = [{**key, **{name: record[name] for name in names}, **_meta(record)} for record in records]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self
 
 from proxyalign.errors import InputError
 from proxyalign.evaluation.settings import differences
-from proxyalign.files import write_json
+from proxyalign.files import read_text, write_json
 
 SETTINGS, RECORDS = "settings.json", "records.jsonl"
 
@@ -21,8 +21,8 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_text("evaluation", path))
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise InputError(

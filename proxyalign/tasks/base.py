@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from proxyalign.errors import InputError
+from proxyalign.validation import check_count
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,5 @@ def check_request(task: Task, split: str, limit: int | None) -> None:
     """Raise InputError where `task` has no such split, or `limit` is not a count of at least 1."""
     if split not in task.splits:
         raise InputError(f"{task.name}: split must be one of {', '.join(task.splits)}, got {split!r}; pass one of them")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"{task.name}: limit must be a whole number of at least 1, got {limit}; leave it out for all")
+    if limit is not None:
+        check_count(task.name, "limit", limit, least=1)

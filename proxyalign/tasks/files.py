@@ -1,10 +1,10 @@
 """Reading a benchmark's files: where they lie, and one sentence for each way in which they can be unusable."""
 
-import json
 import os
 from pathlib import Path
 
 from proxyalign.errors import InputError
+from proxyalign.files import read_json_lines
 
 VARIABLE = "PROXYALIGN_DATA"
 
@@ -43,23 +43,10 @@ def first_file(task: str, folder: Path, names: tuple[str, ...], source: str) -> 
 def read_jsonl(task: str, path: Path, fields: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Line number and object of each line of a JSON lines file, every one of `fields` a text; blank lines are skipped.
 
-    Raises InputError naming the file and the line where a line is not such an object.
+    Raises InputError naming the file where it holds no line, and the line where that is not such an object.
     """
     rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as reason:
-        raise InputError(f"{task}: {path} must be a readable UTF-8 file, got {reason}; copy it again") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as reason:
-            raise InputError(
-                f"{task}: {path} line {number} must be one JSON object, got text that ends or breaks "
-                f"({reason.msg.removesuffix(' at')} at character {reason.pos}); copy the file again"
-            ) from None
+    for number, row in read_json_lines(task, path):
         missing = [name for name in fields if not isinstance(row, dict) or not isinstance(row.get(name), str)]
         if missing:
             raise InputError(
@@ -67,4 +54,6 @@ def read_jsonl(task: str, path: Path, fields: tuple[str, ...]) -> list[tuple[int
                 f"got none called {missing[0]}; copy the file again"
             )
         rows.append((number, row))
+    if not rows:
+        raise InputError(f"{task}: {path} must hold at least one line, got an empty file; copy it again")
     return rows

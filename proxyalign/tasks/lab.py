@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxyalign.errors import InputError
+from proxyalign.files import read_text
 from proxyalign.models.lab import WEIGHTS
 from proxyalign.models.lab.problems import make_problem
 from proxyalign.models.lab.recipe import Recipe, recipe_from_plain
@@ -34,9 +35,9 @@ def _source(name: str, data: str | Path | None) -> tuple[int, Recipe]:
     folder = Path(data) if data is not None else WEIGHTS
     path = folder / "lab.json"
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(read_text(name, path))
         return int(record["seed"]), recipe_from_plain(record["recipe"])
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{name}: data must be the folder of a trained lab pair with its lab.json, got {folder}; leave it out "
             f"for the pair that ships, or make one with `proxyalign lab train`"

@@ -121,6 +121,16 @@ def test_each_unusable_file_is_one_sentence_with_its_place_and_remedy(data, monk
     assert "/nowhere" in complaint(data="/nowhere")
     assert "'train'" in complaint(data=data, split="train")
     assert "limit" in complaint(data=data, limit=0)
+    assert "limit" in complaint(data=data, limit=True)
+    for blank in ("", "\n\n \t\n"):
+        test.write_text(blank, encoding="utf-8")
+        assert f"{test} must hold at least one line" in complaint(data=data)
+    test.write_text(good.replace("Question number 101", "Half \\ud83d a pair"), encoding="utf-8")
+    assert f"{test} line 2" in complaint(data=data)
+    test.write_text(good, encoding="utf-16")
+    assert "got UTF-16" in complaint(data=data)
+    test.write_text("\n" + good, encoding="utf-8-sig")
+    assert [question.id for question in task.questions(data=data)] == ["test-2", "test-3", "test-4"]
     test.write_text(good[:-20], encoding="utf-8")
     assert f"{test} line 3" in complaint(data=data)
     test.write_text(good + '{"question": "no answer"}\n', encoding="utf-8")
