@@ -9,9 +9,9 @@ import numpy as np
 from proxyalign import __version__
 from proxyalign.files import replacing, write_json
 from proxyalign.verify.cases import Case
-from proxyalign.verify.claims import Number
 from proxyalign.verify.run import Checked, Report
-from proxyalign.verify.tally import make_case
+from proxyalign.verify.statements.claim import Number
+from proxyalign.verify.tallies import make_case
 
 
 def save(report: Report, folder: Path) -> dict[str, Any]:

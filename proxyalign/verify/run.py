@@ -14,12 +14,12 @@ import torch
 
 from proxyalign.errors import InputError
 from proxyalign.verify.cases import Case, Floats
-from proxyalign.verify.hunt import Kill, hunt
+from proxyalign.verify.cases.recorded_laws import read_rows
 from proxyalign.verify.mutants import MUTANTS
-from proxyalign.verify.mutation import Mutant
-from proxyalign.verify.rows import read_rows
+from proxyalign.verify.mutants.hunt import Kill, hunt
+from proxyalign.verify.mutants.mutation import Mutant
 from proxyalign.verify.statements import STATEMENTS, Statement, statement
-from proxyalign.verify.tally import Tallies, check, merge, n_real
+from proxyalign.verify.tallies import Tallies, check, merge, n_real
 from proxyalign.verify.tightness import INEQUALITIES, Inequality, Tightest, tightest
 
 CHUNK = 200  # cases of one task of a process

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from proxyalign.verify.cases import Case, Floats, Knapsack, Laws
-from proxyalign.verify.law_statements import CONTEXTS, TOKENS
 from proxyalign.verify.statements import statement
+from proxyalign.verify.statements.token_laws import CONTEXTS, TOKENS
 
 N_STARTS, N_TRIALS = 6, 250
 

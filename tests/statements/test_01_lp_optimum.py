@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from strategies import check, general_problems, knapsacks, law_problems
 
 from proxyalign.knapsack import DeferralProblem, lp_bound
-from proxyalign.verify.cases import knapsack_of
+from proxyalign.verify.cases.generated import knapsack_of
 
 
 @given(case=knapsacks())

@@ -9,8 +9,8 @@ from hypothesis import given
 from strategies import check, knapsacks, mass, value
 
 from proxyalign.knapsack import DeferralProblem, exact, primal
+from proxyalign.verify.reference.integer_knapsack import IntegerKnapsack
 from proxyalign.verify.run import verify
-from proxyalign.verify.whole import Whole
 
 
 @given(case=knapsacks())
@@ -46,7 +46,7 @@ WIDE = {
 def test_a_wide_dynamic_range_loses_no_optimum(name):
     """Fails when rounding to integers takes an item for nothing, and what it is worth with it."""
     problem, gap = WIDE[name]
-    best = Whole(problem.values, problem.weights, problem.budget).best()
+    best = IntegerKnapsack(problem.values, problem.weights, problem.budget).best()
     found = exact(problem, gap=gap)
     assert mass(problem, found.deferred) <= problem.budget
     assert found.is_optimal

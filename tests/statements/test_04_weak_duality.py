@@ -12,7 +12,7 @@ from strategies import check, knapsacks, problems, value
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack import Certificate, DeferralProblem, certificate, dual_function, exact, lp_bound
-from proxyalign.verify.whole import Whole
+from proxyalign.verify.reference.integer_knapsack import IntegerKnapsack
 
 RATIONAL = st.one_of(st.fractions(0, 40), st.sampled_from([Fraction(2) ** 1100, Fraction(1, 3)]))
 
@@ -27,7 +27,7 @@ def test_every_multiplier_bounds_the_optimum_and_the_critical_density_best(case)
 def test_a_multiplier_may_be_a_rational(problem, multiplier):
     """Fails when it is rounded to float64 on the way."""
     bound = certificate(problem, multiplier).bound
-    assert bound == Whole(problem.values, problem.weights, problem.budget).lagrangian(multiplier)
+    assert bound == IntegerKnapsack(problem.values, problem.weights, problem.budget).lagrangian(multiplier)
     assert value(problem, exact(problem).deferred) <= bound <= dual_function(problem, multiplier)
 
 

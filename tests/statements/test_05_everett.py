@@ -1,4 +1,4 @@
-"""Statement 5 (stmt:everett in paper/theory.tex): the dual's set is optimal at its own mass, as {p < t} is, and any ties."""
+"""Statement 5 (stmt:everett in paper/theory.tex): the dual is optimal at its own mass; so is {p < t} with any ties."""
 
 from fractions import Fraction
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import check, knapsacks, mass, problems
 
 from proxyalign.knapsack import DeferralProblem, dual
-from proxyalign.verify.knapsack_statements import sets_between
-from proxyalign.verify.whole import Whole
+from proxyalign.verify.reference.integer_knapsack import IntegerKnapsack
+from proxyalign.verify.statements.one_step import sets_between
 
 
 @given(case=knapsacks())
@@ -28,7 +28,7 @@ def test_for_a_law_so_is_every_rule_with_a_threshold(case):
 def test_the_bound_that_the_dual_reports_is_for_its_own_mass(problem, multiplier):
     """Fails when the bound is that of the problem's budget, which the dual does not read."""
     solution = dual(problem, multiplier=multiplier)
-    best = Whole(problem.values, problem.weights, problem.budget).best(mass(problem, solution.deferred))
+    best = IntegerKnapsack(problem.values, problem.weights, problem.budget).best(mass(problem, solution.deferred))
     assert Fraction(solution.upper_bound) >= best
 
 

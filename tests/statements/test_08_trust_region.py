@@ -10,7 +10,7 @@ from strategies import check, law_cases
 from torch_laws import laws
 
 from proxyalign.deferral import policy, rules
-from proxyalign.verify.law_statements import CONTEXTS, TOKENS
+from proxyalign.verify.statements.token_laws import CONTEXTS, TOKENS
 
 
 @given(case=law_cases(CONTEXTS, TOKENS))

@@ -14,8 +14,8 @@ from strategies import check, law_cases
 from torch_laws import laws
 
 from proxyalign.deferral import rules
-from proxyalign.verify.law_statements import PREFIXES
-from proxyalign.verify.window_law import BACKENDS
+from proxyalign.verify.statements.token_laws import PREFIXES
+from proxyalign.verify.statements.window_outcomes import BACKENDS
 
 RULES = [rules.Never(), rules.Dual(0.45), rules.Primal(0.4), rules.Nudging(0.7), rules.Always()]
 
@@ -37,8 +37,8 @@ def test_so_it_has_for_any_sets(case):
 
 def test_every_sequence_is_reached():
     """Fails when the enumeration loses mass and compares nothing with nothing."""
-    from proxyalign.verify.cases import laws as drawn
-    from proxyalign.verify.law_statements import free_bonus
+    from proxyalign.verify.cases.generated import laws as drawn
+    from proxyalign.verify.statements.token_laws import free_bonus
 
     case = replace(drawn(np.random.default_rng(0), len(PREFIXES), 2), p=np.full((len(PREFIXES), 2), 0.5))
     claims = [claim for claim in free_bonus(case) if claim.name.startswith("every sequence")]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from strategies import check, law_cases
 
-from proxyalign.verify.cases import laws_of
-from proxyalign.verify.sequence_statements import hybrid
+from proxyalign.verify.cases.generated import laws_of
+from proxyalign.verify.statements.many_steps import hybrid
 
 
 @settings(max_examples=60)

@@ -1,4 +1,4 @@
-"""Statement 19 (stmt:base-texts in paper/theory.tex): a threshold from the base's texts alone keeps E[TV] within eps."""
+"""Statement 19 (stmt:base-texts in paper/theory.tex): a threshold from the base's texts alone keeps TV within eps."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from strategies import check, law_cases
 
 from proxyalign.deferral import rules
-from proxyalign.verify.law_statements import CONTEXTS, TOKENS
+from proxyalign.verify.statements.token_laws import CONTEXTS, TOKENS
 
 
 @given(case=law_cases(CONTEXTS, TOKENS))

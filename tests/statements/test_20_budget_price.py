@@ -1,4 +1,4 @@
-"""Statement 20 (stmt:budget-price in paper/theory.tex): a step budget's price is bounded by how far densities differ."""
+"""Statement 20 (stmt:budget-price in paper/theory.tex): a step budget's price, bounded by how densities differ."""
 
 import math
 
