@@ -73,3 +73,11 @@ def test_the_readme_starts_with_the_two_commands():
     opening = (ROOT / "README.md").read_text()[:1500]
     assert "make reproduce" in opening
     assert "make test" in opening
+
+
+def test_decoding_loads_no_solver():
+    """Fails when a rule or a backend pulls in the knapsack's solvers, or what draws figures, before it is used."""
+    solvers = "('scipy', 'cvxpy', 'highspy', 'matplotlib', 'proxyalign.knapsack')"
+    code = f"import sys, proxyalign.decoding; print([name for name in sys.modules if name.startswith({solvers})])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
