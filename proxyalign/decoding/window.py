@@ -82,6 +82,7 @@ class AdaptiveWindow:
 def tokens_per_cycle(acceptance: float, window: int) -> float:
     """Statement 12 for i.i.d. acceptance: (1 - A^(g + 1)) / (1 - A), as the sum of powers that it is.
 
-    The quotient loses its digits near A = 1, and has no value there.
+    The quotient loses its digits near A = 1, and has no value there. Where a bonus may be deferred it bounds the
+    long-run mean, not each cycle (statement 22).
     """
     return float(sum(acceptance**k for k in range(window + 1)))

@@ -17,8 +17,9 @@ from proxyalign.validation import Domain
 class Hybrid(Rule):
     """Defer with the dual at a multiplier that rises where a step spends more than `budget`, and falls where less.
 
-    budget: mean deferral mass of a step, in [0, 1], which long runs spend whatever their laws. step: how fast the
-    multiplier follows, above 0. first: the multiplier of the first token, at least 0 (0.7 is alpha = 0.5).
+    budget: mean deferral mass of a step, in [0, 1], which long runs exceed by less and less, and may fall short of.
+    step: how fast the multiplier follows, above 0. first: the multiplier of the first token, at least 0 (0.7 is alpha
+    = 0.5).
 
     The multiplier is a function of the laws before a token, so that a draft which is rejected leaves no trace in it.
     """
@@ -28,7 +29,7 @@ class Hybrid(Rule):
     first: float = 0.7
     name: ClassVar[str] = "hybrid"
     domains: ClassVar[dict[str, Domain]] = {
-        "budget": Domain(0.0, 1.0, "it is the mean probability mass that a step defers"),
+        "budget": Domain(0.0, 1.0, "it is the mean probability mass that a step may defer"),
         "step": Domain(1e-9, math.inf, "it is the multiplier's change for each unit of mass"),
         "first": Domain(0.0, math.inf, "it is a multiplier, -log of a probability"),
     }

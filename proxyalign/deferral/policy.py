@@ -1,7 +1,8 @@
 """What a deferral set makes of two next-token laws: the cascade, its acceptance probability and its residual.
 
 Throughout, `p` is the base's law, `q` the proxy's and `pi` the cascade's: floats (..., V) whose rows sum to 1.
-`deferred` is bool (..., V): True where the base's token is thrown away and redrawn from the proxy. Nothing here
+`deferred` is bool (..., V): True where the base's token is thrown away and redrawn from the proxy. At a temperature
+other than 1 they are the tempered laws, which are drawn from, while `deferred` comes from the models' own. Nothing here
 checks its arguments, since the decoder calls it at every step.
 """
 

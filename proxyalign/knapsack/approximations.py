@@ -46,7 +46,7 @@ def half(problem: DeferralProblem) -> Solution:
 
 
 def dual(problem: DeferralProblem, alpha: float | None = None, *, multiplier: float | None = None) -> Solution:
-    """Defer every item worth more than the price of its weight (Kad's dual; Everett 1963; statements 4 to 7).
+    """Defer every item whose density v / w is above the multiplier (Kad's dual; Everett 1963; statements 4 to 7).
 
     alpha: threshold in [0, 1], exp(-lambda); with surprisal values the set is p < alpha, compared as float64, so that
     a token of probability alpha is kept. multiplier: lambda >= 0 itself, finite; the set is density > lambda, which

@@ -1,1 +1,1 @@
-"""Checks of the fifteen statements on generated and recorded cases, with mutants that the checks must catch."""
+"""Checks of the numbered statements on generated and recorded cases, with mutants that the checks must catch."""

@@ -1,4 +1,4 @@
-"""Statement 2 (stmt:sandwich in paper/theory.tex): G <= OPT <= U < G + v_c, for surprisal less than 1/e above G."""
+"""Statement 2 (stmt:sandwich in paper/theory.tex): G <= OPT <= U < G + v_c for v_c > 0; surprisal: OPT < G + 1/e."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Statement 6 (stmt:correspondence in paper/theory.tex): primal(b) is dual(p_c), dual(alpha) is primal at its mass."""
+"""Statement 6 (stmt:correspondence in paper/theory.tex): primal(b) is dual(p_c), dual(alpha > 0) primal at its mass."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Statement 15 (stmt:hybrid in paper/theory.tex): the hybrid rule spends its budget on average and loses little."""
+"""Statement 15 (stmt:hybrid in paper/theory.tex): the hybrid rule overspends little and loses little."""
 
 from dataclasses import replace
 

@@ -54,7 +54,7 @@ def one_budget(case: Laws) -> Iterator[Claim]:
 
 
 def hybrid(case: Laws) -> Iterator[Claim]:
-    """Statement 15: the hybrid rule spends the budget on average and loses little against solving every step."""
+    """Statement 15: the hybrid rule overspends little, and loses little against the optima of the steps it visits."""
     rule = rules.Hybrid(case.budget, step=case.rate, first=case.start)
     p = torch.from_numpy(case.p)[None]
     proposal = rule.propose(Law(p, p))
