@@ -10,6 +10,7 @@ import torch
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
+from proxyalign.models.wrapped import text_config_of
 from proxyalign.validation import check_count, check_ids
 
 MODES = ("autoregressive", "speculative")
@@ -102,10 +103,9 @@ def _rotary_turns(pair: ModelPair) -> dict[str, int]:
     """The most tokens that each model reads with its short rotary angles, of the models that have long ones too."""
     turns = {}
     for role in ("base", "proxy", "reference"):
-        config = getattr(getattr(pair, role), "config", None)
-        if config is None:
+        if getattr(pair, role) is None:
             continue
-        text = config.get_text_config(decoder=True)
+        text = text_config_of(getattr(pair, role))
         settings = getattr(text, "rope_parameters", None) or {}
         for one in (settings, *(part for part in settings.values() if isinstance(part, dict))):
             if "longrope" in (one.get("rope_type"), one.get("type")):

@@ -11,7 +11,8 @@ from proxyalign.decoding.generate import generate
 from proxyalign.decoding.transformers_settings import limits_of, shaping_of
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
-from proxyalign.models.pair import ModelPair, id_list, logit_width
+from proxyalign.models.pair import ModelPair
+from proxyalign.models.wrapped import end_ids_of, logit_width
 
 _OWN_WORK = {"attention_mask", "past_key_values", "use_cache", "logits_to_keep", "cache_position"}
 
@@ -72,8 +73,8 @@ def generate_kad(
     if not generation_config.do_sample:
         shaping["temperature"] = 0.0
     max_length, ends, stop = limits_of(stopping_criteria, pair_tokenizer)
-    if ends is None or set(ends) == set(_own_ends(model)):
-        ends = tuple(sorted({*(ends or ()), *_own_ends(proxy)}))
+    if ends is None or set(ends) == set(end_ids_of(model)):
+        ends = tuple(sorted({*(ends or ()), *end_ids_of(proxy)}))
     models = [model, proxy] if reference is None else [model, proxy, reference]
     pair = ModelPair(model, proxy, _tokenizer(models, rule, pair_tokenizer), reference=reference)
     own_prompts = _repeated(proxy_prompts, len(input_ids), generation_config.num_return_sequences or 1)
@@ -135,10 +136,6 @@ class _AnyIds:
 
     def decode(self, ids: list[int], **settings: Any) -> str:
         return ""
-
-
-def _own_ends(model: Any) -> list[int]:
-    return id_list(getattr(model.generation_config, "eos_token_id", None))
 
 
 def _tokenizer(models: Sequence[Any], rule: Rule, given: Any) -> Any:

@@ -56,7 +56,8 @@ def score(
     if proxy_contexts is not None:
         _check(pair, "proxy_contexts", proxy_contexts, continuations)
         own = proxy_contexts
-    with torch.inference_mode(), enough_memory("score", len(contexts), "score fewer or shorter texts at once"):
+    remedy = "score fewer or shorter texts at once"
+    with torch.inference_mode(), pair.evaluating(), enough_memory("score", len(contexts), remedy):
         return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, own, continuations)
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from tiny_models import gpt2, llama, tiny_pair
+from transformers import LlamaForCausalLM
 
 from proxyalign.decoding import generate
 from proxyalign.decoding.memory import enough_memory
@@ -145,3 +146,38 @@ def test_any_other_error_of_a_model_keeps_its_name():
     """Fails when a defect is told as a lack of memory."""
     with pytest.raises(RuntimeError, match="shape"), enough_memory("generate", 2, "lower batch_size"):
         raise RuntimeError("shape mismatch")
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_a_model_that_is_being_trained_decodes_as_in_evaluation_and_goes_on_training(mode):
+    """Fails when dropout, or a cache that gradient checkpointing drops, changes a text; or when training is ended."""
+    pair = tiny_pair(llama, 10, attention_dropout=0.5)
+    settings = {"mode": mode, "temperature": 0, "max_new_tokens": 8, "window": 3}
+    expected = generate(pair, [[1, 2, 3], [4]], rules.Dual(0.3), **settings).token_ids
+    scored = score(pair, rules.Dual(0.3), [[1, 2]], [[3, 4, 5]])[0].log_probs
+    pair.base.gradient_checkpointing_enable()
+    pair.base.train()
+    pair.base.model.layers[0].eval()
+    assert generate(pair, [[1, 2, 3], [4]], rules.Dual(0.3), **settings).token_ids == expected
+    assert (score(pair, rules.Dual(0.3), [[1, 2]], [[3, 4, 5]])[0].log_probs == scored).all()
+    assert pair.base.training
+    assert pair.base.model.layers[1].training
+    assert not pair.base.model.layers[0].training
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_a_forward_that_passes_everything_on_is_told_positions(mode):
+    """Fails when a wrapped model is refused in a batch, or read there at wrong positions."""
+
+    class Logged(LlamaForCausalLM):
+        def forward(self, *args, **kwargs):
+            return super().forward(*args, **kwargs)
+
+    pair = tiny_pair(llama, 10)
+    logged = Logged(pair.base.config).double().eval()
+    logged.load_state_dict(pair.base.state_dict())
+    settings = {"mode": mode, "max_new_tokens": 8, "window": 3, "seed": 1}
+    prompts = [[1, 2, 3], [4]]
+    expected = generate(pair, prompts, rules.Dual(0.3), **settings).token_ids
+    wrapped = ModelPair(logged, pair.proxy, pair.tokenizer)
+    assert generate(wrapped, prompts, rules.Dual(0.3), **settings).token_ids == expected

@@ -1,10 +1,8 @@
 """What a reader is: one model's reading of a batch of texts, pushed as they are known, read when logits are wanted."""
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,16 +58,6 @@ def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[
     width = int(lengths.max())
     tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=device)
     return tokens, np.arange(width) >= (width - lengths)[:, None]
-
-
-def takes(model: Any, argument: str) -> bool:
-    """Whether the model's forward pass has an argument of this name."""
-    return argument in _arguments(type(model).forward)
-
-
-@cache  # since to look them up costs a tenth of a small model's pass
-def _arguments(forward: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(forward).parameters)
 
 
 def last_places(n_last: int, n: int, device: torch.device) -> int | Tensor:

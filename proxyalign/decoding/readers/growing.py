@@ -18,10 +18,10 @@ from proxyalign.decoding.readers.contract import (
     IntArray,
     last_places,
     side_by_side,
-    takes,
 )
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
+from proxyalign.models.wrapped import config_of, device_of, takes, text_config_of
 
 _COUNTS_BY_MASK = ("bloom",)  # models that take no positions, and count them by the mask
 _SPARE_SLOTS = 16  # stale slots that a cache may hold before realigning it is worth the copy
@@ -48,7 +48,8 @@ class Reader:
         self._pending: list[tuple[Tensor, Tensor | None]] = []
         self._keeps_logits = takes(model, "logits_to_keep")
         self._takes_positions = takes(model, "position_ids")
-        self._attends_by_slot = _attends_by_slot(model.config)
+        self._attends_by_slot = _attends_by_slot(model)
+        self._device = device_of(model)
 
     @classmethod
     def of(cls, pair: ModelPair, role: str) -> "Reader":
@@ -70,7 +71,7 @@ class Reader:
         if len(texts) > 1:
             self._check_batches(len(texts))
         self._n_rows = len(texts)
-        self.push(*side_by_side(texts, self._model.device))
+        self.push(*side_by_side(texts, self._device))
 
     def read(self, n_last: int = 1) -> Tensor:
         """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed.
@@ -109,7 +110,7 @@ class Reader:
         if self._n_slots and max(len(text) for text in texts) > 1:
             other.push_texts([text[:-1] for text in texts])
             other.read()
-            other.push(torch.tensor([[text[-1]] for text in texts], device=self._model.device))
+            other.push(torch.tensor([[text[-1]] for text in texts], device=self._device))
         else:
             other.push_texts(texts)
         self.passes += other.passes
@@ -135,7 +136,7 @@ class Reader:
         if not len(rows):
             self._cache, self._n_slots, self._valid, self._pending = _empty_cache(), 0, None, []
             return
-        at = torch.from_numpy(rows).to(self._model.device)
+        at = torch.from_numpy(rows).to(self._device)
         if self._n_slots:
             self._cache.batch_select_indices(at)
         else:  # a cache that was emptied still has its rows
@@ -175,7 +176,7 @@ class Reader:
         """Which slots are valid: bool (B, n_slots)."""
         if self._valid is not None:
             return self._valid
-        return torch.ones(n_rows, self._n_slots, dtype=torch.bool, device=self._model.device)
+        return torch.ones(n_rows, self._n_slots, dtype=torch.bool, device=self._device)
 
     def _crop(self, n: int) -> None:
         """Drop the last n > 0 slots, by how many and not to which length: releases differ in what the latter means."""
@@ -207,8 +208,7 @@ class Reader:
 
     def _check_batches(self, n_rows: int) -> None:
         """Raise InputError where the model takes tokens to stand where they lie, which rows of a batch do not."""
-        config = self._model.config
-        kind = config.model_type
+        kind = config_of(self._model).model_type
         if (not self._takes_positions and kind not in _COUNTS_BY_MASK) or kind in COUNTS_FROM_PADDING:
             raise InputError(
                 f"generate: {self.name} must take positions to read a batch, got a {kind} model and {n_rows} texts at "
@@ -277,8 +277,8 @@ def _stack(cache: Any, other: Any, n_new: int, width: int) -> None:
             setattr(layer, name, torch.cat(parts))
 
 
-def _attends_by_slot(config: Any) -> bool:
+def _attends_by_slot(model: Any) -> bool:
     """Whether attention looks at how many slots lie between two tokens (sliding or local windows), stale or not."""
-    config = config.get_text_config(decoder=True)
+    config = text_config_of(model)
     layers = [*(getattr(config, "layer_types", None) or []), *(getattr(config, "attention_layers", None) or [])]
     return getattr(config, "sliding_window", None) is not None or any(kind != "full_attention" for kind in layers)

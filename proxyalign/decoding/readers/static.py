@@ -23,8 +23,8 @@ from proxyalign.decoding.readers.contract import (
     IntArray,
     last_places,
     side_by_side,
-    takes,
 )
+from proxyalign.models.wrapped import device_of, takes, text_config_of
 
 _BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
 _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
@@ -32,7 +32,7 @@ _LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for ea
 
 def supports(model: Any) -> bool:
     """Whether a model takes positions and masks from outside, for any rows: no ALiBi, no masks of its own."""
-    config = model.config.get_text_config(decoder=True)
+    config = text_config_of(model)
     return (
         takes(model, "position_ids")
         and config.model_type not in COUNTS_FROM_PADDING
@@ -44,7 +44,7 @@ def supports(model: Any) -> bool:
 
 def captures(model: Any) -> bool:
     """Whether a pass asks the device nothing on its way, as a graph requires: experts and growing rotary tables do."""
-    config = model.config.get_text_config(decoder=True)
+    config = text_config_of(model)
     experts = ("num_experts", "num_local_experts", "n_routed_experts")
     rotary = str(getattr(config, "rope_parameters", None))
     return not any(getattr(config, name, None) for name in experts) and not any(
@@ -64,13 +64,13 @@ class StaticReader:
         self._model = model
         self._vocab_size = vocab_size
         self._last_position = None if context is None else context - 1
-        self._device = torch.device(model.device)
+        self._device = device_of(model)
         self._rows = np.arange(0)  # (B,) where each text lies among the n_rows
         self._lengths = np.zeros(n_rows, dtype=np.int64)
         self._place = _Place(n_rows, length)
         self._masks = _Masks(model)
         self._captures = self._device.type == "cuda" and captures(model)
-        layers = model.config.get_text_config(decoder=True).num_hidden_layers
+        layers = text_config_of(model).num_hidden_layers
         self._cache = Cache(layers=[_Slots(self._place) for _ in range(layers)])
         self._keeps_logits = takes(model, "logits_to_keep")
         self._pending: list[tuple[Tensor, BoolArray]] = []
@@ -240,7 +240,7 @@ class _Masks:
     """The masks that a model's layers take: a token sees its own row's positions up to its own, or a window of them."""
 
     def __init__(self, model: Any) -> None:
-        config = model.config.get_text_config(decoder=True)
+        config = text_config_of(model)
         self._window: int | None = getattr(config, "sliding_window", None)
         alone = "full_attention" if self._window is None else "sliding_attention"
         self._kinds = sorted(set(getattr(config, "layer_types", None) or [alone]))
