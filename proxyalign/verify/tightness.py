@@ -197,7 +197,7 @@ INEQUALITIES: tuple[Inequality, ...] = (
     Inequality(19, "TV of texts <= P(a token of the base's is below alpha)", _rare_tokens, CONTEXTS + 1),
     Inequality(19, "E[TV of texts] <= eps", _rare_tokens, CONTEXTS + 1),
     Inequality(20, "price of primal <= what is treated otherwise", _two_densities),
-    Inequality(20, "price of primal <= sum |lambda_t - lambda| |D_t - D_t(lambda)|", _two_densities),
+    Inequality(20, "price of primal <= what critical densities are apart", _two_densities),
     Inequality(22, "tokens a cycle in the long run <= S_g", _always_accepted),
     Inequality(22, "tokens after an owed draft <= 1 + S_(g-1)", _always_accepted),
 )  # fmt: skip

@@ -41,7 +41,7 @@ def price_of_step_budgets(case: Laws) -> Iterator[Claim]:
         yield Claim(f"price of {name} <= what is treated otherwise", lost, least, tolerance=tolerance)
         if name == "primal":
             apart = min(_apart(steps, densities, sets, other, one) for one, other in zip(prices, by_dual, strict=True))
-            claim = "price of primal <= sum |lambda_t - lambda| |D_t - D_t(lambda)|"
+            claim = "price of primal <= what critical densities are apart"
             yield Claim(claim, lost, apart, tolerance=tolerance)
 
 
