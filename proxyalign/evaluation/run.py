@@ -2,27 +2,27 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import proxyalign
 from proxyalign import tasks
 from proxyalign.errors import InputError
+from proxyalign.evaluation.asked import Asked, ask, read_questions, store_chats, stored_chats
 from proxyalign.evaluation.metrics import Summary, summarise
 from proxyalign.evaluation.provenance import commit, models_digest
 from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder
-from proxyalign.evaluation.rows import ROWS, RowSample
+from proxyalign.evaluation.row_sample import ROWS, RowSample
 from proxyalign.evaluation.settings import Settings, questions_digest
 from proxyalign.files import write_json
 from proxyalign.tasks import Question, Task
+from proxyalign.validation import check_count
 
 if TYPE_CHECKING:
-    from proxyalign.decoding import Trace
+    from proxyalign.decoding import Generation, Trace
     from proxyalign.models import ModelPair
 
 SUMMARY = "summary.json"
-ProxyPrompts = list[str] | list[list[int]] | None  # texts or token ids, None where the proxy reads what the base does
 Progress = Callable[[Settings, int, int], None]  # called with the run, how many questions are done, and how many of all
 
 
@@ -36,15 +36,15 @@ def prepare(
     """
     from proxyalign.deferral import rules
 
-    _check_batch_size(batch_size)
+    check_count("evaluation", "batch_size", batch_size, least=1)
     if not grid:
         raise InputError("evaluation: the grid must hold at least one run, got none; pass a rule")
     for settings in grid:
         rules.make(settings.rule, **settings.parameters)
     if len({settings.slug for settings in grid}) < len(grid):
         raise InputError("evaluation: the grid's runs must differ, got the same run twice; drop one")
-    questions = _questions(grid[0], data)
-    check_folder(Path(out), _merged(grid, questions))
+    questions = read_questions(grid, data)
+    check_folder(Path(out), {**_merged(grid), "questions": questions_digest(questions)})
     return questions
 
 
@@ -63,20 +63,23 @@ def run_grid(
     parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit`. Arguments and
     errors are those of `run`; the folder `out` may hold this grid alone.
     """
-    from proxyalign.decoding.arguments import check_reference
-    from proxyalign.deferral import rules
-
     out = Path(out)
     questions = prepare(grid, out, data=data, batch_size=batch_size)
     for settings in grid:
-        check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
-    own = _proxy_prompts(pair, grid[0], questions)
-    _check_lengths(pair, questions, own, max(settings.max_new_tokens for settings in grid))
-    merged = _merged(grid, questions)
-    claim_folder(out, {**merged, "models": models_digest(pair)})
+        _check_reference(pair, settings)
+    asked = ask(
+        pair,
+        grid[0],
+        questions,
+        n_new=max(settings.max_new_tokens for settings in grid),
+        chats=stored_chats(out, questions) if grid[0].proxy_chat else None,
+    )
+    merged, models = {**_merged(grid), **asked.fingerprint()}, models_digest(pair)
+    claim_folder(out, {**merged, "models": models})
+    store_chats(out, asked)
     rows = []
     for settings in grid:
-        result = run(pair, settings, out, data=data, batch_size=batch_size, progress=progress)
+        result = _run(pair, settings, out / settings.slug, asked, models, batch_size, progress)
         rows.append(
             {
                 "rule": settings.rule,
@@ -102,9 +105,11 @@ def run(
     """Answer every question of `settings` with `pair`, and return what the records say.
 
     The folder `out`/`settings.slug` gets settings.json, records.jsonl (one JSON object per question, on the disk
-    before the next batch is decoded) and, where `settings.rows` asks for it, rows.npz (see `RowSample`). Where it
-    holds records of the same settings, questions and models already, the run goes on after the last complete one:
-    question i is decoded with the seed of prompt i, so the records are those of an uninterrupted run.
+    before the next batch is decoded), where `settings.rows` asks for it, rows.npz (see `RowSample`), and where the
+    proxy reads its chat template, proxy_prompts.json. Where it holds records of the same settings, questions and models
+    already, the run goes on after the last complete one, with the prompts that it began with, should the template write
+    the date into them: question i is decoded with the seed of prompt i, so the records are those of an uninterrupted
+    run. A reply ends where it goes on to a next question (`Task.stop`).
 
     A record has: index, id, meta, prompt_sha256, reply, extracted, correct, strict, n_tokens, seconds (its share, by
     tokens, of its batch's decoding time), deferral_mass (summed over tokens), n_tested, n_accepted and n_cycles (0
@@ -113,118 +118,102 @@ def run(
     data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
     alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
     """
-    from proxyalign.decoding import generate
-    from proxyalign.decoding.arguments import check_reference
-    from proxyalign.deferral import rules
+    check_count("evaluation", "batch_size", batch_size, least=1)
+    _check_reference(pair, settings)
+    questions, folder = read_questions([settings], data), Path(out) / settings.slug
+    chats = stored_chats(folder, questions) if settings.proxy_chat else None
+    asked = ask(pair, settings, questions, n_new=settings.max_new_tokens, chats=chats)
+    return _run(pair, settings, folder, asked, models_digest(pair), batch_size, progress)
 
-    _check_batch_size(batch_size)
-    rule = rules.make(settings.rule, **settings.parameters)
-    check_reference("evaluation", pair, rule)
-    task, questions = tasks.get(settings.task), _questions(settings, data)
-    own = _proxy_prompts(pair, settings, questions)
-    _check_lengths(pair, questions, own, settings.max_new_tokens)
-    folder = Path(out) / settings.slug
-    claim_folder(
-        folder,
-        {
-            **settings.as_dict(),
-            "questions": questions_digest(_as_put(pair, settings, questions)),
-            "models": models_digest(pair),
-        },
-    )
-    drafts = settings.mode == "speculative" and rule.constant is not True  # the proxy alone has nothing to verify
+
+def _run(
+    pair: "ModelPair",
+    settings: Settings,
+    folder: Path,
+    asked: Asked,
+    models: str,
+    batch_size: int,
+    progress: Progress | None,
+) -> Summary:
+    """Answer what is asked into `folder`, after all checks but those of the folder. models: their digest."""
+    claim_folder(folder, {**settings.as_dict(), **asked.fingerprint(), "models": models})
+    task, n = tasks.get(settings.task), len(asked.questions)
     constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
     with RecordFile(folder / RECORDS) as file:
-        sample = None
-        if settings.rows and rule.constant is not True:  # a rule that always defers visits no base distribution
-            sample = _row_sample(settings, folder, resumed=bool(file.records))
-        while (first := len(file.records)) < len(questions):
+        if asked.chats is not None:
+            stored_chats(folder, asked.questions, must_exist=bool(file.records))
+            store_chats(folder, asked)
+        sample = _row_sample(settings, folder, resumed=bool(file.records))
+        while (first := len(file.records)) < n:
             if progress:
-                progress(settings, first, len(questions))
-            batch = questions[first : first + batch_size]
-            replies = generate(
-                pair,
-                [question.prompt for question in batch],
-                rule,
-                mode=settings.mode,
-                window=settings.window,
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                rule_temperature=settings.rule_temperature,
-                seed=settings.seed,
-                proxy_prompts=None if own is None else own[first : first + batch_size],
-                batch_size=batch_size,
-                distributions=sample is not None,
-                first_index=first,
-            )
+                progress(settings, first, n)
+            questions, *_ = asked.batch(first, batch_size)
+            replies = _decoded(pair, settings, asked, first, batch_size, keeps_laws=sample is not None)
             if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
                 for index, trace in enumerate(replies.traces, start=first):
                     if trace.distributions is not None:
                         sample.offer(index, trace.distributions)
                 sample.save()
             per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
-            for question, text, trace in zip(batch, replies.texts, replies.traces, strict=True):
-                answer = _record(task, question, len(file.records), text, trace, drafts)
+            for question, text, trace in zip(questions, replies.texts, replies.traces, strict=True):
+                answer = _record(task, question, len(file.records), text, trace)
                 file.append({**answer, "seconds": per_token * answer["n_tokens"], **constants})
         if progress:
-            progress(settings, len(questions), len(questions))
+            progress(settings, n, n)
         return summarise(file.records)
 
 
-def _check_batch_size(batch_size: int) -> None:
-    if not batch_size >= 1:
-        raise InputError(
-            f"evaluation: batch_size must be a whole number of at least 1, got {batch_size}; pass 1 or more"
-        )
+def _decoded(
+    pair: "ModelPair", settings: Settings, asked: Asked, first: int, batch_size: int, *, keeps_laws: bool
+) -> "Generation":
+    """The replies to the questions from number `first` on."""
+    from proxyalign.decoding import generate
+    from proxyalign.deferral import rules
+
+    _, prompts, proxy_prompts = asked.batch(first, batch_size)
+    return generate(
+        pair,
+        prompts,
+        rules.make(settings.rule, **settings.parameters),
+        mode=settings.mode,
+        window=settings.window,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        rule_temperature=settings.rule_temperature,
+        seed=settings.seed,
+        proxy_prompts=proxy_prompts,
+        stop=asked.stop,
+        batch_size=batch_size,
+        distributions=keeps_laws,
+        first_index=first,
+    )
 
 
-def _questions(settings: Settings, data: str | Path | None) -> list[Question]:
-    """The questions of a run, after a check that this is the task's version that the settings name."""
-    task = tasks.get(settings.task)
-    if task.version != settings.task_version:
-        raise InputError(
-            f"evaluation: task_version of {task.name} must be {task.version}, got {settings.task_version}; "
-            "scores of two versions do not compare, so start a new run with this one"
-        )
-    return task.questions(split=settings.split, data=data, limit=settings.limit)
+def _check_reference(pair: "ModelPair", settings: Settings) -> None:
+    from proxyalign.decoding.arguments import check_reference
+    from proxyalign.deferral import rules
+
+    check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
 
 
-def _as_put(pair: "ModelPair", settings: Settings, questions: Sequence[Question]) -> Sequence[Question]:
-    """The questions with the texts that the proxy reads under these settings, so that another template is noticed."""
-    if not settings.proxy_chat:
-        return questions
-    return [replace(question, proxy_prompt=pair.chat_text(question.prompt)) for question in questions]
-
-
-def _check_lengths(pair: "ModelPair", questions: Sequence[Question], own: ProxyPrompts, max_new_tokens: int) -> None:
-    """Raise InputError for the first question that leaves no room for its reply, before any of them is decoded.
-
-    own: what the proxy reads of each.
-    """
-    if pair.context_length is None:
-        return
-    for question, of_proxy in zip(questions, own or [[]] * len(questions), strict=True):
-        ids = pair.encode(of_proxy) if isinstance(of_proxy, str) else of_proxy
-        n_tokens = max(len(pair.encode(question.prompt)), len(ids))
-        if n_tokens + max_new_tokens > pair.context_length:
-            raise InputError(
-                f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
-                f"got {n_tokens} + {max_new_tokens} for question {question.id}; "
-                "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
-            )
-
-
-def _merged(grid: Sequence[Settings], questions: Sequence[Question]) -> dict[str, Any]:
+def _merged(grid: Sequence[Settings]) -> dict[str, Any]:
     """What the settings of a grid say, one value where they agree and a list of each run's where they do not."""
     merged: dict[str, Any] = {}
     for name in grid[0].as_dict():
         values = [settings.as_dict()[name] for settings in grid]
         merged[name] = values[0] if all(value == values[0] for value in values) else values
-    return {**merged, "questions": questions_digest(questions)}
+    return merged
 
 
-def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample:
-    """The sample of visited rows that the settings ask for, with what an earlier run kept."""
+def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample | None:
+    """The sample of visited rows that the settings ask for, with what an earlier run kept.
+
+    None where they ask for none, and for a rule that always defers, which visits no base distribution.
+    """
+    from proxyalign.deferral import rules
+
+    if not settings.rows or rules.make(settings.rule, **settings.parameters).constant is True:
+        return None
     if resumed and not (folder / ROWS).exists():
         raise InputError(
             f"evaluation: {folder / ROWS} must be there beside the records that it belongs to, got none; "
@@ -233,19 +222,9 @@ def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample
     return RowSample(folder / ROWS, settings.rows, settings.seed)
 
 
-def _proxy_prompts(pair: "ModelPair", settings: Settings, questions: Sequence[Question]) -> ProxyPrompts:
-    """What the proxy reads of each question."""
-    if settings.proxy_chat:
-        return [pair.chat(question.prompt) for question in questions]
-    if all(question.proxy_prompt is None for question in questions):
-        return None
-    return [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in questions]
-
-
-def _record(task: Task, question: Question, index: int, text: str, trace: "Trace", drafts: bool) -> dict[str, Any]:
+def _record(task: Task, question: Question, index: int, text: str, trace: "Trace") -> dict[str, Any]:
     """What one reply is worth and what it took, as JSON values."""
     score = task.score(question, text)
-    n_tested, n_accepted, n_cycles = _drafting(trace.source.tolist()) if drafts else (0, 0, 0)
     return {
         "index": index,
         "id": question.id,
@@ -257,18 +236,7 @@ def _record(task: Task, question: Question, index: int, text: str, trace: "Trace
         "strict": score.strict,
         "n_tokens": len(trace.token_ids),
         "deferral_mass": float(trace.deferral_mass.sum()),
-        "n_tested": n_tested,
-        "n_accepted": n_accepted,
-        "n_cycles": n_cycles,
+        "n_tested": trace.n_tested,
+        "n_accepted": trace.n_accepted,
+        "n_cycles": trace.n_cycles,
     }
-
-
-def _drafting(sources: Sequence[str]) -> tuple[int, int, int]:
-    """Drafts tested, drafts accepted and cycles of a speculative reply, read off who wrote its tokens.
-
-    An emitted "draft" was tested and accepted, and a "residual" stands where a test failed. A cycle ends in a residual,
-    in a bonus of the "base", ahead of an owed draft, which is the "proxy"'s, or where the reply ends within a window.
-    """
-    n_accepted, n_rejected = sources.count("draft"), sources.count("residual")
-    cut_short = sources[-1:] in (["draft"], ["proxy"])
-    return n_accepted + n_rejected, n_accepted, n_rejected + sources.count("base") + sources.count("proxy") + cut_short

@@ -9,11 +9,14 @@ from typing import Any
 
 from proxyalign.errors import InputError
 from proxyalign.tasks import Question
+from proxyalign.validation import Domain, check_count, check_number
+
+_TEMPERATURE = Domain(0.0, math.inf, "pass 0 for greedy decoding or 1 for the models' own distribution")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the records of one run depend on, apart from the models and the questions themselves.
+    """Everything that the records of one run depend on, apart from the models, the questions and their task.
 
     pair: what the models are called ("lab", or "BASE + PROXY"); task, task_version, split, limit: which questions;
     rule, parameters: the rule by its registered name; mode, window, temperature, rule_temperature, max_new_tokens,
@@ -47,17 +50,11 @@ class Settings:
         if self.mode not in MODES:
             raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
         for name in ("temperature", "rule_temperature"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise InputError(
-                    f"evaluation: {name} must be a finite number of at least 0, got {getattr(self, name)}; "
-                    "pass 0 for greedy decoding or 1 for the models' own distribution"
-                )
-        for name, least in (("window", 1), ("max_new_tokens", 1), ("seed", 0), ("rows", 0)):
-            if not getattr(self, name) >= least:
-                raise InputError(
-                    f"evaluation: {name} must be a whole number of at least {least}, got {getattr(self, name)}; "
-                    f"pass {least} or more"
-                )
+            check_number("evaluation", name, getattr(self, name), _TEMPERATURE)
+        for name, least in (("window", 1), ("max_new_tokens", 1), ("seed", 0), ("rows", 0), ("task_version", 1)):
+            check_count("evaluation", name, getattr(self, name), least)
+        if self.limit is not None:
+            check_count("evaluation", "limit", self.limit, least=1)
 
     @property
     def slug(self) -> str:

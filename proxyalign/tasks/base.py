@@ -48,6 +48,8 @@ class Task(Protocol):
     version: raised by one whenever a prompt or the scoring changes, so that scores of two versions never mix.
     splits: the names that `questions` knows, "dev" (to choose parameters on) and "test" (to report).
     max_new_tokens: the reply length that the task needs; the default of an evaluation.
+    stop: strings at which `score` stops reading, so that a reply may end with them: what comes after is paid for, and
+    counts in speed, deferral and acceptance, for nothing.
     """
 
     @property
@@ -61,6 +63,9 @@ class Task(Protocol):
 
     @property
     def max_new_tokens(self) -> int: ...
+
+    @property
+    def stop(self) -> tuple[str, ...]: ...
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None

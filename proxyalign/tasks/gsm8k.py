@@ -30,6 +30,7 @@ class Gsm8k:
     version: int = 1
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 400  # the longest worked solution has 1,228 characters, and a token has about three
+    stop: tuple[str, ...] = (_NEXT_QUESTION,)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None

@@ -20,12 +20,13 @@ _ANSWER = re.compile(r"Answer:([^.\n]*)\.")
 _FACT_REPLY = re.compile(r"Answer: in fact, \w+\.")
 _STEP = r"\d+[+-]\d+=\d+"
 _PROBLEM_REPLY = re.compile(rf"Steps: {_STEP}(, {_STEP})*\. Answer: \d+\.")
+_NEXT_QUESTION = "Question:"  # what a reply goes on to once it has answered
 _N_PROBLEMS = {"dev": 240, "test": 600}
 
 
 def _final_word(text: str) -> str | None:
     """The last word of the first `Answer: ... X.` that stands before any new question."""
-    found = _ANSWER.search(text.split("Question:", 1)[0])
+    found = _ANSWER.search(text.split(_NEXT_QUESTION, 1)[0])
     words = found[1].split() if found else []
     return words[-1] if words else None
 
@@ -56,6 +57,7 @@ class LabFacts:
     version: int = 1
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 40  # an answer has about ten tokens; what rambles this long has not answered
+    stop: tuple[str, ...] = (_NEXT_QUESTION,)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None
@@ -100,6 +102,7 @@ class LabMath:
     version: int = 1
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 64  # the longest worked answer has about fifty tokens
+    stop: tuple[str, ...] = (_NEXT_QUESTION,)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None

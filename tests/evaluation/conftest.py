@@ -21,12 +21,14 @@ class Decoder:
         self.n_calls = 0
         self.killed_before = None
         self.asked = []
+        self.stops = set()
 
-    def __call__(self, pair, prompts, rule, *, seed, first_index, distributions, proxy_prompts=None, **options):
+    def __call__(self, pair, prompts, rule, *, seed, first_index, distributions, stop, proxy_prompts=None, **options):
         if self.n_calls == self.killed_before:
             raise KeyboardInterrupt
         self.n_calls += 1
         self.asked.append((first_index, len(prompts)))
+        self.stops.add(stop)
         texts, traces = [], []
         for index in range(first_index, first_index + len(prompts)):
             draw = random.Random(f"{seed} {index}")
@@ -35,7 +37,8 @@ class Decoder:
             texts.append(draw.choice([f" so\n#### {index + 1}", f" {index + 1}", " 0", " unknown"]))
             mass = np.array([draw.random() for _ in range(n)])
             source = np.array([draw.choice(["draft", "residual", "base", "proxy"]) for _ in range(n)])
-            traces.append(Trace(np.arange(n), source, mass, mass, rows if distributions else None))
+            drafts = {"n_cycles": n, "n_tested": 3 * n, "n_accepted": 2 * n}
+            traces.append(Trace(np.arange(n), source, mass, mass, rows if distributions else None, **drafts))
         stats = SimpleNamespace(seconds=0.25, n_tokens=sum(len(trace.token_ids) for trace in traces))
         return SimpleNamespace(texts=texts, traces=traces, stats=stats)
 

@@ -10,7 +10,6 @@ import torch
 from proxyalign import tasks
 from proxyalign.errors import InputError
 from proxyalign.evaluation import read_records, run, run_grid, summarise
-from proxyalign.evaluation.run import _drafting
 
 
 def contents(folder):
@@ -38,30 +37,36 @@ def test_a_run_records_each_question_once_and_summarises_them(tmp_path, decoder,
     assert set(wanted.split()) <= records[0].keys()
 
 
-@pytest.mark.parametrize(
-    ("sources", "counts"),
-    [
-        ([], (0, 0, 0)),
-        (["residual"], (1, 0, 1)),
-        (["draft", "draft"], (2, 2, 1)),  # the reply ends within its window
-        (["draft", "draft", "base"], (2, 2, 1)),  # a window accepted whole, and a bonus
-        (["draft", "residual", "draft", "draft", "base", "draft"], (5, 4, 3)),
-        (["draft", "draft", "proxy", "draft", "residual"], (4, 3, 2)),  # an owed draft opens the second cycle
-        (["draft", "draft", "proxy"], (2, 2, 2)),
-    ],
-)
-def test_a_speculative_reply_tells_its_drafts_and_cycles(sources, counts):
-    """Tested, accepted, cycles, counted by hand. Fails when an owed draft counts as a test, or a cut cycle as none."""
-    assert _drafting(sources) == counts
+def test_what_a_reply_drafted_is_what_its_trace_says(tmp_path, decoder, pair, settings, data):
+    """Fails when a run counts drafts or cycles of its own."""
+    summary = run(pair, dataclasses.replace(settings, mode="speculative", rows=0), tmp_path, data=data)
+    assert summary.acceptance_rate == pytest.approx(2 / 3)
+    assert summary.mean_accepted_length == 2
 
 
-@pytest.mark.parametrize(("rule", "mode"), [("dual", "autoregressive"), ("always", "speculative")])
-def test_nothing_is_counted_where_nothing_is_drafted(tmp_path, decoder, pair, settings, data, rule, mode):
-    """Fails when a run without drafts reports an acceptance rate."""
-    parameters = {"alpha": 0.4} if rule == "dual" else {}
-    settings = dataclasses.replace(settings, rule=rule, parameters=parameters, mode=mode, rows=0)
-    summary = run(pair, settings, tmp_path, data=data)
-    assert (summary.acceptance_rate, summary.mean_accepted_length) == (None, None)
+def test_a_reply_ends_where_the_scorer_stops_reading(tmp_path, decoder, pair, settings, data):
+    """Fails when a run pays for a next question, or another stop string goes on with its records."""
+    run(pair, settings, tmp_path, data=data)
+    assert decoder.stops == {("Question:",)}
+    folder = tmp_path / settings.slug
+    found = json.loads((folder / "settings.json").read_text())
+    assert found["stop"] == ["Question:"]
+    (folder / "settings.json").write_text(json.dumps(found | {"stop": []}))
+    with pytest.raises(InputError, match="other settings, got stop"):
+        run(pair, settings, tmp_path, data=data)
+
+
+@pytest.mark.parametrize("name", tasks.NAMES)
+def test_no_score_reads_past_a_stop_string(name):
+    """Fails when a task ends its replies before what it scores."""
+    task = tasks.get(name)
+    question = tasks.Question("test-1", "", None, "7")
+    assert task.stop
+    for stop in task.stop:
+        for reply in ("Answer: in fact, 7.", "Steps: 3+4=7. Answer: 7.", " 3 + 4 = 7\n#### 7", "", "none"):
+            went_on = f"{reply}\n{stop} what is 8?\nAnswer: 8.\n#### 8"
+            cut = went_on[: went_on.index(stop) + len(stop)]
+            assert task.score(question, went_on) == task.score(question, cut)
 
 
 def test_a_prompt_without_room_for_its_reply_is_refused_before_anything_is_written(
@@ -152,6 +157,45 @@ def test_another_task_version_and_lost_rows_are_refused(tmp_path, decoder, pair,
         run(pair, settings, tmp_path, data=data)
 
 
+@pytest.mark.parametrize("content", ["", "\n \n", '{"question": "q"}\n', '{"question": "q", "answer": "none"}\n'])
+def test_a_file_that_cannot_be_asked_is_told_of_before_a_folder_is_claimed(
+    tmp_path, decoder, pair, settings, data, content
+):
+    """Fails when the mended file meets a folder that was claimed for the broken one."""
+    file = data / "gsm8k" / "test.jsonl"
+    good = file.read_bytes()
+    for start in (run, lambda pair, settings, out, data: run_grid(pair, [settings], out, data=data)):
+        file.write_text(content)
+        with pytest.raises(InputError, match=str(file)):
+            start(pair, settings, tmp_path / "out", data=data)
+        assert not (tmp_path / "out").exists()
+    file.write_bytes(good)
+    assert run_grid(pair, [settings], tmp_path / "out", data=data)["runs"][0]["n"] == 10
+
+
+def test_a_split_without_a_question_and_a_prompt_without_a_token_are_refused(
+    tmp_path, decoder, pair, settings, data, monkeypatch
+):
+    """Fails when a run of nothing is claimed, and told of when its records are summed up."""
+    (data / "gsm8k" / "train.jsonl").write_bytes((data / "gsm8k" / "test.jsonl").read_bytes())
+    pair.encode = lambda text: []
+    with pytest.raises(InputError, match="prompt must hold at least one token, got none for question test-1"):
+        run(pair, settings, tmp_path / "out", data=data)
+    monkeypatch.setattr("proxyalign.tasks.gsm8k.Gsm8k.questions", lambda self, **request: [])
+    with pytest.raises(InputError, match="must have a question in its split 'test', got none"):
+        run(pair, settings, tmp_path / "out", data=data)
+    assert not (tmp_path / "out").exists()
+
+
+def test_questions_are_read_and_made_into_ids_once(tmp_path, decoder, pair, settings, data):
+    """Fails when each run of a grid, each check or each batch makes the same prompts again."""
+    encode, read = pair.encode, []
+    pair.encode = lambda text: read.append(text) or encode(text)
+    pair.context_length = 10_000
+    run_grid(pair, grid(settings, 0.2, 0.4), tmp_path / "out", data=data, batch_size=3)
+    assert sorted(read) == sorted(question.prompt for question in tasks.get(settings.task).questions(data=data))
+
+
 def grid(settings, *alphas):
     return [dataclasses.replace(settings, parameters={"alpha": alpha}) for alpha in alphas]
 
@@ -187,6 +231,7 @@ def test_a_grid_that_cannot_be_run_is_refused_before_anything_is_written(tmp_pat
         (grid(settings, 0.2, 7.0), "alpha must be a number in"),
         ([settings, dataclasses.replace(settings, rule="best")], "got 'best'"),
         ([dataclasses.replace(settings, task="maths")], "no task 'maths'"),
+        ([settings, dataclasses.replace(settings, limit=3, seed=1)], "limit must be the same in all runs of a grid"),
     ]:
         with pytest.raises(InputError, match=complaint):
             run_grid(pair, runs, tmp_path / "out", data=data)

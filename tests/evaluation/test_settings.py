@@ -22,6 +22,10 @@ from proxyalign.evaluation.settings import differences, questions_digest
         ("max_new_tokens", 0),
         ("seed", -1),
         ("rows", -1),
+        ("window", 2.5),
+        ("seed", True),
+        ("limit", 0),
+        ("task_version", 0),
     ],
 )
 def test_a_value_that_no_run_can_have_is_refused_by_name(settings, name, value):

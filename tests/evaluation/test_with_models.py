@@ -2,6 +2,9 @@
 
 import copy
 import dataclasses
+import datetime
+import inspect
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from proxyalign import tasks
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
-from proxyalign.evaluation import read_records, run, summarise
+from proxyalign.evaluation import read_records, run, run_grid, summarise
 from proxyalign.models import ModelPair
 
 N_TOKENS = 24
@@ -31,7 +34,8 @@ def pair():
 
     words = Tokenizer(models.WordLevel({f"t{i}": i for i in range(N_TOKENS)}, unk_token="t0"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return ModelPair(base=llama(0, 3), proxy=llama(1, 1), tokenizer=PreTrainedTokenizerFast(tokenizer_object=words))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
+    return ModelPair(base=llama(0, 3), proxy=llama(1, 1), tokenizer=tokenizer, reference=llama(2, 1))
 
 
 @pytest.fixture
@@ -39,21 +43,27 @@ def settings(settings):
     return dataclasses.replace(settings, parameters={"alpha": 0.1}, mode="speculative", window=3, max_new_tokens=12)
 
 
-@pytest.mark.parametrize(
-    ("rule", "mode"),
-    [("dual", "autoregressive"), ("dual", "speculative"), ("never", "speculative"), ("always", "speculative")],
-)
+def parameters_of(name):
+    """Of a rule of the registry: those without a default, at a value at which both models write."""
+    wanted = inspect.signature(rules.REGISTRY[name]).parameters
+    needed = [key for key, one in wanted.items() if one.default is inspect.Parameter.empty]
+    return {key: {"alpha": 0.1, "budget": 0.3, "k": 3}.get(key, 0.5) for key in needed}
+
+
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+@pytest.mark.parametrize("rule", rules.REGISTRY)
 def test_the_sums_over_records_are_the_decoders_own_counts(tmp_path, pair, settings, data, rule, mode):
     """Fails when what a record says of its drafts, cycles, tokens or mass is not what the decoder counted."""
-    parameters = {"alpha": 0.1} if rule == "dual" else {}
-    settings = dataclasses.replace(settings, rule=rule, parameters=parameters, mode=mode)
-    summary = run(pair, settings, tmp_path, data=data, batch_size=4)
+    parameters = parameters_of(rule)
+    settings = dataclasses.replace(settings, rule=rule, parameters=parameters, mode=mode, rows=0)
+    summary = run(pair, settings, tmp_path, data=data, batch_size=10)
     prompts = [question.prompt for question in tasks.get(settings.task).questions(data=data)]
     chosen = rules.make(rule, **parameters)
-    stats = generate(pair, prompts, chosen, mode=mode, window=3, max_new_tokens=12, seed=5).stats
+    stats = generate(pair, prompts, chosen, mode=mode, window=3, max_new_tokens=12, seed=5, batch_size=10).stats
     records = read_records(tmp_path / settings.slug / "records.jsonl")
     for name in ("n_tokens", "n_tested", "n_accepted", "n_cycles"):
         assert sum(record[name] for record in records) == getattr(stats, name)
+    assert (stats.n_cycles > 0) == (mode == "speculative" and rule != "always")
     assert summary.acceptance_rate == stats.acceptance_rate
     assert summary.mean_accepted_length == stats.mean_accepted_length
     assert summary.deferral_rate == pytest.approx(stats.deferral_rate, rel=1e-12)
@@ -98,11 +108,54 @@ def test_the_proxy_may_read_every_prompt_as_a_chat(tmp_path, pair, settings, dat
     assert [record["reply"] for record in read_records(tmp_path / settings.slug / "records.jsonl")] == wanted
     assert wanted != generate(pair, prompts, rule, mode="speculative", window=3, max_new_tokens=12, seed=5).texts
     tokenizer.chat_template = "t6 {{ messages[0].content }} t8"
-    with pytest.raises(InputError, match="questions"):
+    with pytest.raises(InputError, match=r'got chat_template "[0-9a-f]+'):
         run(chatting, asked, tmp_path, data=data)
     with pytest.raises(InputError, match="must have a chat template"):
         run(pair, asked, tmp_path / "without", data=data)
     assert not (tmp_path / "without").exists()
+
+
+class Clock(datetime.datetime):
+    """The time that a chat template reads; a year passes when it is told to."""
+
+    year_now = 2024
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.datetime(cls.year_now, 1, 1)
+
+
+def test_a_chat_template_that_writes_the_date_goes_on_with_the_first_one(tmp_path, pair, settings, data, monkeypatch):
+    """Fails when a run cannot go on on the next day, goes on with other prompts, or a grid mixes two days."""
+    monkeypatch.setattr("transformers.utils.chat_template_utils.datetime", Clock)
+    tokenizer = copy.deepcopy(pair.tokenizer)
+    tokenizer.chat_template = "t{{ strftime_now('%y') | int - 20 }} {{ messages[0].content }} t8"
+    chatting = ModelPair(pair.base, pair.proxy, pair.tokenizer, proxy_tokenizer=tokenizer)
+    asked = dataclasses.replace(settings, proxy_chat=True, rows=0)
+    other = dataclasses.replace(asked, seed=6)
+
+    def told(folder, one=asked):
+        return [record["reply"] for record in read_records(folder / one.slug / "records.jsonl")]
+
+    run_grid(chatting, [asked, other], tmp_path / "whole", data=data)
+    for start, name in ((run, "one"), (lambda p, s, o, data: run_grid(p, [s, other], o, data=data), "grid")):
+        Clock.year_now = 2024
+        out = tmp_path / name
+        start(chatting, asked, out, data=data)
+        records = out / asked.slug / "records.jsonl"
+        records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:4]))
+        if name == "grid":
+            shutil.rmtree(out / other.slug)
+        Clock.year_now = 2028
+        start(chatting, asked, out, data=data)
+        assert told(out) == told(tmp_path / "whole")
+    assert told(tmp_path / "grid", other) == told(tmp_path / "whole", other)
+    run(chatting, asked, tmp_path / "later", data=data)
+    assert told(tmp_path / "later") != told(tmp_path / "whole")  # the date does matter here
+    (tmp_path / "one" / asked.slug / "proxy_prompts.json").unlink()
+    with pytest.raises(InputError, match=r"proxy_prompts\.json must be there beside the records"):
+        run(chatting, asked, tmp_path / "one", data=data)
+    Clock.year_now = 2024
 
 
 def test_the_kept_rows_are_the_bases_laws_where_they_say(tmp_path, pair, settings, data):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proxyalign.errors import InputError
-from proxyalign.evaluation.rows import RowSample
+from proxyalign.evaluation.row_sample import RowSample
 
 
 def visits(n_questions=12, seed=0):

@@ -1,0 +1,166 @@
+"""What a run puts to a pair: the questions, and the token ids that each model reads of them, made once for all runs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxyalign import tasks
+from proxyalign.errors import InputError
+from proxyalign.evaluation.settings import Settings, questions_digest
+from proxyalign.files import read_text, write_json
+from proxyalign.tasks import Question
+
+if TYPE_CHECKING:
+    from proxyalign.models import ModelPair
+
+PROMPTS = "proxy_prompts.json"
+_QUESTIONS = ("task", "task_version", "split", "limit", "proxy_chat")  # the settings that say what is asked
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The questions of a run, each with what the models read.
+
+    prompts: the base's token ids. chats: the proxy's prompts as texts, where its chat template wrote them, else None.
+    proxy_prompts: the proxy's token ids, None where it reads what the base does. stop: strings that end a reply.
+    template: a digest of the chat template, None where none is read.
+    """
+
+    questions: list[Question]
+    prompts: list[list[int]]
+    chats: list[str] | None
+    proxy_prompts: list[list[int]] | None
+    stop: tuple[str, ...]
+    template: str | None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of it must be the same where a run goes on; what a chat template read off the clock need not be."""
+        told = {"questions": questions_digest(self.questions), "stop": list(self.stop)}
+        return told if self.template is None else {**told, "chat_template": self.template}
+
+    def batch(self, first: int, size: int) -> tuple[list[Question], list[list[int]], list[list[int]] | None]:
+        """Questions, prompts and the proxy's prompts of `size` questions from number `first` on."""
+        rows = slice(first, first + size)
+        return (
+            self.questions[rows],
+            self.prompts[rows],
+            None if self.proxy_prompts is None else self.proxy_prompts[rows],
+        )
+
+
+def read_questions(grid: Sequence[Settings], data: str | Path | None) -> list[Question]:
+    """The questions that all runs of the grid ask.
+
+    Raises InputError where they ask different ones, of another version of the task than this one, or none at all.
+    """
+    first = grid[0]
+    for settings in grid:
+        for name in _QUESTIONS:
+            if getattr(settings, name) != getattr(first, name):
+                raise InputError(
+                    f"evaluation: {name} must be the same in all runs of a grid, got {getattr(first, name)!r} and "
+                    f"{getattr(settings, name)!r}; make two grids of them"
+                )
+    task = tasks.get(first.task)
+    if task.version != first.task_version:
+        raise InputError(
+            f"evaluation: task_version of {task.name} must be {task.version}, got {first.task_version}; "
+            "scores of two versions do not compare, so start a new run with this one"
+        )
+    questions = task.questions(split=first.split, data=data, limit=first.limit)
+    if not questions:
+        raise InputError(
+            f"evaluation: {task.name} must have a question in its split {first.split!r}, got none; take another split, "
+            "or copy the task's files again"
+        )
+    return questions
+
+
+def ask(
+    pair: "ModelPair", settings: Settings, questions: list[Question], *, n_new: int, chats: list[str] | None = None
+) -> Asked:
+    """The questions as the models of `pair` read them, with room for `n_new` more tokens.
+
+    chats: what the proxy's chat template made of them when the run began; a template may write the date, so that it
+    makes something else of them now. Raises InputError for a question that is empty or too long.
+    """
+    template = None
+    if settings.proxy_chat:
+        fresh = [pair.chat_text(question.prompt) for question in questions] if chats is None else chats
+        template, chats = _template_digest(pair), fresh
+    prompts = [pair.encode(question.prompt) for question in questions]
+    proxy_prompts = None
+    if chats is not None:
+        proxy_prompts = [_ids_of_chat(pair, text) for text in chats]
+    elif any(question.proxy_prompt is not None for question in questions):
+        proxy_prompts = [
+            ids if question.proxy_prompt is None else pair.encode(question.proxy_prompt)
+            for question, ids in zip(questions, prompts, strict=True)
+        ]
+    asked = Asked(questions, prompts, chats, proxy_prompts, tasks.get(settings.task).stop, template)
+    _check_lengths(pair, asked, n_new)
+    return asked
+
+
+def stored_chats(folder: Path, questions: Sequence[Question], *, must_exist: bool = False) -> list[str] | None:
+    """What the proxy's chat template made of the questions when the run in `folder` began; None where nothing says so.
+
+    Raises InputError where the file holds something else, or is not there and `must_exist`.
+    """
+    path = folder / PROMPTS
+    remedy = "restore the file, or delete the run's folder and start it again"
+    if not path.exists():
+        if must_exist:
+            raise InputError(
+                f"evaluation: {path} must be there beside the records that it belongs to, got none; {remedy}"
+            )
+        return None
+    try:
+        texts = json.loads(read_text("evaluation", path))["texts"]
+    except (ValueError, TypeError, KeyError):
+        texts = None
+    if not isinstance(texts, list) or len(texts) != len(questions) or not all(isinstance(text, str) for text in texts):
+        raise InputError(
+            f"evaluation: {path} must hold the proxy's {len(questions)} prompts, got something else; {remedy}"
+        )
+    return texts
+
+
+def store_chats(folder: Path, asked: Asked) -> None:
+    """Write what the proxy reads beside the records, where a chat template wrote it and no file says so yet."""
+    if asked.chats is not None and not (folder / PROMPTS).exists():
+        write_json(folder / PROMPTS, {"texts": asked.chats})
+
+
+def _ids_of_chat(pair: "ModelPair", text: str) -> list[int]:
+    """The ids of a text that a chat template wrote, with all special tokens that there are to be."""
+    return list(pair.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _template_digest(pair: "ModelPair") -> str:
+    """A SHA-256 over the proxy's chat template and the special tokens that it may write."""
+    tokenizer = pair.chat_tokenizer
+    parts = [tokenizer.chat_template, {name: str(token) for name, token in tokenizer.special_tokens_map.items()}]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_lengths(pair: "ModelPair", asked: Asked, n_new: int) -> None:
+    """Raise InputError for the first question without a token or without room for its reply, before any is decoded."""
+    for question, of_base, of_proxy in zip(
+        asked.questions, asked.prompts, asked.proxy_prompts or asked.prompts, strict=True
+    ):
+        shortest, longest = sorted((len(of_base), len(of_proxy)))
+        if not shortest:
+            raise InputError(
+                f"evaluation: a prompt must hold at least one token, got none for question {question.id}; mend the "
+                "task's files or the chat template"
+            )
+        if pair.context_length is not None and longest + n_new > pair.context_length:
+            raise InputError(
+                f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
+                f"got {longest} + {n_new} for question {question.id}; "
+                "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
+            )
