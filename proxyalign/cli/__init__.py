@@ -1,5 +1,6 @@
 """The `proxyalign` command: what its subcommands are, and how a mistake of the caller's ends."""
 
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -32,11 +33,14 @@ app.command("verify")(verify.verify)
 app.add_typer(bench.app, name="bench")
 app.add_typer(lab.app, name="lab")
 
+_SHOWN = 40  # bytes of an argument that a message is about
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main() -> None:
     """Run the command line: exit code 0, or 2 with one sentence on stderr where the input cannot be used."""
+    for argument in sys.argv[1:]:
+        _check_utf8(argument)
     try:
         code = app(standalone_mode=False)  # so that a mistake reaches us as an exception
     except typer.TyperException as mistake:  # Typer's own complaints: unknown options, missing or malformed values
@@ -48,6 +52,15 @@ def main() -> None:
     if code == _INTERRUPTED:  # Typer turns Ctrl-C into this code
         _stop(code, "proxyalign: interrupted; finished work is kept, run the same command again to go on")
     sys.exit(code or 0)
+
+
+def _check_utf8(argument: str) -> None:
+    """Stop where the shell handed over bytes that are no text, which Python keeps as halves of surrogate pairs."""
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        given = os.fsencode(argument)[:_SHOWN]
+        _stop(2, f"proxyalign: each argument must be UTF-8, got the bytes {given!r}; write it in UTF-8")
 
 
 def _usage(mistake: typer.TyperException) -> str:
