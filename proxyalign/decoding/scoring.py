@@ -1,6 +1,6 @@
 """What a pair's law says of a text that is there: log pi of each token, and whether greedy decoding writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 from proxyalign.validation import check_ids
+
+AT_ONCE = 1 << 22  # numbers of a law that are worked on together
+_NOTHING = np.zeros(0), np.zeros(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -68,48 +71,67 @@ def _score(
     proxy_contexts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[int]],
 ) -> list[Score]:
-    lengths = np.array([len(ids) for ids in continuations], dtype=np.int64)
-    n_steps = int(lengths.max(initial=0))
-    log_probs = np.zeros((len(lengths), n_steps))
-    is_greedy = np.zeros((len(lengths), n_steps), dtype=bool)
-    if n_steps:
-        roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
-        roles["reference"] = rule.reads("q0")
-        logits = {}
-        for role, is_asked in roles.items():
-            if is_asked:
-                before = contexts if role == "base" else proxy_contexts
-                texts = [[*context, *ids[:-1]] for context, ids in zip(before, continuations, strict=True)]
-                logits[role] = _logits(pair, role, texts, n_steps)
-        padded = torch.tensor([[*ids, *[0] * (n_steps - len(ids))] for ids in continuations], device=pair.device)
-        state = rule.start(len(lengths), pair.device)
-        for step in range(n_steps):
-            # Texts end together; a row that has no token at this step repeats its last place, without meaning.
-            place = torch.from_numpy(np.minimum(n_steps - lengths + step, n_steps - 1)).to(pair.device)
-            rows = torch.arange(len(lengths), device=pair.device)
-            laws = {role: Law.of(of_role[rows, place].unsqueeze(1), 1.0) for role, of_role in logits.items()}
-            tokens = padded[:, step : step + 1]  # (B, 1)
-            for role, law in laws.items():
-                check_finite(at_tokens(law.own, tokens).cpu().numpy(), role, np.full(len(lengths), step))
-            pi, greedy, state = _step(rule, laws, state)
-            log_probs[:, step] = at_tokens(pi, tokens).flatten().double().log().cpu().numpy()
-            is_greedy[:, step] = (greedy == tokens).flatten().cpu().numpy()
-    return [Score(log_probs[row, :n].copy(), is_greedy[row, :n].copy()) for row, n in enumerate(lengths)]
+    n_steps = max(map(len, continuations), default=0)
+    if not n_steps:
+        return [Score(*_NOTHING) for _ in continuations]
+    roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
+    roles["reference"] = rule.reads("q0")
+    logits = {}
+    for role, is_asked in roles.items():
+        if is_asked:
+            before = contexts if role == "base" else proxy_contexts
+            texts = [[*context, *ids[:-1]] for context, ids in zip(before, continuations, strict=True)]
+            logits[role] = _logits(pair, role, texts, n_steps)
+    # Texts end together, so that a continuation's places are the last ones.
+    return [
+        _scored(rule, {role: of_role[row, n_steps - len(ids) :] for role, of_role in logits.items()}, ids)
+        for row, ids in enumerate(continuations)
+    ]
 
 
-def _step(rule: Rule, laws: dict[str, Law], state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """pi (B, 1, V), the token of greedy decoding (B, 1), and the rule's state after one position."""
+def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int]) -> Score:
+    """The score of one continuation from the logits (n, V) of each model before each of its tokens."""
+    parts: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]] = []
+    one = next(iter(logits.values()))
+    state, at_once = rule.start(1, one.device), max(1, AT_ONCE // one.shape[-1])
+    for first in range(0, len(ids), at_once):
+        tokens = torch.tensor(ids[first : first + at_once], device=one.device)[None]  # (1, m)
+        laws = {role: Law.of(of_role[None, first : first + at_once], 1.0) for role, of_role in logits.items()}
+        pi, greedy, state = _target(rule, laws, state)
+        found = [at_tokens(law.own, tokens) for law in laws.values()]
+        of_pi, hits, *read = torch.cat([at_tokens(pi, tokens), greedy == tokens, *found]).double().cpu().numpy()
+        for role, probabilities in zip(laws, read, strict=True):
+            bad = np.flatnonzero(np.isnan(probabilities))
+            check_finite(probabilities[bad[:1], None], role, first + bad[:1])
+        with np.errstate(divide="ignore"):
+            parts.append((np.log(of_pi), hits > 0))
+    log_probs, is_greedy = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)) if parts else _NOTHING
+    return Score(log_probs, is_greedy)
+
+
+def _target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """pi (1, m, V) of m positions in a row, the tokens of greedy decoding (1, m), and the rule's state after them."""
     p, q = laws.get("base"), laws.get("proxy")
     if p is None:  # a rule that always defers
         pi = laws["proxy"].own
         return pi, pi.argmax(-1), state
-    first, deferred, states = rule.propose(p, q, laws.get("reference"), state)
+    if state is None:  # each position is a step of its own
+        p, q, q0 = (None if law is None else law.mapped(_apart) for law in (p, q, laws.get("reference")))
+        assert p is not None
+    else:
+        q0 = laws.get("reference")
+    first, deferred, states = rule.propose(p, q, q0, state)
     pi, greedy = first, first.argmax(-1)
     if deferred is not None and q is not None:
         pi = policy.cascade(first, q.own, deferred)
-        redrawn = deferred.gather(-1, greedy.unsqueeze(-1)).squeeze(-1)
+        redrawn = at_tokens(deferred, greedy)
         greedy = q.own.argmax(-1).where(redrawn, greedy)
-    return pi, greedy, None if states is None else states[:, 1]
+    return pi.reshape(1, -1, pi.shape[-1]), greedy.reshape(1, -1), None if states is None else states[:, -1]
+
+
+def _apart(law: Tensor) -> Tensor:
+    """(1, m, V) -> (m, 1, V)."""
+    return law.transpose(0, 1)
 
 
 def _logits(pair: ModelPair, role: str, texts: Sequence[Sequence[int]], n_last: int) -> Tensor:

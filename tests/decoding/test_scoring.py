@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_models import gpt2, llama, tiny_pair
 
-from proxyalign.decoding import generate
+from proxyalign.decoding import generate, scoring
 from proxyalign.decoding.scoring import score
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
@@ -113,3 +113,15 @@ def test_a_bad_text_is_refused(change, told):
     arguments = {"rule": rules.Dual(0.4), "contexts": [[1]], "continuations": [[2]]} | change
     with pytest.raises(InputError, match=told):
         score(tiny_pair(llama, 12), **arguments)
+
+
+@pytest.mark.parametrize("rule", [rules.Hybrid(0.2), rules.Dual(0.4), rules.PrimalPooled(0.4), rules.Always()], ids=str)
+def test_a_long_text_may_be_scored_in_parts(rule, monkeypatch):
+    """Fails when what is worked on together decides a score, or a rule's state is lost between the parts."""
+    pair = pair_of(12)
+    texts = [[[1, 2], [3]], [[4, 5, 6, 7, 8, 9, 1], [2, 3, 4]]]
+    whole = score(pair, rule, *texts)
+    monkeypatch.setattr(scoring, "AT_ONCE", 36)
+    for one, other in zip(whole, score(pair, rule, *texts), strict=True):
+        np.testing.assert_array_equal(one.log_probs, other.log_probs)
+        np.testing.assert_array_equal(one.is_greedy, other.is_greedy)

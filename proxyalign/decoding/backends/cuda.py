@@ -55,11 +55,10 @@ class CudaBackend(Backend):
 
     def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
         """As the reference's, up to rounding, in the kernels where these can be asked."""
-        if with_laws or not _has_triton():
+        logits = window.logits["base"]
+        if with_laws or not _has_triton() or not covers(rule, logits.dtype, shaping):
             return super().verify(rule, shaping, window, with_laws=with_laws)
-        shaped = shaping.shaped("base", window.logits["base"], window.n_before)
-        if not covers(rule, shaped.dtype, shaping):
-            return super().verify(rule, shaping, window)
+        shaped = shaping.shaped("base", logits, window.n_before)
         return Outcome(self.examine_fused(rule, shaped, window, shaping.rule_temperature), None, None)
 
     def examine_fused(self, rule: Rule, logits: Tensor, window: DraftedWindow, rule_temperature: float = 1.0) -> Cycle:
