@@ -1,5 +1,6 @@
 """The figures of the package: one step's knapsack, accuracy against each rule's parameter, optimality against speed."""
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,11 +19,18 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 # Okabe and Ito's palette, which readers with any colour vision can tell apart; a control has the colour of its rule.
-COLOURS = {"dual": "#0072B2", "primal": "#D55E00", "near-optimal": "#E69F00", "exact": "#009E73", "nudging": "#CC79A7"}
-MARKERS = {"dual": "o", "primal": "s", "near-optimal": "v", "exact": "D", "nudging": "^"}
+USUAL = {
+    "dual": ("#0072B2", "o"),
+    "primal": ("#D55E00", "s"),
+    "near-optimal": ("#E69F00", "v"),
+    "exact": ("#009E73", "D"),
+    "nudging": ("#CC79A7", "^"),
+}
+OTHERS = (("#56B4E9", "P"), ("#000000", "X"), ("#882255", "<"), ("#999933", ">"), ("#44AA99", "p"), ("#AA4499", "h"))
+CONTROL = "truncated-"
+SYMBOLS = {"alpha": "α", "budget": "b"}  # of leading parameters; the others go by their names
 GREY = "#555555"
 CRITICAL = "#F0B58A"
-PARAMETER = {"dual": "α", "primal": "b", "near-optimal": "b", "exact": "b", "nudging": "α"}
 PARENTS = (("never", "base alone", ":", "black"), ("always", "proxy alone", "-.", "#777777"))
 LANE = 9  # points between the lines on which rules lie that are zero throughout a panel
 
@@ -114,7 +122,7 @@ def knapsack_step(
         below.barh(row, 1.0, 0.4, color="#EEEEEE")
         below.barh(
             np.full(int(taken.sum()), row), width[taken], 0.4, left[taken],
-            color=COLOURS.get(name.split("(")[0].strip(), GREY), edgecolor="white", linewidth=edge[taken],
+            color=USUAL.get(name.split("(")[0].strip(), (GREY, ""))[0], edgecolor="white", linewidth=edge[taken],
         )  # fmt: skip
         summary = f"{name}: {solution.value:.4f} nats at mass {solution.mass:.4f}"
         below.annotate(summary, (0, row - 0.25), va="bottom", fontsize=7)
@@ -131,6 +139,35 @@ def _panels(rows: Iterable[Row]) -> list[str]:
     return tasks
 
 
+class _Look(NamedTuple):
+    """How the runs of one rule, and of its control, are drawn. name: of the rule, with what is not at its default."""
+
+    name: str
+    symbol: str
+    colour: str
+    marker: str
+
+
+def _series(row: Row) -> tuple[str, str]:
+    """What a curve is of: the rule, whose control counts with it, and its parameters but the leading one."""
+    return str(row["rule"]).removeprefix(CONTROL), str(row.get("variant") or "")
+
+
+def _looks(rows: Iterable[Row]) -> dict[tuple[str, str], _Look]:
+    """The looks of all rules with a parameter among the rows, in the registry's order."""
+    from proxyalign.deferral.rules import REGISTRY
+
+    order, spare = list(REGISTRY), itertools.cycle(OTHERS)
+    there = {_series(row) for row in rows if row["parameter"] is not None}
+    looks = {}
+    for rule, variant in sorted(there, key=lambda series: (order.index(series[0]), series[1])):
+        parameter = next(iter(inspect.signature(REGISTRY[rule]).parameters))
+        colour, marker = USUAL[rule] if rule in USUAL and not variant else next(spare)
+        name = f"{rule}, {variant}" if variant else rule
+        looks[rule, variant] = _Look(name, SYMBOLS.get(parameter, parameter), colour, marker)
+    return looks
+
+
 def accuracy_vs_parameter(runs: Sequence[Row]) -> "Figure":
     """Accuracy at temperature 1 against each rule's parameter: a panel a task, a curve a rule, 95 percent Wilson bars.
 
@@ -138,7 +175,7 @@ def accuracy_vs_parameter(runs: Sequence[Row]) -> "Figure":
     high (shares in [0, 1]). Both parents are lines with their interval as a band; a rule's truncation-only control, the
     same tokens removed and no proxy, is dashed in the rule's colour.
     """
-    tasks = _panels(runs)
+    tasks, looks = _panels(runs), _looks(runs)
     figure, axes = _subplots(1, len(tasks), figsize=(3.4 * len(tasks), 2.9), sharey=True, squeeze=False)
     figure.set_layout_engine("constrained", wspace=0.06)  # else the numbers of two axes meet
     for panel, (axis, task) in enumerate(zip(axes[0], tasks, strict=True)):
@@ -147,12 +184,14 @@ def accuracy_vs_parameter(runs: Sequence[Row]) -> "Figure":
             for run in (run for run in here if run["rule"] == rule):
                 axis.axhspan(100 * run["low"], 100 * run["high"], color=shade, alpha=0.12, linewidth=0)
                 axis.axhline(100 * run["accuracy"], color=shade, linestyle=style, linewidth=1.1, label=label)
-        for rule, colour in COLOURS.items():
-            for name, label, style, face in (
-                (rule, f"{rule} ({PARAMETER[rule]})", "-", colour),
-                (f"truncated-{rule}", f"{rule}, no proxy (control)", "--", "white"),
+        for series, look in looks.items():
+            mine = [run for run in here if _series(run) == series]
+            for is_control, label, style, face in (
+                (False, f"{look.name} ({look.symbol})", "-", look.colour),
+                (True, f"{look.name}, no proxy (control)", "--", "white"),
             ):
-                _curve(axis, [run for run in here if run["rule"] == name], label, colour, style, face, MARKERS[rule])
+                runs_of_it = [run for run in mine if str(run["rule"]).startswith(CONTROL) == is_control]
+                _curve(axis, runs_of_it, label, look.colour, style, face, look.marker)
         axis.set(
             title=f"{task}  ({_counts(here)})", xlim=(0, 1), ylim=(-3, 103), xlabel="threshold α, or budget b a step"
         )
@@ -191,11 +230,11 @@ def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
     the rule misses, step by step; price is the share of the best total at the same total mass (statement 14). A rule
     that is zero throughout a panel lies below the panel's scale, on a line of its own.
     """
-    tasks = _panels(points)
+    tasks, looks = _panels(points), _looks(points)
     figure, axes = _subplots(
         len(tasks), 2, figsize=(6.8, 2.6 * len(tasks) + 0.35), sharex=True, sharey="col", squeeze=False
     )
-    _keys(figure, {str(point["rule"]) for point in points})
+    _keys(figure, looks)
     figure.supxlabel("measured speedup over the base alone decoding token by token (×)", fontsize=8)
     fastest = max(float(point["speedup_high"]) for point in points)
     labels = []
@@ -209,7 +248,7 @@ def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
             axis.set_yticks([tick for tick in axis.get_yticks() if 0 <= tick <= top])
             axis.spines["left"].set_bounds(0, top)
             axis.axvline(1, color=GREY, linewidth=0.7, linestyle=":")
-            labels.append((axis, _scatter(axis, here, measure)))
+            labels.append((axis, _scatter(axis, here, looks, measure)))
     figure.draw_without_rendering()  # so that every panel has its place and its scale before labels look for room
     for axis, wanted in labels:
         _label(axis, wanted, unit=figure.dpi / 72)
@@ -241,13 +280,13 @@ class _Label(NamedTuple):
     colour: str
 
 
-def _scatter(axis: "Axes", points: list[Row], measure: str) -> list[_Label]:
+def _scatter(axis: "Axes", points: list[Row], looks: Mapping[tuple[str, str], _Look], measure: str) -> list[_Label]:
     """Draw one panel; returns the labels that its points want."""
     from matplotlib.transforms import ScaledTranslation
 
     labels, n_lanes = list[_Label](), 0
-    for rule, colour in COLOURS.items():
-        mine = sorted((point for point in points if point["rule"] == rule), key=lambda point: float(point["parameter"]))
+    for series, (name, _, colour, marker) in looks.items():
+        mine = sorted((one for one in points if _series(one) == series), key=lambda one: float(one["parameter"]))
         if not mine:
             continue
         x = np.array([[point[f"speedup{end}"] for end in ("", "_low", "_high")] for point in mine], dtype=float)
@@ -257,7 +296,7 @@ def _scatter(axis: "Axes", points: list[Row], measure: str) -> list[_Label]:
         if in_lane := bool((y[:, 0] < 1e-4).all()):
             n_lanes += 1
             place = place + ScaledTranslation(0, -LANE * n_lanes / 72, axis.figure.dpi_scale_trans)
-            axis.annotate(f"{rule}: 0", (1, 0), xycoords=("axes fraction", "data"), xytext=(0, -LANE * n_lanes),
+            axis.annotate(f"{name}: 0", (1, 0), xycoords=("axes fraction", "data"), xytext=(0, -LANE * n_lanes),
                           textcoords="offset points", ha="right", va="center", fontsize=6.5, color=colour)  # fmt: skip
         axis.errorbar(
             x[:, 0], y[:, 0], xerr=_arms(x), yerr=None if in_lane else _arms(y), fmt="none", ecolor=colour,
@@ -265,7 +304,7 @@ def _scatter(axis: "Axes", points: list[Row], measure: str) -> list[_Label]:
         )  # fmt: skip
         axis.plot(x[:, 0], y[:, 0], color=colour, linewidth=0.5, alpha=0.6, transform=place)
         axis.scatter(
-            x[:, 0], y[:, 0], s=area, color=colour, marker=MARKERS[rule], alpha=0.8, edgecolor="white", linewidth=0.4,
+            x[:, 0], y[:, 0], s=area, color=colour, marker=marker, alpha=0.8, edgecolor="white", linewidth=0.4,
             zorder=3, transform=place,
         )  # fmt: skip
         if in_lane and measure == "gap":
@@ -327,13 +366,13 @@ def _drawn(axis: "Axes", unit: float) -> "np.ndarray[tuple[int, ...], np.dtype[n
     return np.array(boxes).reshape(-1, 5)
 
 
-def _keys(figure: "Figure", rules: set[str]) -> None:
+def _keys(figure: "Figure", looks: Mapping[tuple[str, str], _Look]) -> None:
     from matplotlib.lines import Line2D
 
     colours = [
-        Line2D([], [], color=COLOURS[rule], marker=MARKERS[rule], linestyle="", markersize=5,
-               label=f"{rule} (label: {PARAMETER[rule]})")
-        for rule in COLOURS if rule in rules
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=5,
+               label=f"{look.name} (label: {look.symbol})")
+        for look in looks.values()
     ]  # fmt: skip
     sizes = [
         Line2D([], [], color=GREY, marker="o", linestyle="", markersize=_size(share) ** 0.5, label=f"{share:.0%} right")

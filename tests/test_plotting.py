@@ -55,6 +55,21 @@ def test_an_items_area_is_its_value_and_a_strip_has_the_solutions_items():
     assert strips == pytest.approx([1.0, 0.25, 1.0, best.mass])
 
 
+def test_any_rule_of_the_registry_is_drawn_and_its_other_parameters_tell_curves_apart():
+    """Fails where a rule beyond the usual five is left out of a figure, or two settings share a curve."""
+    usual, row = _runs(), _runs()[2]
+    more = [{**row, "rule": rule, "parameter": 2} for rule in ("top-k", "top-n-sigma")]
+    more += [{**row, "rule": "hybrid", "variant": variant} for variant in ("", "step=0.1")]
+    figure = plotting.accuracy_vs_parameter([{"variant": "", **run} for run in usual + more])
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels >= {"dual (α)", "top-k (k)", "top-n-sigma (n)", "hybrid (b)", "hybrid, step=0.1 (b)"}
+    points = [_point("hybrid", 0.3, 0.1, 0.2), {**_point("hybrid", 0.3, 0.2, 0.3), "variant": "step=0.1"}]
+    figure = plotting.gap_vs_speedup([*points, _point("min-p", 0.1, 0.0, 0.1), _point("never", None, 0.0, 0.0)])
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels >= {"hybrid (label: b)", "hybrid, step=0.1 (label: b)", "min-p (label: α)"}
+    assert not any("never" in label for label in labels)
+
+
 def test_a_step_without_a_solution_is_refused():
     """Fails where an empty figure would be drawn."""
     with pytest.raises(InputError, match="at least one solution"):

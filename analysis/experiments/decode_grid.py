@@ -2,28 +2,17 @@
 
 import argparse
 import hashlib
-import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.profile import called, expand
 from analysis.provenance import commit, sha256, versions
 from proxyalign import tasks
-from proxyalign.deferral.rules import REGISTRY
 from proxyalign.evaluation import Settings, run_grid
 from proxyalign.files import write_json
-
-
-def expand(rules: Mapping[str, list[float]]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each rule with each value of its parameter, the one without a default; a rule without any comes once."""
-    for rule, values in rules.items():
-        parameters = inspect.signature(REGISTRY[rule]).parameters.items()
-        names = [name for name, one in parameters if one.default is inspect.Parameter.empty]
-        yield from ((rule, {name: value}) for name in names for value in values)
-        if not names:
-            yield rule, {}
 
 
 def records_folder(records: Path, grid: str, task: str, settings: str, code: str) -> Path:
@@ -43,7 +32,7 @@ def main() -> None:
     grid, task = arguments.out.parent.name, arguments.out.stem
     wanted = json.loads(arguments.settings)
     summary = decode(wanted, records_folder(arguments.records, grid, task, arguments.settings, arguments.code))
-    runs = [{"grid": grid, "parameter": next(iter(run["parameters"].values()), None), **run} for run in summary]
+    runs = [{"grid": grid, **run} for run in summary]
     write_json(
         arguments.out,
         {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs},
@@ -67,7 +56,8 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
         "rows": wanted["n_rows"],
         **{name: wanted[name] for name in ("split", "limit", "mode", "window", "temperature", "seed")},
     }
-    settings = [Settings(**common, rule=rule, parameters=parameters) for rule, parameters in expand(wanted["rules"])]
+    rules = list(expand(wanted["rules"]))
+    settings = [Settings(**common, rule=rule.name, parameters=rule.parameters()) for rule in rules]
     done = run_grid(
         pair,
         settings,
@@ -77,7 +67,7 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
         progress=lambda run, first, n: print(f"{run.slug}: {first} of {n} questions", file=sys.stderr, flush=True),
     )
     runs = []
-    for setting, run in zip(settings, done["runs"], strict=True):
+    for setting, rule, run in zip(settings, rules, done["runs"], strict=True):
         records, rows = (folder / run["folder"] / name for name in ("records.jsonl", "rows.npz"))
         low, high = run.pop("interval")
         strict_low, strict_high = run.pop("strict_interval")
@@ -85,6 +75,7 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
             {
                 **{name: getattr(setting, name) for name in ("task", "split", "mode", "window", "temperature", "seed")},
                 **run,
+                **called(rule),
                 "low": low,
                 "high": high,
                 "strict_low": strict_low,

@@ -1,22 +1,21 @@
 """The paper's tables as LaTeX text, one function a table; a cell without a result is a dash."""
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from proxyalign.deferral.rules import REGISTRY
+
 Row = Mapping[str, Any]
 TASKS = ("lab-facts", "lab-math")
-ORDER = ("never", "always", "truncated-dual", "truncated-primal", "dual", "primal", "near-optimal", "exact", "nudging")
-NAMES = {
+PARENTS = ("never", "always")
+_WORDS = {
     "never": "base alone",
     "always": "proxy alone",
     "truncated-dual": "cut below $\\alpha$, no proxy",
     "truncated-primal": "nucleus $1-b$, no proxy",
-    "dual": "dual ($\\alpha$)",
-    "primal": "primal ($b$)",
-    "near-optimal": "near-optimal ($b$)",
-    "exact": "exact ($b$)",
-    "nudging": "nudging ($\\alpha$)",
 }
+_SYMBOLS = {"alpha": "\\alpha", "budget": "b"}
 SPEED_NAMES = {"transformers": "transformers, assisted"}
 HEADER = "% Written by analysis/experiments/paper_numbers.py; do not edit.\n"
 
@@ -26,14 +25,38 @@ def percent(share: float) -> str:
     return f"{100 * share + 0.0:.1f}".replace("-0.0", "0.0")
 
 
-def _settings(runs: Iterable[Row]) -> list[tuple[str, float, float | None]]:
-    """The rule, temperature and parameter of each row of the table, in its order."""
-    keys = {(run["rule"], run["temperature"], run["parameter"]) for run in runs}
-    return sorted(keys, key=lambda key: (ORDER.index(key[0]), -key[1], -1 if key[2] is None else key[2]))
+def order(rule: str) -> tuple[int, int]:
+    """Where a rule stands in a table: the parents, the controls, and the others as the registry has them."""
+    known = list(REGISTRY)
+    place = known.index(rule) if rule in known else -1  # another engine goes before the rules
+    return (0 if rule in PARENTS else 1 if place < 0 else 2 if rule.startswith("truncated-") else 3), place
+
+
+def name(rule: str, variant: str = "") -> str:
+    """What a table calls a rule: with the symbol of its leading parameter, and the others that are not at default."""
+    parameters = list(inspect.signature(REGISTRY[rule]).parameters) if rule in REGISTRY else []
+    symbols = [_SYMBOLS.get(one, f"\\mathit{{{_escaped(one)}}}") for one in parameters[:1]]
+    called = _WORDS.get(rule) or " ".join([rule, *(f"(${symbol}$)" for symbol in symbols)])
+    return f"{called}, {_escaped(variant)}" if variant else called
+
+
+def _escaped(text: str) -> str:
+    return text.replace("_", "\\_")
+
+
+def _setting(run: Row) -> tuple[str, float, str, float | None]:
+    """The rule, temperature, other parameters and leading parameter of a run."""
+    return run["rule"], run["temperature"], run.get("variant", ""), run["parameter"]
+
+
+def _settings(runs: Iterable[Row]) -> list[tuple[str, float, str, float | None]]:
+    """The settings of each row of the table, in its order."""
+    keys = {_setting(run) for run in runs}
+    return sorted(keys, key=lambda key: (order(key[0]), -key[1], key[2], -1 if key[3] is None else key[3]))
 
 
 def _lookup(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
-    return {(run["task"], run["rule"], run["temperature"], run["parameter"]): run for run in runs}
+    return {(run["task"], *_setting(run)): run for run in runs}
 
 
 def _tabular(columns: str, head: Sequence[str], lines: Sequence[str]) -> str:
@@ -67,11 +90,13 @@ def accuracy_table(runs: Sequence[Row], replicate: Sequence[Row]) -> str:
     one, two = _lookup(first), _lookup(second)
     settings = _settings(first)
     cells = []
-    for rule, temperature, parameter in settings:
-        name = NAMES[rule] + (", greedy" if temperature == 0 else "")
-        row = [name, "" if parameter is None else f"{parameter:g}"]
+    for rule, temperature, variant, parameter in settings:
+        row = [
+            name(rule, variant) + (", greedy" if temperature == 0 else ""),
+            "" if parameter is None else f"{parameter:g}",
+        ]
         for task in TASKS:
-            key = (task, rule, temperature, parameter)
+            key = (task, rule, temperature, variant, parameter)
             ours = one.get(key)
             row += [
                 _accuracy(ours),
@@ -96,10 +121,10 @@ def gap_table(knapsack: Sequence[Row]) -> str:
     found = _lookup(knapsack)
     settings = _settings(knapsack)
     cells = []
-    for rule, temperature, parameter in settings:
-        row = [NAMES[rule], "" if parameter is None else f"{parameter:g}"]
+    for rule, temperature, variant, parameter in settings:
+        row = [name(rule, variant), "" if parameter is None else f"{parameter:g}"]
         for task in TASKS:
-            run = found.get((task, rule, temperature, parameter))
+            run = found.get((task, rule, temperature, variant, parameter))
             if run is None:
                 row += ["--"] * 3
                 continue
@@ -116,16 +141,14 @@ def _interval(run: Row, measure: str) -> str:
 
 def speed_table(speed: Sequence[Row]) -> str:
     """Measured speed over the base alone in both modes, the share of drafts accepted, and what statement 12 expects."""
-    contestants = {(_contestant(run), run["parameter"]) for run in speed}
-    order = ("never", "transformers", *ORDER[1:])
-    settings = sorted(contestants, key=lambda key: (order.index(key[0]), -1 if key[1] is None else key[1]))
+    settings = sorted(
+        {_contestant(run) for run in speed}, key=lambda key: (order(key[0]), key[1], -1 if key[2] is None else key[2])
+    )
     cells = []
-    for rule, parameter in settings:
-        row = [SPEED_NAMES.get(rule, NAMES.get(rule, rule)), "" if parameter is None else f"{parameter:g}"]
+    for rule, variant, parameter in settings:
+        row = [SPEED_NAMES.get(rule) or name(rule, variant), "" if parameter is None else f"{parameter:g}"]
         for task in TASKS:
-            mine = [
-                run for run in speed if (_contestant(run), run["parameter"], run["task"]) == (rule, parameter, task)
-            ]
+            mine = [run for run in speed if (*_contestant(run), run["task"]) == (rule, variant, parameter, task)]
             modes = {run["mode"]: run for run in mine}
             row += [_times(modes.get("autoregressive")), *_speculative(modes.get("speculative"))]
         cells.append(row)
@@ -134,8 +157,9 @@ def speed_table(speed: Sequence[Row]) -> str:
     return _tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
 
 
-def _contestant(run: Row) -> str:
-    return str(run["rule"]) if run["engine"] == "proxyalign" else "transformers"
+def _contestant(run: Row) -> tuple[str, str, float | None]:
+    rule = str(run["rule"]) if run["engine"] == "proxyalign" else "transformers"
+    return rule, run.get("variant", ""), run["parameter"]
 
 
 def _times(run: Row | None) -> str:

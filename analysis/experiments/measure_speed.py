@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.experiments.decode_grid import expand
+from analysis.profile import Values, called, expand
 from analysis.provenance import commit, versions
 from proxyalign.files import write_json
 
 
-def contestants(rules: Mapping[str, list[float]], window: int) -> list[Any]:
+def contestants(rules: Mapping[str, Values], window: int) -> list[Any]:
     """The base alone, transformers plain and assisted, the base verified by drafts, and each rule in both modes."""
     from proxyalign.bench.decoding_speed import ASSISTED, BASE_ALONE, TRANSFORMERS, Contestant
-    from proxyalign.deferral.rules import Never, make
+    from proxyalign.deferral.rules import Never
 
     field = [
         BASE_ALONE,
@@ -23,8 +23,7 @@ def contestants(rules: Mapping[str, list[float]], window: int) -> list[Any]:
         Contestant(Never(), engine=TRANSFORMERS),
         Contestant(Never(), "speculative", window, engine=ASSISTED),
     ]
-    for name, parameters in expand(rules):
-        rule = make(name, **parameters)
+    for rule in expand(rules):
         field += [Contestant(rule), Contestant(rule, "speculative", window)]
     return field
 
@@ -41,6 +40,7 @@ def main() -> None:
 
     from proxyalign import tasks
     from proxyalign.bench.decoding_speed import measure
+    from proxyalign.deferral.rules import make
     from proxyalign.models import load_pair
 
     torch.set_num_threads(1)
@@ -55,7 +55,7 @@ def main() -> None:
         seed=wanted["seed"],
         progress=lambda done, n: print(f"{task.name}: {done} of {n} questions", file=sys.stderr, flush=True),
     )
-    runs = [{"task": task.name, **run} for run in numbers.pop("runs")]
+    runs = [{"task": task.name, **run, **called(make(run["rule"], **run["parameters"]))} for run in numbers.pop("runs")]
     write_json(arguments.out, {"settings": wanted, **commit(), "versions": versions(), **numbers, "runs": runs})
 
 

@@ -13,7 +13,7 @@ from proxyalign.files import write_json
 
 Row = Mapping[str, Any]
 TASKS = {"lab-facts": "Facts", "lab-math": "Math"}
-RULES = {"dual": "Dual", "primal": "Primal", "nudging": "Nudging"}  # those with a parameter chosen on dev
+RULES = {"dual": "Dual", "primal": "Primal", "nudging": "Nudging"}  # those that the text names
 
 
 def find(rows: Sequence[Row], **wanted: Any) -> Row:

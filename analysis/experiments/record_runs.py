@@ -6,8 +6,9 @@ from analysis.provenance import started
 from proxyalign.files import write_json
 
 COLUMNS = (
-    "task", "split", "mode", "temperature", "rule", "parameter", "chosen", "seed", "n", "n_correct", "accuracy",
-    "standard_error", "low", "high", "strict_accuracy", "n_unparsed", "n_tokens", "deferral_rate", "records_sha256",
+    "task", "split", "mode", "temperature", "rule", "variant", "parameter", "chosen", "seed", "n", "n_correct",
+    "accuracy", "standard_error", "low", "high", "strict_accuracy", "n_unparsed", "n_tokens", "deferral_rate",
+    "records_sha256",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from analysis.experiments.gap_and_price import (
     Step,
@@ -21,37 +22,71 @@ from analysis.experiments.gap_and_price import (
     spent_budget,
 )
 from analysis.provenance import sha256
-from proxyalign.deferral.rules import make
+from proxyalign.deferral.rules import Mixture, Rule, make
 from proxyalign.files import write_json
 from proxyalign.knapsack import DeferralProblem, exact
 
+KEY = ("grid", "task", "split", "mode", "temperature", "rule", "variant", "parameter")
 DERIVE_EVERY = 10  # of so many steps one has its certificate checked, which takes some twenty times as long as solving
+
+
+def is_measurable(rule: Rule) -> bool:
+    """Whether the rule defers sets of tokens that the base's law decides, so that a visited law tells what it took."""
+    return rule.needs == "p" and not isinstance(rule, Mixture)
+
+
+def deferred_sets(rule: Rule, p: NDArray[np.float32], mass: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """What the rule deferred of each of the laws p (n, V), where it handed over `mass` (n,).
+
+    A rule that follows the text cannot be asked anew about a law alone; its sets are of the least likely tokens, so
+    that their mass tells which.
+    """
+    if rule.start(1, torch.device("cpu")) is None:
+        return rule.defer(torch.from_numpy(p)[:, None])[:, 0].numpy()  # each law as a window of its own
+    return np.stack([_least_likely(law.astype(np.float64), spent) for law, spent in zip(p, mass, strict=True)])
+
+
+def _least_likely(law: NDArray[np.float64], mass: float) -> NDArray[np.bool_]:
+    """The tokens below some threshold whose mass is nearest to `mass`; those of one probability go together."""
+    _, place = np.unique(law, return_inverse=True)
+    spent = np.concatenate([[0.0], np.cumsum(np.bincount(place, weights=law))])
+    deferred: NDArray[np.bool_] = place < np.abs(spent - mass).argmin()
+    return deferred
+
+
+def step_budget(rule: Rule) -> float | None:
+    """What the rule may spend at each step, its parameter; None for one without, which is measured at what it spent.
+
+    Among those is one whose budget is a mean over the text, of which a step may spend more or less.
+    """
+    is_a_mean = rule.start(1, torch.device("cpu")) is not None
+    return None if is_a_mean else rule.parameters().get("budget")
 
 
 def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: Any) -> dict[str, Any]:
     """Gap and price of one run, with its step count and solving times; each step is written to `steps_file` as JSON."""
     rule = make(run["rule"], **run["parameters"])
     with np.load(run["rows"]) as kept:
-        p, questions, positions = kept["p"], kept["question"], kept["position"]
-    deferred = rule.defer(torch.from_numpy(p)).numpy()
+        p, mass, questions, positions = (kept[name] for name in ("p", "mass", "question", "position"))
+    deferred = deferred_sets(rule, p, mass)
     laws = p.astype(np.float64)
     names, group = np.unique(questions, return_inverse=True)
     steps: list[Step] = []
     seconds = []
     for row, law in enumerate(laws):
         start = time.perf_counter()
-        step = solve_step(law, deferred[row], run["parameters"].get("budget"))
+        step = solve_step(law, deferred[row], step_budget(rule))
         seconds.append(time.perf_counter() - start)
         steps.append(step)
         where = {"question": str(questions[row]), "position": int(positions[row]), "largest_p": float(law.max())}
-        key = {name: run[name] for name in ("grid", "task", "rule", "parameter")}
+        key = {name: run[name] for name in ("grid", "task", "rule", "variant", "parameter")}
         steps_file.write(json.dumps({**key, **where, **asdict(step)}, allow_nan=False) + "\n")
     asked = range(0, len(laws), DERIVE_EVERY)
     union = Union.of(laws, group)
     gap = optimality_gap(steps, group, n_resamples=n_resamples, seed=seed)
     price, best = price_of_step_budgets(steps, union, group, n_resamples=n_resamples, seed=seed)
     return {
-        **{name: run[name] for name in ("grid", "task", "split", "mode", "temperature", "rule", "parameter")},
+        **{name: run[name] for name in KEY},
         "n_steps": len(steps),
         "n_questions": len(names),
         "n_certified": sum(step.is_optimal for step in steps),
@@ -85,7 +120,7 @@ def main() -> None:
         runs = [
             measure(run, n_resamples=arguments.n_resamples, seed=arguments.seed, steps_file=steps_file)
             for run in decoded["runs"]
-            if run["rows"]
+            if run["rows"] and is_measurable(make(run["rule"], **run["parameters"]))
         ]
     write_json(
         arguments.summary,

@@ -11,11 +11,11 @@ import polars as pl
 from proxyalign.evaluation import read_records
 
 Run = Mapping[str, Any]
-KEY = ("task", "rule", "parameter")
+KEY = ("task", "rule", "variant", "parameter")
 
 
-def choose(runs: Iterable[Run]) -> set[tuple[str, str, float]]:
-    """For each task and rule the parameter with the best accuracy on the development questions.
+def choose(runs: Iterable[Run]) -> set[tuple[Any, ...]]:
+    """For each task and rule the parameters with the best accuracy on the development questions, as `KEY` has them.
 
     Between equals the one that hands less to the proxy is taken.
     """
@@ -26,7 +26,7 @@ def choose(runs: Iterable[Run]) -> set[tuple[str, str, float]]:
         place = (run["task"], run["rule"])
         if place not in best or _rank(run) > _rank(best[place]):
             best[place] = run
-    return {(run["task"], run["rule"], run["parameter"]) for run in best.values()}
+    return {_key(run) for run in best.values()}
 
 
 def _rank(run: Run) -> tuple[float, float]:
@@ -39,7 +39,7 @@ def runs_table(decoded: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         {name: value for name, value in run.items() if name != "parameters"} for file in decoded for run in file["runs"]
     ]
     chosen = choose(runs)
-    rows = [{**run, "chosen": run["split"] == "test" and tuple(run[name] for name in KEY) in chosen} for run in runs]
+    rows = [{**run, "chosen": run["split"] == "test" and _key(run) in chosen} for run in runs]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 

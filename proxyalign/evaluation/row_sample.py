@@ -23,30 +23,38 @@ class RowSample:
 
     It lives in the file `path` (NumPy .npz), read on construction where it exists: `p` (n, V) float32, the base's
     distributions at temperature 1; `question` (n,) and `position` (n,) int64, where each comes from (the question's
-    index and the emitted token's); sorted by both. Raises InputError where the file is not one of these.
+    index and the emitted token's), and `mass` (n,) float64, the deferral mass there; sorted by both. Raises InputError
+    where the file is not one of these.
     """
 
     def __init__(self, path: Path, size: int, seed: int) -> None:
         self._path, self._size, self._seed = path, size, seed
-        self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._kept: dict[tuple[int, int], tuple[NDArray[np.float32], float]] = {}
         self._changed = False
         if path.exists():
             try:
                 with np.load(path) as stored:
                     places = zip(stored["question"].tolist(), stored["position"].tolist(), strict=True)
-                    self._kept = dict(zip(places, stored["p"], strict=True))
+                    rows = zip(stored["p"], stored["mass"].tolist(), strict=True)
+                    self._kept = dict(zip(places, rows, strict=True))
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 raise InputError(
                     f"evaluation: {path} must hold the visited rows of this run, got something else; "
                     "restore the file, or delete the run's folder and start it again"
                 ) from None
 
-    def offer(self, index: int, rows: NDArray[np.float32]) -> None:
-        """Consider the rows (n, V) that the reply to question `index` visited; a row seen before changes nothing."""
+    def offer(self, index: int, rows: NDArray[np.float32], mass: NDArray[np.float64]) -> None:
+        """Consider the rows (n, V) that the reply to question `index` visited, and the mass (n,) deferred at each.
+
+        A row seen before changes nothing.
+        """
         tickets = {place: _ticket(self._seed, *place) for place in self._kept}
         tickets |= {(index, position): _ticket(self._seed, index, position) for position in range(len(rows))}
         lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
-        kept = {place: self._kept[place] if place in self._kept else rows[place[1]].copy() for place in lowest}
+        kept = {
+            place: self._kept[place] if place in self._kept else (rows[place[1]].copy(), float(mass[place[1]]))
+            for place in lowest
+        }
         self._changed |= kept.keys() != self._kept.keys()
         self._kept = kept
 
@@ -58,7 +66,8 @@ class RowSample:
         with replacing(self._path) as file:
             np.savez(
                 file,
-                p=np.stack([self._kept[place] for place in places]).astype(np.float32),
+                p=np.stack([self._kept[place][0] for place in places]).astype(np.float32),
+                mass=np.array([self._kept[place][1] for place in places], dtype=np.float64),
                 question=np.array([index for index, _ in places], dtype=np.int64),
                 position=np.array([position for _, position in places], dtype=np.int64),
             )

@@ -152,7 +152,7 @@ def _run(
             if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
                 for index, trace in enumerate(replies.traces, start=first):
                     if trace.distributions is not None:
-                        sample.offer(index, trace.distributions)
+                        sample.offer(index, trace.distributions, trace.deferral_mass)
                 sample.save()
             per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
             for question, text, trace in zip(questions, replies.texts, replies.traces, strict=True):

@@ -1,21 +1,14 @@
 """A grid's runs are those that the profile names, and what is said of their files is true."""
 
+import io
 from pathlib import Path
 
-from analysis.experiments.decode_grid import decode, expand, records_folder
+import numpy as np
+import pytest
 
-
-def test_a_grid_expands_to_each_value_of_each_rule():
-    """Fails where a rule without a parameter is lost, a budget is passed as alpha, or as the eps beside it."""
-    rules = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9], "near-optimal": [0.5]}
-    expected = [
-        ("never", {}),
-        ("dual", {"alpha": 0.2}),
-        ("dual", {"alpha": 0.4}),
-        ("truncated-primal", {"budget": 0.9}),
-        ("near-optimal", {"budget": 0.5}),
-    ]
-    assert list(expand(rules)) == expected
+from analysis.experiments.decode_grid import decode, records_folder
+from analysis.experiments.solve_visited_rows import is_measurable, measure
+from proxyalign.deferral.rules import make
 
 
 def test_other_settings_or_other_code_get_another_folder(tmp_path):
@@ -33,3 +26,30 @@ def test_a_run_names_the_rows_that_it_kept_and_no_others(tmp_path):
     always, dual = decode(wanted, tmp_path)
     assert always["rows"] is None
     assert Path(dual["rows"]).exists()
+
+
+def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_path):
+    """Fails where a rule beyond the usual ones cannot be decoded, two of its settings mix, or its steps not solved."""
+    wanted = {
+        "pair": "lab", "data": None, "task": "lab-facts", "split": "dev", "limit": 2, "batch_size": 2, "seed": 0,
+        "mode": "autoregressive", "window": 5, "temperature": 1.0, "n_rows": 9,
+        "rules": {"top-k": [3], "min-p": [0.2], "static-mixture": [0.5], "near-optimal": [{"budget": 0.5, "eps": 0.1}],
+                  "hybrid": [0.3, {"budget": 0.3, "step": 0.1}]},
+    }  # fmt: skip
+    runs = decode(wanted, tmp_path)
+    told = [(run["rule"], run["parameter"], run["variant"]) for run in runs]
+    assert told == [
+        ("top-k", 3, ""), ("min-p", 0.2, ""), ("static-mixture", 0.5, ""), ("near-optimal", 0.5, "eps=0.1"),
+        ("hybrid", 0.3, ""), ("hybrid", 0.3, "step=0.1"),
+    ]  # fmt: skip
+    assert len({run["folder"] for run in runs}) == 6
+    steps = io.StringIO()
+    for run in runs:
+        rule = make(run["rule"], **run["parameters"])
+        assert is_measurable(rule) == (run["rule"] != "static-mixture")
+        if is_measurable(rule):
+            measured = measure({"grid": "some", **run}, n_resamples=20, seed=0, steps_file=steps)
+            assert measured["n_certified"] == measured["n_steps"] == 9
+            assert measured["gap"]["point"] >= -1e-12
+            with np.load(run["rows"]) as kept:
+                assert measured["mass"] == pytest.approx(kept["mass"].sum(), abs=1e-5)

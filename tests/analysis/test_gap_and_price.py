@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,10 @@ from analysis.experiments.gap_and_price import (
     spent_budget,
     surprisal,
 )
+from analysis.experiments.solve_visited_rows import deferred_sets, step_budget
+from proxyalign.deferral import policy
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rules import make
 
 FLAT = np.array([0.25, 0.25, 0.25, 0.25])
 PEAKED = np.array([0.94, 0.03, 0.02, 0.01])
@@ -137,3 +142,26 @@ def test_the_optimum_s_certificate_is_derived_anew():
     """Fails when nothing is checked, or a check that was not derived counts."""
     law = np.random.default_rng(3).dirichlet(np.full(50, 0.3))
     assert derived_anew(law, 0.3)
+
+
+def test_a_rule_that_follows_the_text_is_measured_by_the_mass_that_it_spent():
+    """Fails where the hybrid's sets are those of its first multiplier, or a mean budget bounds one step."""
+    rng = np.random.default_rng(4)
+    p = rng.dirichlet(np.full(30, 0.3), size=20).astype(np.float32)
+    p[0] = p[0, :3].repeat(10) / p[0, :3].repeat(10).sum()  # ties, which a threshold takes together
+    rule = make("hybrid", budget=0.3)
+    law = Law(torch.from_numpy(p)[None], torch.from_numpy(p)[None])
+    wanted = rule.propose(law).deferred[0]
+    mass = policy.deferral_mass(torch.from_numpy(p), wanted).double().numpy()
+    found = deferred_sets(rule, p, mass)
+    assert np.array_equal(np.where(found, p, 0.0), np.where(wanted.numpy(), p, 0.0))  # tokens of mass 0 are no matter
+    assert step_budget(rule) is None
+    assert step_budget(make("primal", budget=0.3)) == 0.3
+    assert step_budget(make("dual", alpha=0.3)) is None
+
+
+def test_laws_are_measured_one_by_one():
+    """Fails where a rule that pools a window of laws is asked about all visited ones as if they were one."""
+    p = np.stack([FLAT, PEAKED]).astype(np.float32)
+    pooled, alone = (make(name, budget=0.3) for name in ("primal-pooled", "primal"))
+    assert np.array_equal(deferred_sets(pooled, p, np.zeros(2)), deferred_sets(alone, p, np.zeros(2)))

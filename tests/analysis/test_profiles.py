@@ -1,6 +1,7 @@
 """A profile is checked before any work: the shipped ones pass, nonsense is refused in a sentence that names it."""
 
 import copy
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
+
+from analysis.profile import called, check, expand
+from proxyalign.deferral.rules import REGISTRY, make
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "analysis" / "config"
@@ -23,7 +26,7 @@ def _profile(name):
 def test_a_shipped_profile_is_valid_and_writes_under_its_own_name(name):
     """Fails for a profile that the schema refuses, or two that would mix their results."""
     profile = _profile(name)
-    validate(profile, str(CONFIG / "schema.yaml"))
+    check(profile)
     assert profile["name"] == name
 
 
@@ -49,6 +52,10 @@ NONSENSE = {
     "unknown task": (("tasks",), ["lab-poems"], "'lab-poems' is not one of"),
     "no questions": (("n_questions", "test"), 0, "0 is less than the minimum of 1"),
     "parameter for never": (("grids", "cascades", "rules", "never"), [0.5], "[0.5] is expected to be empty"),
+    "half a token": (("grids", "cascades", "rules", "top-k"), [1.5], "1.5 is not of type 'integer'"),
+    "no budget": (("grids", "cascades", "rules", "hybrid"), [{"step": 0.1}], "'budget' is a required property"),
+    "other parameter": (("grids", "cascades", "rules", "dual"), [{"alpha": 0.1, "k": 3}], "'k' was unexpected"),
+    "no value": (("grids", "cascades", "rules", "dual"), [], "[] should be non-empty"),
     "misspelt entry": (("bach_size",), 4, "'bach_size' was unexpected"),
     "text for a seed": (("seed",), "one", "'one' is not of type 'integer'"),
 }
@@ -63,8 +70,38 @@ def test_nonsense_is_refused_by_name(path, value, sentence):
         place = place[key]
     place[path[-1]] = value
     with pytest.raises(WorkflowError) as refusal:
-        validate(profile, str(CONFIG / "schema.yaml"))
+        check(profile)
     assert sentence in str(refusal.value)
+
+
+def test_every_rule_of_the_registry_may_stand_in_a_profile_and_is_called_by_its_name():
+    """Fails where a new rule has to be typed into a list first, or a table mixes two of its settings."""
+    values = {name: [1] if inspect.signature(build).parameters else [] for name, build in REGISTRY.items()}
+    profile = _profile("smoke")
+    profile["grids"]["cascades"]["rules"] = copy.deepcopy(values)
+    check(profile)
+    rules = list(expand(values))
+    assert [called(rule)["rule"] for rule in rules] == [rule.name for rule in rules] == list(REGISTRY)
+    assert [called(rule)["parameter"] for rule in rules] == [next(iter(one), None) for one in values.values()]
+    assert all(make(rule.name, **rule.parameters()) == rule for rule in rules)
+
+
+def test_a_grid_expands_to_each_value_of_each_rule():
+    """Fails where a rule without a parameter is lost, a budget is passed as alpha, or as the eps beside it."""
+    listed = {"never": [], "dual": [0.2, 0.4], "truncated-primal": [0.9], "near-optimal": [0.5],
+              "hybrid": [0.3, {"budget": 0.3, "step": 0.1}], "top-k": [50]}  # fmt: skip
+    expected = [
+        make("never"),
+        make("dual", alpha=0.2),
+        make("dual", alpha=0.4),
+        make("truncated-primal", budget=0.9),
+        make("near-optimal", budget=0.5),
+        make("hybrid", budget=0.3),
+        make("hybrid", budget=0.3, step=0.1),
+        make("top-k", k=50),
+    ]
+    assert list(expand(listed)) == expected
+    assert [called(rule)["variant"] for rule in expected] == ["", "", "", "", "", "", "step=0.1", ""]
 
 
 def _snakemake(*arguments):

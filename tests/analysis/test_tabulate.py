@@ -3,7 +3,7 @@
 from analysis.experiments.tabulate import choose, points_table, runs_table
 
 RUN = {
-    "task": "lab-math", "rule": "dual", "parameter": 0.4, "split": "test", "mode": "autoregressive",
+    "task": "lab-math", "rule": "dual", "variant": "", "parameter": 0.4, "split": "test", "mode": "autoregressive",
     "temperature": 1.0, "accuracy": 0.9, "deferral_rate": 0.1,
 }  # fmt: skip
 
@@ -12,7 +12,7 @@ def test_the_choice_is_made_on_dev_and_reported_on_test():
     """Fails where a parameter is chosen on the questions that it is reported on."""
     dev = [{**RUN, "split": "dev", "parameter": a, "accuracy": acc} for a, acc in ((0.2, 0.5), (0.4, 0.8), (0.7, 0.6))]
     test = [{**RUN, "parameter": a, "accuracy": acc} for a, acc in ((0.2, 0.9), (0.4, 0.7), (0.7, 0.6))]
-    assert choose(dev + test) == {("lab-math", "dual", 0.4)}
+    assert choose(dev + test) == {("lab-math", "dual", "", 0.4)}
     table = runs_table([{"runs": dev}, {"runs": test}])
     assert table.filter("chosen").select("split", "parameter").rows() == [("test", 0.4)]
 
@@ -20,7 +20,7 @@ def test_the_choice_is_made_on_dev_and_reported_on_test():
 def test_of_two_equals_the_one_that_defers_less_is_chosen():
     """Fails where a tie is broken by the order of the runs."""
     dev = [{**RUN, "split": "dev", "parameter": a, "deferral_rate": d} for a, d in ((0.7, 0.3), (0.4, 0.1))]
-    assert choose(dev) == choose(dev[::-1]) == {("lab-math", "dual", 0.4)}
+    assert choose(dev) == choose(dev[::-1]) == {("lab-math", "dual", "", 0.4)}
 
 
 def test_a_point_needs_all_three_measurements_of_one_rule():
@@ -42,3 +42,11 @@ def test_a_point_needs_all_three_measurements_of_one_rule():
     assert points_table(runs, [solved], [{**speed, "parameter": 0.2}]).is_empty()
     assert points_table(runs, [solved], [{**speed, "mode": "autoregressive"}]).is_empty()
     assert points_table(runs, [solved], [{**speed, "engine": "transformers"}]).is_empty()
+
+
+def test_runs_of_one_parameter_that_differ_in_another_are_two_points():
+    """Fails where the gap of one setting of a rule is drawn at the speed of another."""
+    dev = [{**RUN, "split": "dev", "variant": name, "accuracy": share} for name, share in (("", 0.5), ("eps=0.1", 0.8))]
+    assert choose(dev) == {("lab-math", "dual", "eps=0.1", 0.4)}
+    test = [{**RUN, "variant": name} for name in ("", "eps=0.1")]
+    assert runs_table([{"runs": dev}, {"runs": test}]).filter("chosen")["variant"].to_list() == ["eps=0.1"]

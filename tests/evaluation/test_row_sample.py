@@ -15,6 +15,11 @@ def visits(n_questions=12, seed=0):
     }
 
 
+def masses(rows):
+    """What was deferred at each row, as far as a row tells it from the others."""
+    return rows[:, 0].astype(np.float64) / 2
+
+
 def load(path):
     with np.load(path) as stored:
         return {name: stored[name] for name in stored.files}
@@ -25,16 +30,16 @@ def test_order_and_interruptions_leave_no_trace_in_the_sample(tmp_path):
     seen = visits()
     straight = RowSample(tmp_path / "a.npz", 15, seed=3)
     for index, rows in seen.items():
-        straight.offer(index, rows)
+        straight.offer(index, rows, masses(rows))
     straight.save()
     for index in [*range(6), 4, 5, *reversed(range(12))]:  # again and again, from the file each time
         sample = RowSample(tmp_path / "b.npz", 15, seed=3)
-        sample.offer(index, seen[index])
+        sample.offer(index, seen[index], masses(seen[index]))
         sample.save()
     first, second = load(tmp_path / "a.npz"), load(tmp_path / "b.npz")
     assert first["p"].shape == (15, 5)
     assert first["p"].dtype == np.float32
-    for name in ("p", "question", "position"):
+    for name in ("p", "mass", "question", "position"):
         np.testing.assert_array_equal(first[name], second[name])
 
 
@@ -43,13 +48,14 @@ def test_each_row_says_where_it_comes_from(tmp_path):
     seen = visits()
     sample = RowSample(tmp_path / "rows.npz", 20, seed=0)
     for index, rows in seen.items():
-        sample.offer(index, rows)
+        sample.offer(index, rows, masses(rows))
     sample.save()
     stored = load(tmp_path / "rows.npz")
     places = list(zip(stored["question"].tolist(), stored["position"].tolist(), strict=True))
     assert places == sorted(set(places))
     for row, (question, position) in zip(stored["p"], places, strict=True):
         np.testing.assert_array_equal(row, seen[question][position])
+    np.testing.assert_array_equal(stored["mass"], masses(stored["p"]))
 
 
 def test_fewer_rows_than_asked_for_are_all_kept(tmp_path):
@@ -57,7 +63,7 @@ def test_fewer_rows_than_asked_for_are_all_kept(tmp_path):
     seen = visits(3)
     sample = RowSample(tmp_path / "rows.npz", 1000, seed=0)
     for index, rows in seen.items():
-        sample.offer(index, rows)
+        sample.offer(index, rows, masses(rows))
     sample.save()
     np.testing.assert_array_equal(load(tmp_path / "rows.npz")["p"], np.concatenate(list(seen.values())))
 
@@ -69,7 +75,7 @@ def test_every_visited_row_is_as_likely_to_be_kept(tmp_path):
     for seed in range(400):
         sample = RowSample(tmp_path / "none.npz", 10, seed=seed)
         for index, rows in seen.items():
-            sample.offer(index, rows)
+            sample.offer(index, rows, masses(rows))
         for place in sample._kept:
             counts[place] += 1
     assert np.abs((counts - 100) / np.sqrt(400 * 0.25 * 0.75)).max() < 4.5
