@@ -53,8 +53,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         pair: str | ModelPair | None = None,
         rule: str = "dual",
         mode: str = "autoregressive",
-        window: int = 5,
-        seed: int = 0,
+        window: int | str = 5,
+        seed: int | str = 0,
         device: str | None = None,
         dtype: str = "auto",
         batch_size: int | str | None = 1,
@@ -72,7 +72,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         self.pair = pair
         self.tokenizer = pair.tokenizer
         self.batch_size = as_count("batch_size", batch_size)
-        self._mode, self._window, self._seed = mode, window, seed
+        self._mode, self._seed = mode, as_count("seed", seed, least=0)
+        self._window: Any = window if window == "auto" else as_count("window", window)
         self._max_gen_toks = as_count("max_gen_toks", max_gen_toks)
         self._device = pair.device
         self._proxy_chat = as_switch("proxy_chat", proxy_chat)

@@ -231,9 +231,26 @@ def test_generation_settings_without_a_meaning_here_are_refused(model, settings,
     assert len(model.generate_until(requests(("t1", idle)))) == 1
 
 
+def test_model_arguments_that_come_as_text_mean_what_they_spell(pair):
+    """Fails when proxy_chat=no switches it on, or a number of the command line is refused late or compared as text."""
+    from proxyalign.evaluation.harness import ProxyAlignLM
+
+    texts = {"batch_size": "2", "max_gen_toks": "8", "seed": "0", "window": "3", "proxy_chat": "no"}
+    model = ProxyAlignLM(pair=pair, rule="dual", alpha=0.4, mode="speculative", **texts)
+    wanted = generate(pair, PROMPTS, RULE, mode="speculative", window=3, temperature=0, max_new_tokens=8).texts
+    assert model.generate_until(requests(*((prompt, {"do_sample": "no"}) for prompt in PROMPTS))) == wanted
+    assert ProxyAlignLM(pair=pair, rule="dual", alpha=0.4, window="auto")._window == "auto"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"batch_size": "auto"}, "batch_size must be a whole number"), ({"budget": 0.3}, "dual takes alpha")],
+    [
+        ({"seed": "-1"}, "seed must be a whole number of at least 0"),
+        ({"window": "wide"}, "window must be"),
+        ({"proxy_chat": "perhaps"}, "proxy_chat must be true or false"),
+        ({"batch_size": "auto"}, "batch_size must be a whole number"),
+        ({"budget": 0.3}, "dual takes alpha"),
+    ],
 )
 def test_model_arguments_are_checked(pair, change, told):
     """Fails when a wrong argument waits until the first batch to break."""
