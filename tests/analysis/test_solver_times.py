@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.figures.solver_times import draw
-from analysis.provenance import sha256
+from proxyalign.files import sha256
 
 ROOT = Path(__file__).parent.parent.parent
 

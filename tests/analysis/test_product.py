@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from analysis.figures import accuracy_vs_parameter, gap_vs_speedup
-from analysis.provenance import describe, sha256
+from analysis.product import describe
+from proxyalign.files import sha256
 
 ROOT = Path(__file__).parent.parent.parent
 FIGURES = ("accuracy_vs_parameter", "gap_vs_speedup")
