@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from analysis.provenance import describe
+from analysis.product import describe
 from proxyalign.decoding import generate
 from proxyalign.deferral import policy, rules
 from proxyalign.deferral.law import tempered

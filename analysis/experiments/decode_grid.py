@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.product import commit, versions
 from analysis.profile import called, expand
-from analysis.provenance import commit, sha256, versions
 from proxyalign import tasks
 from proxyalign.evaluation import Settings, run_grid
-from proxyalign.files import write_json
+from proxyalign.files import sha256, write_json
 
 
 def records_folder(records: Path, grid: str, task: str, settings: str, code: str) -> Path:

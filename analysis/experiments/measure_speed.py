@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.product import commit, versions
 from analysis.profile import Values, called, expand
-from analysis.provenance import commit, versions
 from proxyalign.files import write_json
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.provenance import describe
+from analysis.product import describe
 from proxyalign.files import write_json
 from proxyalign.knapsack import DeferralProblem, Solution, certify, exact, oracle
 from proxyalign.knapsack.oracle.instances import CLASSES, pisinger

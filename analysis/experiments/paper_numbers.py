@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from analysis.experiments.latex_tables import accuracy_table, gap_table, percent, speed_table
-from analysis.provenance import sha256, started
-from proxyalign.files import write_json
+from analysis.product import started
+from proxyalign.files import sha256, write_json
 
 Row = Mapping[str, Any]
 TASKS = {"lab-facts": "Facts", "lab-math": "Math"}

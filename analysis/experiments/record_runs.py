@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from analysis.provenance import started
+from analysis.product import started
 from proxyalign.files import write_json
 
 COLUMNS = (

@@ -21,9 +21,8 @@ from analysis.experiments.gap_and_price import (
     solve_step,
     spent_budget,
 )
-from analysis.provenance import sha256
 from proxyalign.deferral.rules import Mixture, Rule, make
-from proxyalign.files import write_json
+from proxyalign.files import sha256, write_json
 from proxyalign.knapsack import DeferralProblem, exact
 
 KEY = ("grid", "task", "split", "mode", "temperature", "rule", "variant", "parameter")

@@ -3,7 +3,7 @@
 import polars as pl
 
 from analysis.figures.saving import save
-from analysis.provenance import started
+from analysis.product import started
 from proxyalign.plotting import accuracy_vs_parameter
 
 

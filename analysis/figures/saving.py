@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.provenance import sha256
-from proxyalign.files import write_json
+from proxyalign.files import sha256, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

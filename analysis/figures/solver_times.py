@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.figures.saving import save
-from analysis.provenance import started
+from analysis.product import started
 from proxyalign.plotting import use_style
 
 if TYPE_CHECKING:

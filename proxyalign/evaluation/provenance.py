@@ -41,15 +41,19 @@ def surroundings(packages: Sequence[str]) -> dict[str, Any]:
     return {
         "commit": commit(),
         "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
-        "versions": {name: _version(name) for name in packages},
+        "versions": versions(packages),
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """The versions of these packages, None for one that is missing."""
+    found: dict[str, str | None] = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
 
 
 def models_digest(pair: "ModelPair") -> str:

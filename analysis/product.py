@@ -1,10 +1,9 @@
-"""Where a figure or a number comes from: result files with their hashes, the commit, the profile, package versions."""
+"""The record that is kept beside a product: result files with their hashes, commit, profile and package versions."""
 
 import argparse
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ def commit() -> dict[str, Any]:
     return {"commit": head, "changed_since": found != head}
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
     """The versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | provenance.versions(PACKAGES)
 
 
 def describe(script: str, sources: Iterable[Path], profile: Mapping[str, Any]) -> dict[str, Any]:
