@@ -9,14 +9,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from proxyalign.verify.window_law import Prescribed, PrescribedBeside, windows
 
 from proxyalign.decoding.backends.cuda import CudaBackend
 from proxyalign.decoding.backends.processor import ProcessorBackend
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
-from proxyalign.verify import window_law
+from proxyalign.verify.statements import window_outcomes
+from proxyalign.verify.statements.window_outcomes import Prescribed, PrescribedBeside, windows
 
 # The base's and the proxy's laws after each context of two tokens: with zeros, equal ones, and ones far apart.
 P = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0], [0.0, 1.0], [0.125, 0.875], [0.625, 0.375], [0.75, 0.25]])
@@ -96,7 +96,7 @@ def test_the_kernels_give_each_outcome_its_measure(kind, g, monkeypatch):
     pytest.importorskip("triton")
     device = "cuda" if torch.cuda.is_available() else "cpu"  # conftest chooses the interpreter
     for name, value in (("INSIDE", 1e-4), ("AT_END", 4e-5), ("SHORTEST", 4e-4)):
-        monkeypatch.setattr(window_law, name, value)
+        monkeypatch.setattr(window_outcomes, name, value)
     sets = SETS[kind]
     windows_, *others = asked(sets, g, starts=[1])  # few, since the interpreter takes its time
     n = len(windows_.row)
