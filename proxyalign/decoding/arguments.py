@@ -59,11 +59,9 @@ def prompt_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
         )
     room, all_ids = pair.context_length, []
     for i, prompt in enumerate(prompts):
-        if not isinstance(prompt, str | Sequence | np.ndarray | torch.Tensor):
-            raise InputError(
-                f"generate: {argument}[{i}] must be a text or a list of token ids, got {prompt!r}; write a prompt"
-            )
         name = f"{argument}[{i}]"
+        if not isinstance(prompt, str | Sequence | np.ndarray | torch.Tensor):
+            raise InputError(f"generate: {name} must be a text or a list of token ids, got {prompt!r}; write a prompt")
         ids = pair.encode(prompt) if isinstance(prompt, str) else as_list(prompt)
         if not ids:
             raise InputError(f"generate: {name} must hold at least one token, got {prompt!r}; write a prompt")

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.backends.processor_kernels import draw_rows, test_rows
-from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome
+from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome, Untested
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import BoolArray
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
-from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
 
 
@@ -38,33 +36,18 @@ class ProcessorBackend(Backend):
         at_once = max(1, policy.AT_ONCE // (logits.shape[1] * logits.shape[2]))
         if at_once >= n_rows:
             return super().verify(rule, shaping, window, with_laws=with_laws)
-        cycles, states, laws = zip(
-            *(
-                super(ProcessorBackend, self).verify(
-                    rule, shaping, window.rows(slice(first, first + at_once)), with_laws=with_laws
-                )
-                for first in range(0, n_rows, at_once)
-            ),
-            strict=True,
-        )
+        some = [window.rows(slice(first, first + at_once)) for first in range(0, n_rows, at_once)]
+        parts = [Backend.verify(self, rule, shaping, one, with_laws=with_laws) for one in some]
+        cycles, states, laws = zip(*parts, strict=True)
         return Outcome(
             Cycle.joined(cycles),
             None if states[0] is None else torch.cat(states),
             None if laws[0] is None else np.concatenate(laws),
         )
 
-    def test(
-        self,
-        p: Law,
-        q: Law,
-        q0: Law | None,
-        first: Tensor,
-        deferred: Tensor | None,
-        drafts: Tensor,
-        owed: BoolArray,
-        u: Tensor,
-    ) -> Tested:
+    def test(self, untested: Untested) -> Tested:
         """As the reference's. Masses are 0 after the last new token."""
+        p, q, q0, first, deferred, drafts, owed, u = untested
         (n_rows, n_drafts), n_places = drafts.shape, first.shape[1]
         ids, of_first = drafts.numpy(), _array(first)
         own = of_first if p.own is first else _array(p.own, of_first.dtype)

@@ -61,6 +61,23 @@ class Outcome(NamedTuple):
     laws: npt.NDArray[np.floating] | None
 
 
+class Untested(NamedTuple):
+    """What the test of a window reads.
+
+    p, first, deferred: (B, n, V), the latter two the rule's proposal; n = g without a bonus, else g + 1. q, q0: (B, g,
+    V). drafts, owed, u: as in `DraftedWindow`.
+    """
+
+    p: Law
+    q: Law
+    q0: Law | None
+    first: Tensor
+    deferred: Tensor | None
+    drafts: Tensor
+    owed: BoolArray
+    u: Tensor
+
+
 class Backend:
     """How laws are drawn from and windows tested, in torch's operations, on any device."""
 
@@ -119,25 +136,15 @@ class Backend:
         read = p if has_bonus else p.rows(slice(0, n_drafts))
         of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
         first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
-        tested = self.test(read, q, of_reference, first, deferred, drafts, owed, u)
+        tested = self.test(Untested(read, q, of_reference, first, deferred, drafts, owed, u))
         return Cycle.of(tested, owed, n_before, has_bonus), states
 
-    def test(
-        self,
-        p: Law,
-        q: Law,
-        q0: Law | None,
-        first: Tensor,
-        deferred: Tensor | None,
-        drafts: Tensor,
-        owed: BoolArray,
-        u: Tensor,
-    ) -> Tested:
+    def test(self, untested: Untested) -> Tested:
         """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones, if there is one.
 
-        p, first, deferred: (B, n, V), the latter two the rule's proposal; n = g without a bonus, else g + 1. q, q0: (B,
-        g, V). owed, u: as in `DraftedWindow`. The device is asked once, when all is known.
+        The device is asked once, when all is known.
         """
+        p, q, q0, first, deferred, drafts, owed, u = untested
         n_drafts = drafts.shape[1]
         has_bonus = first.shape[1] > n_drafts
         # Of pi no more is computed than the test reads: its values at the drafts, and the row at the first rejection.

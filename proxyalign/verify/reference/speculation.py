@@ -25,11 +25,6 @@ class Written:
     n_tested: int = 0
     n_accepted: int = 0
 
-    @property
-    def all(self) -> list[int]:
-        """Everything that is to be compared, as numbers."""
-        return [*self.tokens, -1, self.n_cycles, self.n_tested, self.n_accepted]
-
 
 @dataclass(frozen=True)
 class Speculation:

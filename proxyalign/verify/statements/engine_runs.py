@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from proxyalign.decoding.generate import generate
 from proxyalign.deferral import rules
 from proxyalign.deferral.rule import Rule
+from proxyalign.models.pair import ModelPair
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.cases.table_models import Prefix, table_pair
 from proxyalign.verify.reference.speculation import Speculation
@@ -38,8 +39,8 @@ class _Table:
         """The row of a prefix: not of its last token alone, nor of its length."""
         return sum((place + 1) * (token + 1) for place, token in enumerate(prefix)) % len(self.given)
 
-    def logs_of(self, prefix: Prefix) -> Floats:
-        """What the model is made of."""
+    def as_given(self, prefix: Prefix) -> Floats:
+        """The law that the model takes the logarithm of."""
         law: Floats = self.given[self.row(prefix)]
         return law
 
@@ -86,7 +87,7 @@ def tuned(case: Laws) -> Iterator[Claim]:
 
     nothing = np.zeros(case.p.shape[-1], dtype=bool)
     written = Speculation(target, lambda _: nothing, q, has_bonus=False, **_settings(case))
-    pair = table_pair(p.logs_of, q.logs_of, case.p.shape[-1], q0.logs_of)
+    pair = table_pair(p.as_given, q.as_given, case.p.shape[-1], q0.as_given)
     yield from _compared(case, pair, rules.ImplicitReward(), written)
 
 
@@ -95,7 +96,7 @@ def _as_written(case: Laws, rule: Rule, sets: Sets) -> Iterator[Claim]:
     written = Speculation(
         p, lambda prefix: sets(prefix, p(prefix), q(prefix)), q, has_bonus=rule.has_bonus, **_settings(case)
     )
-    yield from _compared(case, table_pair(p.logs_of, q.logs_of, case.p.shape[-1]), rule, written)
+    yield from _compared(case, table_pair(p.as_given, q.as_given, case.p.shape[-1]), rule, written)
 
 
 def _settings(case: Laws) -> dict[str, Any]:
@@ -104,11 +105,11 @@ def _settings(case: Laws) -> dict[str, Any]:
     return {"window": case.window, "limit": LIMIT, "ends": ends}
 
 
-def _compared(case: Laws, pair: object, rule: Rule, written: Speculation) -> Iterator[Claim]:
+def _compared(case: Laws, pair: ModelPair, rule: Rule, written: Speculation) -> Iterator[Claim]:
     seed = zlib.crc32(case.q.tobytes())
     expected = written.write([(seed, 0, sample) for sample in range(N_SEQUENCES)])
     found = generate(
-        pair,  # type: ignore[arg-type]
+        pair,
         [[0]],
         rule,
         mode="speculative",
