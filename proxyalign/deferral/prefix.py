@@ -1,11 +1,15 @@
-"""The longest prefix of a law's tokens by rising probability that fits a budget, found without sorting the vocabulary.
+"""The longest prefix of a law's tokens by rising probability that fits a budget: on a processor without sorting the
+vocabulary, on any other device without waiting for it.
 
-Where the budget holds all unlikely tokens, as in most rows of a language model, the few likely ones are sorted, on a
-processor in compiled code (`likely.py`). In other rows a histogram of mass over the leading bits of the probabilities
+On a processor, where the budget holds all unlikely tokens, as in most rows of a language model, the few likely ones are
+sorted in compiled code (`likely.py`). In other rows a histogram of mass over the leading bits of the probabilities
 finds the one bucket in which the budget runs out: what lies below it fits, what lies above does not, and only the
-bucket's own tokens are sorted. Every sum is in float64; rows in which one comes so near the budget that rounding may
-have decided are settled in exact arithmetic.
+bucket's own tokens are sorted. These sums are in float64; rows in which one comes so near the budget that rounding may
+have decided are settled exactly, in whole numbers. On other devices, where to ask which tokens lie in a bucket or which
+rows are in doubt is to wait for the answer, each row is sorted whole and settled so at once.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -17,9 +21,9 @@ from proxyalign.deferral.law import widen
 # buckets apart, 32 to an octave: of a language model's row, the fullest holds a few hundredths of the tokens.
 _DROPPED_BITS = 18
 _N_BUCKETS = 1 << (31 - _DROPPED_BITS)
-# How many entries are worked on together: few on a processor, so that what is computed on the way stays in its cache.
-_AT_ONCE_ON_CPU = 1 << 20
-_AT_ONCE = 1 << 25
+_AT_ONCE_ON_CPU = 1 << 20  # entries that are worked on together: few, so that what is computed stays in the cache
+_AT_ONCE = 1 << 25  # limbs that are added up together elsewhere, of 8 bytes each, for which about 1 GiB is held
+_BITS = {torch.float32: 149, torch.float64: 1074}  # the numbers of a dtype are multiples of 2^-bits
 _FEW = 1 << 12  # entries that are sorted outright, which then takes less time than to call for a histogram
 
 
@@ -27,13 +31,13 @@ def longest_prefix(p: Tensor, budget: float) -> Tensor:
     """p (..., V) float, each row non-negative -> bool (..., V): the tokens by rising `p`, as many as fit `budget`.
 
     budget: in [0, 1). Ties go to the lowest index; "fits" means the exact sum of the row's numbers, whatever their
-    dtype. Each row is decided from itself alone. A CUDA device is waited for twice for each 2^25 entries, and
-    again only where a row is settled exactly.
+    dtype; a row with a NaN may get any answer. Each row is decided from itself alone. A device other than the processor
+    is never waited for, and nothing is copied to it.
     """
     if budget == 0.0:
         return p == 0
     rows = widen(p.detach()).reshape(-1, p.shape[-1]).contiguous()
-    decide = _on_processor if p.device.type == "cpu" else _in_groups
+    decide = _on_processor if p.device.type == "cpu" else _on_device
     return decide(rows, budget).reshape(p.shape)
 
 
@@ -51,11 +55,46 @@ def _on_processor(p: Tensor, budget: float) -> Tensor:
     return deferred
 
 
+def _on_device(p: Tensor, budget: float) -> Tensor:
+    """The prefixes (n, V) of p (n, V), a few rows at a time, of which the host sees nothing."""
+    deferred, bits = torch.empty(p.shape, dtype=torch.bool, device=p.device), _BITS[p.dtype]
+    step = max(1, _AT_ONCE // (p.shape[-1] * (bits // 32 + 1)))
+    for first in range(0, len(p), step):
+        law, order = p[first : first + step].sort(dim=1, stable=True)
+        deferred[first : first + step].scatter_(1, order, _fit(law.double(), budget, bits))
+    return deferred
+
+
+def _fit(law: Tensor, budget: float, bits: int) -> Tensor:
+    """law (n, V) float64, non-negative multiples of 2^-bits -> bool (n, V): where the exact sum of a row so far fits.
+
+    Numbers are cut into limbs of `width` bits. Each limb is added up along the rows, and the budget's is taken off.
+    """
+    width = 57 - law.numel().bit_length()  # so that up to 64 limbs of all numbers add up within 63 bits
+    mask, (numerator, denominator) = (1 << width) - 1, budget.as_integer_ratio()
+    above = (numerator << bits) // denominator + 1  # a sum fits where it is less, both counted in 2^-bits
+    budgets = [(above >> start) & mask for start in range(0, bits + 1, width)]
+    word = law.clamp(max=1.0).view(torch.int64)  # 1 does not fit, and nothing above it does
+    exponent = word >> 52  # below 0 for -0.0
+    mantissa = (word & 0xFFFFFFFFFFFFF) + ((exponent > 0).long() << 52)
+    # Where a mantissa's last bit lies (n_limbs, n, V), counted from each limb's first: so far to the left it is moved.
+    place = exponent.clamp_(min=1).sub_(1075 - bits)
+    place = place - torch.arange(0, bits + 1, width, device=law.device).view(-1, 1, 1)
+    limbs = mantissa << place.clamp(0, width)
+    limbs = limbs.bitwise_right_shift_(place.neg_().clamp_(0, 63)).bitwise_and_(mask)
+    # One long sum, which a device makes on all its cores, less what it was where a row begins.
+    sums = limbs.view(-1).cumsum(0).view(limbs.shape)
+    sums -= sums[..., :1] - limbs[..., :1]
+    carry = torch.zeros_like(mantissa)
+    for limb, taken in zip(sums, budgets, strict=True):
+        carry = carry.add_(limb).sub_(taken).bitwise_right_shift_(width)
+    return carry < 0
+
+
 def _in_groups(p: Tensor, budget: float) -> Tensor:
     """The prefixes (n, V) of p (n, V), a few rows at a time."""
-    deferred = torch.empty(p.shape, dtype=torch.bool, device=p.device)
-    at_once = _AT_ONCE_ON_CPU if p.device.type == "cpu" else _AT_ONCE
-    step = max(1, at_once // max(p.shape[-1], _N_BUCKETS))
+    deferred = torch.empty(p.shape, dtype=torch.bool)
+    step = max(1, _AT_ONCE_ON_CPU // max(p.shape[-1], _N_BUCKETS))
     for first in range(0, len(p), step):
         some, answer = p[first : first + step], deferred[first : first + step]
         for row in (_sort if some.numel() <= _FEW else _select)(answer, some, budget):
@@ -83,14 +122,14 @@ def _select(deferred: Tensor, p: Tensor, budget: float) -> list[int]:
     else:
         row, order = torch.div(place, n_tokens, rounding_mode="floor").sort(stable=True)
         place, running = place[order], inside[order].cumsum(0)
-        start = torch.searchsorted(row, torch.arange(n_rows, device=p.device))
+        start = torch.searchsorted(row, torch.arange(n_rows))
         sums = running + (spent - torch.cat([running.new_zeros(1), running])[start])[row]
         slack = slack + 2.0**-52 * len(place) * running[-1:].sum()
     deferred.view(-1)[place] = sums <= budget
     unsure = torch.cat([spent, sums]).sub_(budget).abs_() <= slack
     if not unsure.any():
         return []
-    return sorted(set(torch.cat([torch.arange(n_rows, device=p.device), place // n_tokens])[unsure].tolist()))
+    return sorted(set(torch.cat([torch.arange(n_rows), place // n_tokens])[unsure].tolist()))
 
 
 def _bucket(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor, Tensor | float]:
@@ -112,18 +151,13 @@ def _bucket(deferred: Tensor, p: Tensor, budget: float) -> tuple[Tensor, Tensor,
 
 def _below_and_at(bucket: Tensor, split: Tensor, below: Tensor) -> Tensor:
     """Write where bucket (n, V) is below split (n, 1) into below (n, V); where it is split, as places (m,) in all."""
-    if bucket.device.type == "cpu":  # NumPy compares and finds four times as fast here, in the same memory
-        buckets, splits = bucket.numpy(), split.numpy()
-        np.less(buckets, splits, out=below.numpy())
-        return torch.from_numpy(np.flatnonzero(buckets == splits))
-    torch.lt(bucket, split, out=below)
-    return (bucket == split).view(-1).nonzero().squeeze(1)
+    buckets, splits = bucket.numpy(), split.numpy()  # NumPy compares and finds four times as fast, in the same memory
+    np.less(buckets, splits, out=below.numpy())
+    return torch.from_numpy(np.flatnonzero(buckets == splits))
 
 
 def _settle(deferred: Tensor, p: Tensor, budget: float) -> None:
     """Write the prefix of p (V,) into deferred (V,), its end found in exact arithmetic."""
-    from proxyalign.knapsack.rationals import prefix_that_fits  # here, since the solvers are slow to load
-
     law, order = p.double().sort(stable=True)
-    deferred.fill_(False)
-    deferred[order[: prefix_that_fits(law.cpu().numpy(), budget)]] = True
+    least = float(law[law > 0.0][:1].clamp(max=1.0).sum())  # all are multiples of the last of its 53 bits
+    deferred[order] = _fit(law[None], budget, 53 - math.frexp(least)[1])[0]
