@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from proxyalign.verify.cases import Case, Floats
 from proxyalign.verify.statements import Statement
-from proxyalign.verify.statements.claim import Claim
+from proxyalign.verify.statements.claim import Claim, Number
 
 FULL_ROWS = 40  # recorded rows that are checked with all their tokens; the others, and these too, with some tokens
 
@@ -23,20 +24,29 @@ class Tally:
 
     def add(self, claim: Claim, case: int) -> None:
         """Count one case."""
-        self._keep_worse(claim, case)
+        margin = claim.margin
+        holds = claim.holds_by(margin)
+        self._keep_worse(claim, case, (holds, margin))
         self.n_cases += 1
-        self.n_violations += not claim.holds
+        self.n_violations += not holds
 
     def merge(self, other: "Tally") -> None:
         """Take in what another process counted."""
-        self._keep_worse(other.claim, other.case)
+        self._keep_worse(other.claim, other.case, other.rank)
         self.n_cases += other.n_cases
         self.n_violations += other.n_violations
 
-    def _keep_worse(self, claim: Claim, case: int) -> None:
-        # A strict claim is violated at a margin of 0, so that a violation ranks before any margin; NaN is one too.
-        if (claim.holds, claim.margin) < (self.claim.holds, self.claim.margin):
-            self.claim, self.case = claim, case
+    @cached_property
+    def rank(self) -> tuple[bool, Number]:
+        """How bad the claim that is kept is: the least is the worst.
+
+        A strict claim is violated at a margin of 0, so that a violation ranks before any margin; NaN is one too.
+        """
+        return self.claim.holds, self.claim.margin
+
+    def _keep_worse(self, claim: Claim, case: int, rank: tuple[bool, Number]) -> None:
+        if rank < self.rank:
+            self.claim, self.case, self.rank = claim, case, rank
 
 
 Tallies = dict[str, Tally]

@@ -24,6 +24,12 @@ LAWS = (
 )  # fmt: skip
 NUMBERS = ("grid", "floats", "extremes", "large", "correlated", "subset sum", "inverse", "advantage", "neighbours")
 MULTIPLIERS = (0.0, SUBNORMAL, 1e-300, 1e300)
+RATES = (0.01, 0.1, 0.5, 1.0, 4.0)
+SHAPES = (0.05, 0.3, 1.0, 5.0)
+TIED = np.array([1.0, 2.0, 3.0, 8.0])
+WITH_ZEROS = np.array([0.0, 0.0, 1.0, 2.5])
+WITH_SUBNORMALS = np.array([SUBNORMAL, 2 * SUBNORMAL, 3 * SUBNORMAL, 1e-310, 0.0, 0.5, 1.0])
+EXTREMES = np.array([0.0, SUBNORMAL, 1e-300, 0.1, 0.2, 0.3])
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +55,13 @@ class Knapsack:
     @cached_property
     def problem(self) -> DeferralProblem:
         """The knapsack at the case's budget."""
-        return self.at(self.budget)
+        if self.p is not None:
+            return DeferralProblem.from_probs(self.p, budget=self.budget)
+        return DeferralProblem(self.values, self.weights, self.budget)
 
     def at(self, budget: float) -> DeferralProblem:
         """The knapsack at another budget."""
-        if self.p is not None:
-            return DeferralProblem.from_probs(self.p, budget=budget)
-        return DeferralProblem(self.values, self.weights, budget)
+        return self.problem if budget == self.budget else self.problem.at_budget(budget)
 
     @cached_property
     def in_integers(self) -> IntegerKnapsack:
@@ -106,6 +112,17 @@ class Laws:
 Case = Knapsack | Laws | Extreme
 
 
+def _some(rng: Generator, numbers: Floats, size: int) -> Floats:
+    """As `rng.choice(numbers, size)`, draw for draw, in a fifth of the time."""
+    chosen: Floats = numbers[rng.integers(numbers.size, size=size)]
+    return chosen
+
+
+def _one(rng: Generator, numbers: tuple[float, ...]) -> float:
+    """One of a few numbers, the one that `rng.choice(numbers)` would be."""
+    return numbers[rng.integers(len(numbers))]
+
+
 def law(rng: Generator, size: int, kind: str) -> Floats:
     """A next-token law (size,) of one kind out of LAWS."""
     raw: Floats
@@ -119,31 +136,33 @@ def law(rng: Generator, size: int, kind: str) -> Floats:
     elif kind == "peaked":
         raw = np.exp(rng.uniform(-60.0, 0.0, size))
     elif kind == "tied":
-        raw = rng.choice([1.0, 2.0, 3.0, 8.0], size)
+        raw = _some(rng, TIED, size)
     elif kind == "neighbours":  # equal up to a few units in the last place, which rounding of logarithms can swap
         tiny = 0.5 / size
         raw = tiny + math.ulp(tiny) * rng.integers(0, 6, size).astype(np.float64)
         raw[rng.integers(size)] += 1.0 - raw.sum()
         return raw
     elif kind == "with zeros":
-        raw = rng.choice([0.0, 0.0, 1.0, 2.5], size)
+        raw = _some(rng, WITH_ZEROS, size)
     elif kind == "subnormal":
-        raw = rng.choice([SUBNORMAL, 2 * SUBNORMAL, 3 * SUBNORMAL, 1e-310, 0.0, 0.5, 1.0], size)
+        raw = _some(rng, WITH_SUBNORMALS, size)
     elif kind == "dyadic":  # sums to exactly 1
         cuts = np.sort(rng.integers(0, 2**12 + 1, size - 1)).astype(np.float64)
-        return np.diff(cuts, prepend=0.0, append=2.0**12) / 2.0**12
+        return np.diff(np.concatenate([[0.0], cuts, [2.0**12]])) / 2.0**12
     elif kind == "zipf":
         raw = rng.permutation((1.0 + np.arange(size)) ** -rng.uniform(0.5, 2.0))
     elif kind == "dirichlet":
-        raw = rng.gamma(rng.choice([0.05, 0.3, 1.0, 5.0]), size=size)
+        raw = rng.gamma(_one(rng, SHAPES), size=size)
     elif kind == "mixture":
         parts = law(rng, size, "zipf"), law(rng, size, "dirichlet")
         raw = rng.random() * parts[0] + parts[1]
     else:
         raw = rng.random(size)
-    if not raw.sum() > 1e-3:
+    total = raw.sum()
+    if not total > 1e-3:
         raw = raw + 1.0
-    made: Floats = raw / raw.sum()
+        total = raw.sum()
+    made: Floats = raw / total
     return made.astype(np.float32).astype(np.float64) if kind == "float32" else made
 
 
@@ -151,7 +170,7 @@ def _budget(rng: Generator, weights: Floats, most: float) -> float:
     """A budget in [0, most]: an end, exactly the mass of some light items, its neighbour, or anything."""
     kind = rng.integers(8)
     if kind == 0:
-        return float(rng.choice([0.0, most]))
+        return _one(rng, (0.0, most))
     if kind <= 3:  # on a prefix by rising weight, rounded by turns as math.fsum and as a running sum round it
         n_taken = int(rng.integers(weights.size + 1))
         taken = np.sort(weights)[:n_taken]
@@ -165,13 +184,13 @@ def _budget(rng: Generator, weights: Floats, most: float) -> float:
 def _alpha(rng: Generator, p: Floats) -> float:
     """A threshold in [0, 1]: an entry of `p`, its neighbour, an end, or anything."""
     kind = rng.integers(6)
-    entry = float(rng.choice(p))
+    entry = float(p[rng.integers(p.size)])
     if kind <= 1:
         return min(1.0, entry)
     if kind == 2:
-        return min(1.0, math.nextafter(entry, rng.choice([0.0, 1.0])))
+        return min(1.0, math.nextafter(entry, _one(rng, (0.0, 1.0))))
     if kind == 3:
-        return float(rng.choice([0.0, 1.0]))
+        return _one(rng, (0.0, 1.0))
     return float(rng.random() if kind == 4 else rng.random() ** 4)
 
 
@@ -185,7 +204,7 @@ def _multiplier(rng: Generator, values: Floats, weights: Floats) -> float:
         if math.isfinite(density):
             return density if kind else math.nextafter(density, math.inf)
     if kind == 3:
-        return float(rng.choice(MULTIPLIERS))
+        return _one(rng, MULTIPLIERS)
     return float(rng.exponential(3.0))
 
 
@@ -219,8 +238,7 @@ def _numbers(rng: Generator, size: int, kind: str) -> tuple[Floats, Floats]:
     if kind == "grid":
         return rng.integers(0, 7, size) / 8.0, rng.integers(0, 7, size) / 8.0
     if kind == "extremes":
-        choices = [0.0, SUBNORMAL, 1e-300, 0.1, 0.2, 0.3]
-        return rng.choice(choices, size), rng.choice(choices, size)
+        return _some(rng, EXTREMES, size), _some(rng, EXTREMES, size)
     if kind == "neighbours":  # with quotients that are one float64 number though the ratios differ
         bits = rng.integers(0, 9, (2, size)).astype(np.float64)
         return 0.3 + math.ulp(0.3) * bits[0], 0.3 + math.ulp(0.3) * bits[1]
@@ -273,9 +291,9 @@ def laws_of(rng: Generator, p: Floats, q: Floats, truth: Floats, kind: str) -> L
         budget=min(_budget(rng, p[0], 1.0), math.nextafter(1.0, 0.0)),
         alpha=alpha,
         window=int(rng.integers(1, 4)),
-        acceptance=float(rng.choice([0.0, 1.0, math.nextafter(1.0, 0.0), rng.random(), rng.random()])),
-        start=float(rng.choice([0.0, rng.exponential(2.0)])),
-        rate=float(rng.choice([0.01, 0.1, 0.5, 1.0, 4.0])),
+        acceptance=_one(rng, (0.0, 1.0, math.nextafter(1.0, 0.0), rng.random(), rng.random())),
+        start=_one(rng, (0.0, rng.exponential(2.0))),
+        rate=_one(rng, RATES),
     )
 
 

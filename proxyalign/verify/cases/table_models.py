@@ -1,5 +1,6 @@
 """Causal models whose next-token laws are tables over prefixes, with a cache of transformers: for the engine to run."""
 
+import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +18,14 @@ Prefix = tuple[int, ...]
 class TableModel(torch.nn.Module):
     """Logits of a law (V,) float64 for each prefix of new tokens, after a prompt of one token.
 
-    Its cache holds the tokens themselves, so that one that is read though it was taken back is another prefix.
+    law: which one. Its cache holds the tokens themselves, so that one that is read though it was taken back is another
+    prefix.
     """
 
-    def __init__(self, law: Callable[[Prefix], Floats], n_tokens: int) -> None:
+    law: Callable[[Prefix], Floats]
+
+    def __init__(self, n_tokens: int) -> None:
         super().__init__()
-        self._law = law
         self.config = _Config(n_tokens)
         self.generation_config = SimpleNamespace(eos_token_id=None)
         self.device = torch.device("cpu")
@@ -43,15 +46,17 @@ class TableModel(torch.nn.Module):
     ) -> Any:
         """Logits (B, n, V) after each of the tokens (B, n)."""
         states = input_ids.double()[:, None, :, None]
-        seen = past_key_values.update(states, states.clone(), 0)[0][:, 0, :, 0].long().numpy()
-        there = np.ones(seen.shape, dtype=bool) if attention_mask is None else attention_mask.bool().numpy()
-        n = input_ids.shape[1]
-        rows = [
-            [self._law(tuple(ids[: at + 1][held[: at + 1]].tolist()[1:])) for at in range(len(ids) - n, len(ids))]
-            for ids, held in zip(seen, there, strict=True)
-        ]
+        seen = past_key_values.update(states, states.clone(), 0)[0][:, 0, :, 0].long()
+        there = torch.ones_like(seen) if attention_mask is None else attention_mask
+        texts = zip(seen.tolist(), there.tolist(), strict=True)
+        rows = [self._after(list(zip(*text, strict=True)), input_ids.shape[1]) for text in texts]
         with np.errstate(divide="ignore"):
             return SimpleNamespace(logits=torch.from_numpy(np.log(np.array(rows))))
+
+    def _after(self, text: list[tuple[int, float]], n: int) -> list[Floats]:
+        """The laws after each of the last n places of a text, whose tokens come with whether they are there."""
+        ends = range(len(text) - n + 1, len(text) + 1)
+        return [self.law(tuple(token for token, is_there in text[:end] if is_there)[1:]) for end in ends]
 
 
 class _Config(SimpleNamespace):
@@ -83,8 +88,15 @@ class _Numbers:
 def table_pair(
     base: Callable[[Prefix], Floats], proxy: Callable[[Prefix], Floats], n_tokens: int, reference: Any = None
 ) -> ModelPair:
-    """A pair of such models."""
-    of_reference = None if reference is None else TableModel(reference, n_tokens)
-    return ModelPair(
-        TableModel(base, n_tokens), TableModel(proxy, n_tokens), _Numbers(n_tokens), reference=of_reference
-    )
+    """A pair of such models, which has these laws until the next pair of as many tokens and models is asked for."""
+    pair = _pair(n_tokens, reference is not None)
+    pair.base.law, pair.proxy.law = base, proxy
+    if reference is not None:
+        pair.reference.law = reference
+    return pair
+
+
+@functools.cache
+def _pair(n_tokens: int, has_reference: bool) -> ModelPair:
+    base, proxy, reference = (TableModel(n_tokens) for _ in range(3))
+    return ModelPair(base, proxy, _Numbers(n_tokens), reference=reference if has_reference else None)

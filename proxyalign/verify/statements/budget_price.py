@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from proxyalign.deferral import rules
-from proxyalign.knapsack import DeferralProblem, dual, lp_bound
+from proxyalign.knapsack import dual, lp_bound, union
 from proxyalign.verify.cases import Laws
 from proxyalign.verify.reference.integer_knapsack import IntegerKnapsack
 from proxyalign.verify.statements.claim import Claim
@@ -26,13 +26,15 @@ def price_of_step_budgets(case: Laws) -> Iterator[Claim]:
     critical density in turn, and the hybrid's first one; the least bound counts.
     """
     steps, p = steps_at(case, case.budget), torch.from_numpy(case.p)
-    values, weights = (np.concatenate([getattr(step, name) for step in steps]) for name in ("values", "weights"))
-    together = IntegerKnapsack(values, weights, 1.0)
+    items = union(steps, 1.0)
+    together = IntegerKnapsack(items.values, items.weights, 1.0)
     if not together.falls_along(np.argsort(case.p.ravel(), kind="stable").tolist()):
         return  # as `Knapsack.in_exact_order` has it
     densities = [lp_bound(step).price for step in steps]
     prices = sorted({*map(float, densities), case.start})
-    by_dual = [np.stack([dual(step, multiplier=price).deferred for step in steps]) for price in prices]
+    # By Everett a set for one price is made item by item, so that one call does for all steps.
+    by_dual = [dual(items, multiplier=price).deferred.reshape(case.p.shape) for price in prices]
+    masses = [_masses(together, sets) for sets in by_dual]
     tolerance = ROUNDING * len(steps) * (1.0 + max(prices))
     for name, rule in (("primal", rules.Primal(case.budget)), ("near-optimal", rules.NearOptimal(case.budget, LOSS))):
         sets = rule.defer(p).numpy()
@@ -40,9 +42,10 @@ def price_of_step_budgets(case: Laws) -> Iterator[Claim]:
         least = min(_treated_otherwise(together, sets ^ other, one) for one, other in zip(prices, by_dual, strict=True))
         yield Claim(f"price of {name} <= what is treated otherwise", lost, least, tolerance=tolerance)
         if name == "primal":
-            apart = min(_apart(steps, densities, sets, other, one) for one, other in zip(prices, by_dual, strict=True))
+            spent = _masses(together, sets)
+            apart = min(_apart(densities, spent, other, one) for one, other in zip(prices, masses, strict=True))
             claim = "price of primal <= what critical densities are apart"
-            yield Claim(claim, lost, apart, tolerance=tolerance)
+            yield Claim(claim, lost, apart / together.scale, tolerance=tolerance)
 
 
 def _treated_otherwise(together: IntegerKnapsack, moved: Mask, price: float) -> Fraction:
@@ -52,12 +55,17 @@ def _treated_otherwise(together: IntegerKnapsack, moved: Mask, price: float) -> 
     return Fraction(sum(abs(bottom * v - top * w) for v, w, is_moved in items if is_moved), bottom * together.scale)
 
 
-def _apart(
-    steps: list[DeferralProblem], densities: list[Fraction], sets: Mask, by_dual: Mask, price: float
-) -> Fraction:
-    """The sum over steps of |lambda_t - lambda| |D_t - D_t(lambda)|."""
-    total = Fraction(0)
-    for step, density, own, other in zip(steps, densities, sets, by_dual, strict=True):
-        whole = IntegerKnapsack(step.values, step.weights, step.budget)
-        total += abs(density - Fraction(price)) * abs(whole.mass(own) - whole.mass(other))
-    return total
+def _masses(together: IntegerKnapsack, sets: Mask) -> list[int]:
+    """What the sets (T, V) weigh at each step, in the unit of `together`."""
+    n = sets.shape[1]
+    return [
+        sum(w for w, taken in zip(together.weights[n * t : n * t + n], one, strict=True) if taken)
+        for t, one in enumerate(sets.tolist())
+    ]
+
+
+def _apart(densities: list[Fraction], spent: list[int], by_dual: list[int], price: float) -> Fraction:
+    """The sum over steps of |lambda_t - lambda| |D_t - D_t(lambda)|, the latter in whole numbers."""
+    moved = zip(densities, spent, by_dual, strict=True)
+    terms = (abs(own - Fraction(price)) * abs(mass - other) for own, mass, other in moved)
+    return sum(terms, Fraction(0))

@@ -32,12 +32,16 @@ class _Table:
 
     def __init__(self, laws: Floats) -> None:
         self.given = laws
+        self._rows: dict[Prefix, int] = {}
         with np.errstate(divide="ignore"):
             self._laws = torch.from_numpy(np.log(laws)).softmax(-1).numpy()
 
     def row(self, prefix: Prefix) -> int:
         """The row of a prefix: not of its last token alone, nor of its length."""
-        return sum((place + 1) * (token + 1) for place, token in enumerate(prefix)) % len(self.given)
+        if prefix not in self._rows:
+            row = sum((place + 1) * (token + 1) for place, token in enumerate(prefix)) % len(self.given)
+            self._rows[prefix] = row
+        return self._rows[prefix]
 
     def as_given(self, prefix: Prefix) -> Floats:
         """The law that the model takes the logarithm of."""

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from proxyalign.deferral import policy, rules
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.statements.claim import Claim
-from proxyalign.verify.statements.token_laws import tensors
+from proxyalign.verify.statements.token_laws import at_most, equal, tensors
 
 LOG_ROUNDING = 1e-11  # of sums of probabilities times logarithms, which are at most 745
 LEAST = 1e-290  # below which a product of two probabilities has few digits, or none
@@ -21,26 +22,27 @@ def log_loss(case: Laws) -> Iterator[Claim]:
     pi comes from `policy.cascade` on the case's own sets, and from `Rule.target` on those of a dual.
     """
     p, q, deferred = tensors(case)
-    for pi, sets in (
-        (policy.cascade(p, q, deferred), case.deferred),
-        (rules.Dual(case.alpha).target(p, q), case.p < case.alpha),
-    ):
-        for row, (emitted, chosen) in enumerate(zip(pi.numpy(), sets, strict=True)):
-            base, proxy = case.p[row], case.q[row]
-            for name, truth in (("P", possible(case.truth[row], base)), ("p", base)):
-                yield from Losses(truth, base, proxy, chosen, emitted).claims(name)
+    pi = policy.cascade(p, q, deferred), rules.Dual(case.alpha).target(p, q)
+    sets = np.concatenate([case.deferred, case.p < case.alpha])
+    base, proxy, emitted = np.tile(case.p, (2, 1)), np.tile(case.q, (2, 1)), torch.cat(pi).numpy()
+    for name, truth in (("P", possible(case.truth, case.p)), ("p", case.p)):
+        yield from Losses(np.tile(truth, (2, 1)), base, proxy, sets, emitted).claims(name)
 
 
 def possible(truth: Floats, p: Floats) -> Floats:
-    """The true law (V,) given that `p` can write the token, since else the base's loss is infinite; `p` if none is."""
+    """The true laws (rows, V) given that `p` can write the token, since else the base's loss is infinite; `p` if none.
+
+    Both are laws.
+    """
     kept = np.where(p > 0.0, truth, 0.0)
-    total = kept.sum()
-    return kept / total if total > LEAST else p
+    total = kept.sum(-1, keepdims=True)
+    some: Floats = np.where(total > LEAST, kept / np.where(total > LEAST, total, 1.0), p)
+    return some
 
 
 @dataclass(frozen=True)
 class Losses:
-    """One step: the true law, the base's, the proxy's (V,), the set (V,) bool, and the law pi (V,) that is judged."""
+    """Steps: the true laws, the base's, the proxy's, the sets, and the laws pi that are judged, all (steps, V)."""
 
     truth: Floats
     p: Floats
@@ -49,42 +51,60 @@ class Losses:
     pi: Floats
 
     def claims(self, name: str) -> Iterator[Claim]:
-        """The statement's claims; `name` is what the true law is called."""
+        """The statement's claims, each of all steps that it is about; `name` is what the true law is called."""
         written = self.truth > 0.0
         taken = written & self.deferred
-        mass = self.p[self.deferred].sum()
-        if (taken & (self.q == 0.0)).any():
-            finite = int(np.isfinite(_expected(self.truth, self.p, self.pi)))
+        mass = self._sum(self.p)
+        endless = (taken & (self.q == 0.0)).any(-1)
+        rise = _expected(self.truth, self.p, self.pi)
+        if endless.any():
+            finite = int(np.isfinite(rise[endless]).sum())
             yield Claim("it is infinite where q cannot write a deferred token", finite, 0, "==")
-        elif self.p[written].min() > LEAST and (not taken.any() or mass * self.q[taken].min() > LEAST):
-            rise, price, gain = _expected(self.truth, self.p, self.pi), self._price(), self._gain(mass)
-            yield Claim(f"log loss of pi less the base's, under {name}", rise, price - gain, "==", LOG_ROUNDING)
-            yield Claim("the loss rises by no more than its price on S", rise, price, tolerance=LOG_ROUNDING)
-            if mass > 0.0 and mass * self.q[written].min() > LEAST:
-                most = _expected(self.truth, self.truth, self.q) - float(np.log(mass))
-                divergence = _expected(self.truth, self.truth, self.pi)
-                yield Claim("KL(P || pi) <= KL(P || q) + log(1/D)", divergence, most, tolerance=LOG_ROUNDING)
+        least_of_proxy = np.where(taken.any(-1), mass * self.q.min(-1, where=taken, initial=1.0), 1.0)
+        judged = ~endless & (self.p.min(-1, where=written, initial=1.0) > LEAST) & (least_of_proxy > LEAST)
+        if judged.any():
+            price, gain = self._price(), self._gain(mass)
+            claim = f"log loss of pi less the base's, under {name}"
+            yield equal(claim, rise[judged], price[judged] - gain[judged], LOG_ROUNDING)
+            claim = "the loss rises by no more than its price on S"
+            yield at_most(claim, rise[judged], price[judged], LOG_ROUNDING)
+        judged &= (mass > 0.0) & (mass * self.q.min(-1, where=written, initial=1.0) > LEAST)
+        if judged.any():
+            truth, q, pi = self.truth[judged], self.q[judged], self.pi[judged]
+            most = _expected(truth, truth, q) - np.log(mass[judged])
+            yield at_most("KL(P || pi) <= KL(P || q) + log(1/D)", _expected(truth, truth, pi), most, LOG_ROUNDING)
         if name == "p":
-            yield Claim("0 <= KL(p || pi)", 0.0, _expected(self.p, self.p, self.pi), tolerance=LOG_ROUNDING)
+            yield at_most("0 <= KL(p || pi)", 0.0 * mass, _expected(self.p, self.p, self.pi), LOG_ROUNDING)
 
-    def _price(self) -> float:
-        """delta (KL(P_S || q_S) - KL(P_S || p_S) + log(1/Q)), what handing S over costs."""
-        truth, p, q = (law[self.deferred] for law in (self.truth, self.p, self.q))
-        share = truth.sum()
-        if share == 0.0:
-            return 0.0
-        given = truth / share
-        to_proxy, to_base = (_expected(given, given, law / law.sum()) for law in (q, p))
-        return float(share * (to_proxy - to_base - np.log(q.sum())))
+    def _sum(self, laws: Floats) -> Floats:
+        """What the laws give to the sets (steps,)."""
+        sums: Floats = np.where(self.deferred, laws, 0.0).sum(-1)
+        return sums
 
-    def _gain(self, mass: float) -> float:
+    def _price(self) -> Floats:
+        """delta (KL(P_S || q_S) - KL(P_S || p_S) + log(1/Q)), what handing S over costs, 0 where delta is."""
+        given, proxy, base = (
+            np.where(self.deferred, laws, 0.0) / np.where(sums > 0.0, sums, 1.0)[:, None]
+            for laws, sums in ((laws, self._sum(laws)) for laws in (self.truth, self.q, self.p))
+        )
+        share, of_proxy = self._sum(self.truth), self._sum(self.q)
+        difference = _expected(given, given, proxy) - _expected(given, given, base)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price: Floats = np.where(share > 0.0, share * (difference - np.log(of_proxy)), 0.0)
+        return price
+
+    def _gain(self, mass: Floats) -> Floats:
         """sum over the kept tokens of P log(1 + D q / p), what the redrawn mass gives back."""
         kept = ~self.deferred & (self.truth > 0.0)
-        return float((self.truth[kept] * np.log1p(mass * self.q[kept] / self.p[kept])).sum())
+        with np.errstate(over="ignore"):
+            ratio = np.divide(mass[:, None] * self.q, self.p, out=np.zeros_like(self.p), where=kept)
+        gain: Floats = (self.truth * np.log1p(ratio)).sum(-1)
+        return gain
 
 
-def _expected(law: Floats, one: Floats, other: Floats) -> float:
-    """The mean of log(one / other) under `law` (V,), infinite where `other` is 0 on a token that the law writes."""
-    written = law > 0.0
-    with np.errstate(divide="ignore"):
-        return float((law[written] * (np.log(one[written]) - np.log(other[written]))).sum())
+def _expected(law: Floats, one: Floats, other: Floats) -> Floats:
+    """The mean of log(one / other) under each `law` (steps, V), infinite where it writes what `other` does not."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = law * (np.log(one) - np.log(other))
+    mean: Floats = np.where(law > 0.0, terms, 0.0).sum(-1)
+    return mean

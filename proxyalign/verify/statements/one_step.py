@@ -27,7 +27,7 @@ from proxyalign.knapsack import (
 )
 from proxyalign.verify.cases import Floats, Knapsack
 from proxyalign.verify.cases.extremes import Extreme
-from proxyalign.verify.reference.integer_knapsack import MOST_ITEMS
+from proxyalign.verify.reference.integer_knapsack import MOST_ITEMS, IntegerKnapsack
 from proxyalign.verify.reference.threshold_sets import prefix_within, threshold_rules
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.exact_solver import EXACT_GAP, bracket, is_worth, solved_exactly, tried
@@ -48,12 +48,12 @@ def optimum(case: Knapsack) -> tuple[Fraction, Fraction]:
 
 def same(name: str, one: Mask, other: Mask) -> Claim:
     """That two sets are the same."""
-    return Claim(name, int((one != other).sum()), 0, "==")
+    return Claim(name, int(np.count_nonzero(one != other)), 0, "==")
 
 
 def within(name: str, inner: Mask, outer: Mask) -> Claim:
     """That one set is part of another."""
-    return Claim(name, int((inner & ~outer).sum()), 0, "==")
+    return Claim(name, int(np.count_nonzero(inner & ~outer)), 0, "==")
 
 
 def prefix_by_hand(case: Knapsack) -> Mask:
@@ -173,6 +173,7 @@ def weak_duality(case: Knapsack) -> Iterator[Claim]:
 
 def everett(case: Knapsack) -> Iterator[Claim]:
     """Statement 5: the dual's set is an optimum for the mass that it spends; so is each from {p < t} to {p <= t}."""
+    optima = _Optima(case.in_integers)
     if case.p is not None:
         for dtype in (torch.float64, torch.float32):
             p, q = (torch.from_numpy(law).to(dtype) for law in (case.p, case.q))
@@ -182,24 +183,26 @@ def everett(case: Knapsack) -> Iterator[Claim]:
                 yield within(f"{rule.name} defers all of {{p < t}}", least, deferred)
                 yield within(f"{rule.name} defers no more than {{p < t}}", deferred, most)
                 if dtype == torch.float64 and case.in_exact_order:
-                    yield _optimal_set(case, deferred, rule.name)
+                    yield optima.holds(deferred, rule.name)
     if not case.in_exact_order:
         return
     solutions = {"dual(lambda)": dual(case.problem, multiplier=case.multiplier)}
     if case.p is not None:
         solutions["dual(alpha)"] = dual(case.problem, alpha=case.alpha)
     for name, solution in solutions.items():
-        yield _optimal_set(case, solution.deferred, name)
+        yield optima.holds(solution.deferred, name)
         yield Claim(f"{name} is proved optimal", int(not solution.is_optimal), 0, "==")
     if case.p is None:
         return
-    yield _optimal_set(case, primal(case.problem).deferred, "primal")
+    yield optima.holds(primal(case.problem).deferred, "primal")
     few = case.p.size <= MOST_ITEMS
     one = np.sort(case.p)[int(case.alpha * (case.p.size - 1))]
-    for threshold in np.unique(case.p).tolist() if few else [float(one)]:
-        for deferred in sets_between(case.p, threshold, MOST_SETS if few else SOME_SETS):
-            yield _optimal_set(case, deferred, "every set between {p < t} and {p <= t}")
-            yield from _is_proved_by_its_density(case, deferred)
+    thresholds = np.unique(case.p).tolist() if few else [float(one)]
+    between = (sets_between(case.p, threshold, MOST_SETS if few else SOME_SETS) for threshold in thresholds)
+    # The last set of one threshold is the first of the next one.
+    for deferred in {one.tobytes(): one for sets in between for one in sets}.values():
+        yield optima.holds(deferred, "every set between {p < t} and {p <= t}")
+        yield from _is_proved_by_its_density(case, deferred)
 
 
 def sets_between(p: Floats, t: float, most: int) -> Iterator[Mask]:
@@ -226,15 +229,28 @@ def _is_proved_by_its_density(case: Knapsack, deferred: Mask) -> Iterator[Claim]
         yield Claim("L at its density is its value", certificate(case.at(budget), price).bound, value, "==")
 
 
-def _optimal_set(case: Knapsack, deferred: Mask, name: str) -> Claim:
-    """That no subset of the same mass is worth more: of all subsets, or by weak duality where they are too many."""
-    whole = case.in_integers
-    value, spent = whole.value(deferred), whole.mass(deferred)
-    if len(whole) <= MOST_ITEMS:
-        return Claim(f"{name} is optimal at its mass", whole.best(spent), value)
-    paid = [Fraction(v, w) for v, w, d in zip(whole.values, whole.weights, deferred, strict=True) if d and w]
-    price = min(paid) if paid else Fraction(2) ** 1200
-    return Claim(f"{name} is optimal at its mass", whole.lagrangian(price, spent), value)
+class _Optima:
+    """Whether sets of a knapsack are optimal at their own mass, each looked at once."""
+
+    def __init__(self, whole: IntegerKnapsack) -> None:
+        self._whole = whole
+        self._known: dict[bytes, tuple[Fraction, Fraction]] = {}
+
+    def holds(self, deferred: Mask, name: str) -> Claim:
+        """That no subset of the same mass is worth more: of all subsets, or by weak duality where they are too many."""
+        key = deferred.tobytes()
+        if key not in self._known:
+            self._known[key] = self._best_and_own(deferred)
+        return Claim(f"{name} is optimal at its mass", *self._known[key])
+
+    def _best_and_own(self, deferred: Mask) -> tuple[Fraction, Fraction]:
+        whole = self._whole
+        value, spent = whole.value(deferred), whole.mass(deferred)
+        if len(whole) <= MOST_ITEMS:
+            return whole.best(spent), value
+        paid = [Fraction(v, w) for v, w, d in zip(whole.values, whole.weights, deferred, strict=True) if d and w]
+        price = min(paid) if paid else Fraction(2) ** 1200
+        return whole.lagrangian(price, spent), value
 
 
 def correspondence(case: Knapsack) -> Iterator[Claim]:
