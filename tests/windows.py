@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.deferral.law import Law
 
 
@@ -18,7 +19,7 @@ def window(shape, seed, temperature=1.0, dtype=torch.float32, spread=3.0):
     u = torch.rand(n, 2 * n_drafts + 3, dtype=torch.float64, generator=make)
     drafts = Backend().draw(q.drawn, u[:, : 2 * n_drafts : 2])
     owed = (torch.rand(n, generator=make) < 0.3).numpy()
-    return base.to(dtype), q, drafts, owed, u, np.arange(n)
+    return base.to(dtype), q, drafts, Both.of(owed, u.device), u, Both.of(np.arange(n), u.device)
 
 
 def assert_same(found, expected):

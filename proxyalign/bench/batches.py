@@ -13,8 +13,7 @@ from proxyalign.bench.decoding_speed import OURS, TRANSFORMERS, Contestant, samp
 from proxyalign.decoding.backends import backend_for
 from proxyalign.decoding.backends.reference import DraftedWindow
 from proxyalign.decoding.generate import generate
-from proxyalign.decoding.readers.contract import side_by_side
-from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.readers.contract import Both, Reads, side_by_side
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rules import Dual, Never, Primal, Rule
@@ -91,7 +90,7 @@ def _transformers(pair: ModelPair, texts: Sequence[str], size: int, n_tokens: in
     for first in range(0, len(texts), size):
         batch = all_ids[first : first + size]
         ids, there = side_by_side(batch, pair.device)
-        mask = torch.from_numpy(there).long().to(pair.device)
+        mask = there.device.long()
         ends = pair.base.generation_config.eos_token_id
         pair.base.generation_config.eos_token_id = None
         try:
@@ -112,22 +111,31 @@ def measure_step(
     base's pass over a window after the prompt, each run in turn; and the second's share of a verify step, which is the
     last two.
     """
-    verifier = Reader.of(pair, "base")
-    verifier.push_texts([pair.encode(prompt)])
-    verifier.read()
-    drafted_tokens = torch.zeros(1, window + 1, dtype=torch.int64, device=pair.device)
+    ids, backend = pair.encode(prompt), backend_for(pair.device)
+    with (
+        backend.working(pair.device),
+        backend.reader(pair, "base", 1, len(ids) + window + 1, (window + 1,)) as verifier,
+    ):
+        verifier.join([ids])
+        verifier.read()
+        return _steps(verifier, pair.device, window, seed, repeats)
+
+
+def _steps(verifier: Reads, device: torch.device, window: int, seed: int, repeats: int) -> list[dict[str, Any]]:
+    drafted_tokens = torch.zeros(1, window + 1, dtype=torch.int64, device=device)
+    read = Both.of(np.array([window + 1]), device)
 
     def verify() -> None:
         verifier.push(drafted_tokens)
         verifier.read(window + 1)[0, 0, 0].item()  # which waits for a device
-        verifier.forget(np.array([window + 1]))
+        verifier.forget(read)
 
     lines = []
     for vocabulary in VOCABULARIES:
         generator = torch.Generator().manual_seed(seed)
-        of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator).to(pair.device)
-        of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator).to(pair.device)
-        u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64).to(pair.device)
+        of_base = 4.0 * torch.randn(1, window + 1, vocabulary, generator=generator).to(device)
+        of_proxy = of_base[:, :window] + torch.randn(1, window, vocabulary, generator=generator).to(device)
+        u = torch.rand(1, 2 * window + 1, generator=generator, dtype=torch.float64).to(device)
         q = Law.of(of_proxy, 1.0)
         drafts = q.drawn.argmax(-1)  # the likeliest tokens, so that windows are accepted as often as a good proxy's
         for rule in (Dual(0.4), Primal(0.5)):
@@ -158,7 +166,7 @@ def _draft_all(of_proxy: torch.Tensor, u: torch.Tensor) -> None:
 
 def _test_all(rule: Rule, of_base: torch.Tensor, q: Law, drafts: torch.Tensor, u: torch.Tensor) -> None:
     plain = Shaping(temperature=1.0, rule_temperature=1.0, bias=None, ends=(), min_new_tokens=0, truncations={})
-    nobody, nothing = np.zeros(1, dtype=bool), np.zeros(1, dtype=np.int64)
+    nobody, nothing = (Both.zeros(1, dtype, drafts.device) for dtype in (torch.bool, torch.int64))
     window = DraftedWindow({"base": of_base}, [q], None, drafts, nobody, u, nothing)
     backend_for(of_base.device).verify(rule, plain, window)
 

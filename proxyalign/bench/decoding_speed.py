@@ -7,7 +7,7 @@ statement 12 predicts from the acceptance and the forward costs of the same run.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, ClassVar
@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from proxyalign.decoding.backends import backend_for
 from proxyalign.decoding.generate import generate
-from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.readers.contract import Both, Reads
 from proxyalign.decoding.trace import Stats
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral.rules import Dual, Never, Nudging, Primal, Rule
@@ -129,7 +130,8 @@ def measure(
                 n_tokens, stats = _decode(
                     pair, prompt, one, max_new_tokens, temperature, seed + done * repeats + repeat
                 )
-                tally.seconds.append(time.perf_counter() - start)
+                capturing = 0.0 if stats is None else stats.seconds_capturing
+                tally.seconds.append(time.perf_counter() - start - capturing)
                 tally.n_tokens.append(n_tokens)
                 if stats is not None:
                     tally.stats.append(stats)
@@ -223,33 +225,35 @@ def _forward_costs(pair: ModelPair, prompt: str, longest: int) -> tuple[float, d
     caches as the other one left them; every other time the first draft's is over two positions. The prompt's time is
     the faster of two; the others are means, as a run's time is a sum, and what disturbs it disturbs them too.
     """
-    ids = pair.encode(prompt)
-    readers, of_prompt = {}, 0.0
-    for role in _ROLES:
-        passes = []
-        for _ in range(2):
-            readers[role] = Reader.of(pair, role)
-            readers[role].push_texts([ids])
-            passes.append(_seconds(readers[role], 1))
-        of_prompt += min(passes)
+    ids, backend = pair.encode(prompt), backend_for(pair.device)
+    widths, length = range(1, longest + 2), len(ids) + longest + 1
     costs: dict[tuple[str, int], list[float]] = {}
-    for n in range(1, longest + 2):
-        for turn in range(10):
-            drafting = [("proxy", 1 + turn % 2), *[("proxy", 1)] * (n - 2)] if n > 1 else []
-            for role, width in [*drafting, ("base", n)]:
-                readers[role].push(torch.full((1, width), ids[-1], device=pair.device))
-                costs.setdefault((role, width), []).append(_seconds(readers[role], width))
-                readers[role].forget(np.array([width]))
+    with backend.working(pair.device), ExitStack() as stack:
+        readers, of_prompt = {}, 0.0
+        for role in _ROLES:
+            passes = []
+            for _ in range(2):
+                readers[role] = stack.enter_context(backend.reader(pair, role, 1, length, widths))
+                readers[role].join([ids])
+                passes.append(_seconds(readers[role], 1))
+            of_prompt += min(passes)
+        for n in range(1, longest + 2):
+            for turn in range(10):
+                drafting = [("proxy", 1 + turn % 2), *[("proxy", 1)] * (n - 2)] if n > 1 else []
+                for role, width in [*drafting, ("base", n)]:
+                    readers[role].push(torch.full((1, width), ids[-1], device=pair.device))
+                    costs.setdefault((role, width), []).append(_seconds(readers[role], width))
+                    readers[role].forget(Both.of(np.array([width]), pair.device))
     return of_prompt, {key: fmean(seconds) for key, seconds in costs.items()}
 
 
-def _seconds(reader: Reader, n: int) -> float:
-    """How long reading what was pushed takes."""
-    start = time.perf_counter()
+def _seconds(reader: Reads, n: int) -> float:
+    """How long reading what was pushed takes, but for what capturing its step took."""
+    start, capturing = time.perf_counter(), reader.seconds_capturing
     logits = reader.read(n)
     if logits.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+        torch.cuda.synchronize(logits.device)
+    return time.perf_counter() - start - (reader.seconds_capturing - capturing)
 
 
 def _after_prompt(stats: Stats, n_prompt: int, n_drafts: int) -> Counter[tuple[str, int]]:

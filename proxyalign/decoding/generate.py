@@ -169,7 +169,12 @@ def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:
     start, record = time.perf_counter(), job.record()
     n_rows, remedy = min(job.batch_size, n_sequences), "lower batch_size or max_new_tokens, or shorten the prompts"
     try:
-        with enough_memory("generate", n_rows, remedy), torch.inference_mode(), job.pair.evaluating():
+        with (
+            enough_memory("generate", n_rows, remedy),
+            torch.inference_mode(),
+            job.pair.evaluating(),
+            job.backend.working(job.pair.device),
+        ):
             passes = decode(job, record)
     except KeyboardInterrupt as stopped:
         raise Interrupted(record.traces(tokenizer), n_sequences) from stopped

@@ -1,6 +1,7 @@
 """The sequences to decode and the settings that both ways of decoding share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from proxyalign.decoding.readers.contract import IntArray, Reads
 from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.stopping import Stopping
-from proxyalign.decoding.trace import Record
+from proxyalign.decoding.trace import Counts, Record
 from proxyalign.decoding.window import Window
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
@@ -51,15 +52,23 @@ class Job:
         prompts = self.base_prompts if role == "base" else self.proxy_prompts
         return [prompts[row] for row in rows]
 
-    def reader(self, role: str) -> Reads:
-        """The model that has this role in the pair, and nothing to read yet."""
-        prompts = self.base_prompts if role == "base" else self.proxy_prompts
-        length = max(map(len, prompts)) + self.max_new_tokens + self.window.longest
-        return self.backend.reader(self.pair, role, min(self.batch_size, len(self.keys)), length)
+    @contextmanager
+    def readers(self, widths: Mapping[str, Sequence[int]]) -> Iterator[dict[str, Reads]]:
+        """The models of these roles, with nothing read yet, until the batch has ended.
 
-    def reference(self) -> Reads | None:
-        """The reference, None where the rule does not read it."""
-        return self.reader("reference") if self.rule.reads("q0") else None
+        widths: how many positions the passes of each mostly have, in rising order. The reference is there if the rule
+        reads it.
+        """
+        n_rows = min(self.batch_size, len(self.keys))
+        with ExitStack() as stack:
+            readers = {}
+            for role, of_role in widths.items():
+                if role == "reference" and not self.rule.reads("q0"):
+                    continue
+                prompts = self.base_prompts if role == "base" else self.proxy_prompts
+                length = max(map(len, prompts)) + self.max_new_tokens + self.window.longest
+                readers[role] = stack.enter_context(self.backend.reader(self.pair, role, n_rows, length, of_role))
+            yield readers
 
     def uniforms(self, per_step: int) -> Uniforms:
         """The streams of uniform numbers of the sequences to come, used `per_step` at a time."""
@@ -73,3 +82,10 @@ class Job:
         stopping = Stopping(ends, self.stop, self.pair.tokenizer, self.shaping.min_new_tokens, before)
         has_base_laws = self.distributions and self.rule.constant is not True
         return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
+
+
+def counts(readers: Mapping[str, Reads]) -> Counts:
+    """The passes of the base and the proxy, where these are among the readers."""
+    passes = {role: dict(reader.passes) for role, reader in readers.items()}
+    seconds = sum(reader.seconds_capturing for reader in readers.values())
+    return Counts(base_passes=passes.get("base", {}), proxy_passes=passes.get("proxy", {}), seconds_capturing=seconds)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.readers.contract import IntArray
+from proxyalign.decoding.readers.contract import Both, IntArray
 from proxyalign.errors import InputError
 
 _LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
@@ -69,10 +69,10 @@ class Uniforms:
         fresh = np.stack([generator.random(n) for generator in self._generators])
         return torch.from_numpy(np.minimum(fresh, _LARGEST)).to(self._device)
 
-    def keep(self, rows: IntArray) -> None:
+    def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
-        self._generators = [self._generators[row] for row in rows]
-        self._block = self._block[torch.from_numpy(rows).to(self._device)]
+        self._generators = [self._generators[row] for row in rows.host]
+        self._block = self._block.index_select(0, rows.device)
 
 
 def _generator(key: tuple[int, int, int]) -> np.random.Generator:

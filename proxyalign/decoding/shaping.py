@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.readers.contract import IntArray
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.deferral.law import Law, tempered, widen
 from proxyalign.deferral.rule import Rule
 
@@ -29,24 +28,25 @@ class Shaping:
     min_new_tokens: int
     truncations: dict[str, tuple[Rule, ...]]
 
-    def law(self, role: str, logits: Tensor, n_before: IntArray) -> Law:
+    def law(self, role: str, logits: Tensor, n_before: Both) -> Law:
         """The law of logits (B, n, V) of the model in `role`, after `n_before` (B,) new tokens at the first place."""
         return Law.of(self.shaped(role, logits, n_before), self.temperature, self.rule_temperature)
 
-    def shaped(self, role: str, logits: Tensor, n_before: IntArray) -> Tensor:
+    def shaped(self, role: str, logits: Tensor, n_before: Both) -> Tensor:
         """All but temperature: logits (B, n, V), minus infinity where a token may not come; as given where all may."""
         if self.bias is not None:
             logits = widen(logits) + self.bias
-        if self.min_new_tokens and n_before.min(initial=self.min_new_tokens) < self.min_new_tokens:
+        if self.min_new_tokens and n_before.host.min(initial=self.min_new_tokens) < self.min_new_tokens:
             logits = self._without_ends(logits, n_before)
         for truncation in self.truncations.get(role, ()):
             cut = truncation.defer(tempered(logits, self.temperature or 1.0))
             logits = logits.masked_fill(cut, -torch.inf)
         return logits
 
-    def _without_ends(self, logits: Tensor, n_before: IntArray) -> Tensor:
-        places = n_before[:, None] + np.arange(logits.shape[1])
-        too_soon = torch.from_numpy(places < self.min_new_tokens).to(logits.device)
+    def _without_ends(self, logits: Tensor, n_before: Both) -> Tensor:
+        places = n_before.device.unsqueeze(1) + torch.arange(logits.shape[1], device=logits.device)
+        too_soon = places < self.min_new_tokens
         is_end = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        is_end[list(self.ends)] = True
+        for end in self.ends:  # one by one: as a list they would be brought to the device
+            is_end[end] = True
         return logits.masked_fill(too_soon.unsqueeze(-1) & is_end, -torch.inf)

@@ -61,13 +61,17 @@ def _mark(text: str, source: str, tooltip: str) -> str:
 
 @dataclass
 class Counts:
-    """What a run did: cycles and drafts, summed over sequences, and forward passes by number of positions."""
+    """What a run did: cycles and drafts, summed over sequences, and forward passes by number of positions.
+
+    seconds_capturing: spent on steps that later runs of the pair find captured.
+    """
 
     n_cycles: int = 0
     n_tested: int = 0
     n_accepted: int = 0
     base_passes: dict[int, int] = field(default_factory=dict)
     proxy_passes: dict[int, int] = field(default_factory=dict)
+    seconds_capturing: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ class Stats(Rates):
 
     n_cycles: windows drafted and verified, summed over sequences; n_tested, n_accepted: drafts that were tested and
     that passed; base_passes, proxy_passes: forward passes of a batch, by number of positions, those over prompts
-    among them.
+    among them. seconds_capturing: spent once a pair, on steps that a device replays from then on; no part of `seconds`.
     """
 
     n_cycles: int
@@ -113,6 +117,7 @@ class Stats(Rates):
     n_accepted: int
     base_passes: dict[int, int]
     proxy_passes: dict[int, int]
+    seconds_capturing: float
 
     @property
     def n_base_passes(self) -> int:
@@ -133,7 +138,7 @@ def stats(traces: list[Trace], passes: Counts, seconds: float) -> Stats:
         sum(getattr(trace, name) for trace in traces) for name in ("n_cycles", "n_tested", "n_accepted")
     )
     counts = replace(passes, n_cycles=n_cycles, n_tested=n_tested, n_accepted=n_accepted)
-    return Stats(**vars(rates(n_tokens, seconds, mass, counts)), **vars(counts))
+    return Stats(**vars(rates(n_tokens, seconds - passes.seconds_capturing, mass, counts)), **vars(counts))
 
 
 class Record:

@@ -10,9 +10,10 @@ MEMORY = 0.98  # weight that an observation keeps when the next one comes
 
 
 class Window(Protocol):
-    """What chooses the next window. longest: the most drafts that it may choose."""
+    """What chooses the next window. longest: the most drafts that it may choose. sizes: the usual ones, rising."""
 
     longest: int
+    sizes: tuple[int, ...]
 
     def next(self) -> int:
         """How many drafts the next cycle makes."""
@@ -28,6 +29,7 @@ class FixedWindow:
 
     def __init__(self, n_drafts: int) -> None:
         self.longest = n_drafts
+        self.sizes: tuple[int, ...] = (n_drafts,)
 
     def next(self) -> int:
         """The number given."""
@@ -47,6 +49,7 @@ class AdaptiveWindow:
 
     def __init__(self) -> None:
         self.longest = LONGEST
+        self.sizes: tuple[int, ...] = tuple(sorted((*TRIED, LONGEST)))
         self._n_cycles = 0
         self._tested, self._accepted = 2.0, 1.0  # as if two drafts had been tested, and one had passed
         self._moments = np.zeros((2, 2))  # of (1, drafts), faded

@@ -162,6 +162,7 @@ class NearOptimal(Rule):
     budget: float
     eps: float = 0.01
     name: ClassVar[str] = "near-optimal"
+    decides_on_host: ClassVar[bool] = True
     domains: ClassVar[dict[str, Domain]] = {
         **MASS,
         "eps": Domain(1e-6, 0.5, "it is the share of the optimal value that a step may lose"),
@@ -195,6 +196,7 @@ class Exact(Rule):
 
     budget: float
     name: ClassVar[str] = "exact"
+    decides_on_host: ClassVar[bool] = True
     domains: ClassVar[dict[str, Domain]] = MASS
     about: ClassVar[About] = About(
         "argmax sum -d p log p with sum d p <= budget", "budget = 0", "budget = 1", KAD + ": its knapsack, solved"

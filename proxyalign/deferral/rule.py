@@ -51,7 +51,8 @@ class Rule:
     needs: "p" where the decision reads the base alone, which lets the proxy stay idle until a token is deferred and
     makes the free bonus of statement 11 possible; "p q" where it reads the proxy as well, "p q q0" the reference too.
     constant: True or False where the decision is the same for every token of every law, else None.
-    asks_proxy: whether some token of the law may come from the proxy. domains: of the parameters, checked when a rule
+    asks_proxy: whether some token of the law may come from the proxy. decides_on_host: whether `propose` computes on
+    the host wherever the laws lie; these are then brought there once. domains: of the parameters, checked when a rule
     is made, with InputError. about: its line in the table of rules.
     """
 
@@ -59,6 +60,7 @@ class Rule:
     needs: ClassVar[str] = "p"
     constant: ClassVar[bool | None] = None
     asks_proxy: ClassVar[bool] = True
+    decides_on_host: ClassVar[bool] = False
     domains: ClassVar[dict[str, Domain]] = {}
     about: ClassVar[About]
 

@@ -299,6 +299,11 @@ class Truncated(Rule):
         """The truncating rule's."""
         return self.rule.domains
 
+    @property
+    def decides_on_host(self) -> bool:  # type: ignore[override]
+        """As the truncating rule does."""
+        return self.rule.decides_on_host
+
     def parameters(self) -> dict[str, Any]:
         """The truncating rule's parameters."""
         return self.rule.parameters()

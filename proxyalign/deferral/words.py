@@ -49,7 +49,9 @@ class NudgingWords(Rule):
         n_ids = max(tokenizer.get_vocab().values()) + 1  # some ids may have no token
         pieces = tokenizer.convert_ids_to_tokens(range(n_ids))
         begins = torch.tensor([str(piece).startswith(("Ġ", "▁", "Ċ", " ", "\n")) for piece in pieces])
-        return _Bound(self.alpha, begins, tuple(ends))
+        is_end = torch.zeros_like(begins)
+        is_end[list(ends)] = True
+        return _Bound(self.alpha, torch.stack([begins, is_end]))
 
     def start(self, n: int, device: torch.device) -> Tensor:
         """The state (n,) before the first token."""
@@ -62,23 +64,24 @@ class NudgingWords(Rule):
 
 @dataclass(frozen=True)
 class _Bound(NudgingWords):
-    begins: Tensor = field(default_factory=lambda: torch.empty(0), repr=False)
-    ends: tuple[int, ...] = ()
+    kinds: Tensor = field(default_factory=lambda: torch.empty(2, 0), repr=False)  # begins with white space; ends a text
+    _placed: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def parameters(self) -> dict[str, float]:
         return {"alpha": self.alpha}
 
     def propose(self, p: Law, q: Law | None = None, q0: Law | None = None, state: Tensor | None = None) -> Proposal:
         states = [self.start(len(p.own), p.own.device) if state is None else state]
-        begins = self.begins.to(p.own.device)
+        device = p.own.device
+        if device not in self._placed:
+            self._placed[device] = self.kinds.to(device)
+        begins, is_end = self._placed[device]
         deferred = []
         for of_base, of_proxy in zip(p.own.unbind(1), given(q).own.unbind(1), strict=True):
             likeliest, next_of_proxy = of_base.argmax(-1), of_proxy.argmax(-1)
             in_word = (states[-1] == FIRST) | ((states[-1] == IN_WORD) & ~begins[next_of_proxy])
             agrees = (states[-1] == IN_WORD) & (likeliest == next_of_proxy)
             hands_over = in_word | ~((of_base.amax(-1) >= self.alpha) | agrees)
-            decided = hands_over.unsqueeze(-1).repeat(1, of_base.shape[-1])
-            decided[:, list(self.ends)] = True
-            deferred.append(decided)
+            deferred.append(hands_over.unsqueeze(-1) | is_end[: of_base.shape[-1]])
             states.append(torch.where(hands_over, IN_WORD, SURE))
         return Proposal(p.drawn, torch.stack(deferred, 1), torch.stack(states, 1))

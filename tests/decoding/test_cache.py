@@ -6,8 +6,10 @@ import torch
 import transformers
 from tiny_models import gpt2, llama
 
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.readers.growing import Reader
 
+CPU = torch.device("cpu")
 TEXTS = [[1, 2, 3, 4], [5, 6], [7, 8, 9, 1, 2, 3]]
 
 
@@ -52,7 +54,7 @@ def test_a_rollback_leaves_no_trace(make, n_forgotten):
     reader.read()
     reader.push(torch.tensor([[3, 1, 4, 1]]))
     reader.read(4)
-    reader.forget(np.array([n_forgotten]))
+    reader.forget(Both.of(np.array([n_forgotten]), CPU))
     reader.push(torch.tensor([[9]]))
     expected = whole(model, TEXTS[0] + [3, 1, 4, 1][: 4 - n_forgotten] + [9])
     torch.testing.assert_close(reader.read()[0, -1], expected, rtol=0, atol=1e-12)
@@ -71,10 +73,10 @@ def test_rows_may_forget_different_numbers_again_and_again(make):
         reader.push(torch.from_numpy(drafts))
         reader.read(4)
         forgotten = generator.integers(5, size=3)
-        reader.forget(forgotten)
+        reader.forget(Both.of(forgotten, CPU))
         texts = [text + row[: 4 - n].tolist() for text, row, n in zip(texts, drafts, forgotten, strict=True)]
         valid = generator.integers(2, size=(3, 1)).astype(bool)
-        reader.push(torch.full((3, 1), 7), valid)
+        reader.push(torch.full((3, 1), 7), Both.of(valid, CPU))
         reader.push(torch.full((3, 1), 2))
         texts = [text + [7] * int(has) + [2] for text, has in zip(texts, valid[:, 0], strict=True)]
         if max(len(text) for text in texts) > 50:
@@ -91,10 +93,10 @@ def test_rows_may_leave(make):
     model, reader = reader_of(make, TEXTS)
     reader.read()
     reader.push(torch.tensor([[1], [2], [3]]))
-    reader.keep(np.array([0, 2]))
+    reader.keep(Both.of(np.array([0, 2]), CPU))
     for row, text in zip(reader.read(), (TEXTS[0] + [1], TEXTS[2] + [3]), strict=True):
         torch.testing.assert_close(row[-1], whole(model, text), rtol=0, atol=1e-12)
-    reader.keep(np.array([1]))
+    reader.keep(Both.of(np.array([1]), CPU))
     reader.push(torch.tensor([[4]]))
     torch.testing.assert_close(reader.read()[0, -1], whole(model, TEXTS[2] + [3, 4]), rtol=0, atol=1e-12)
     assert reader._valid is None  # one row alone takes the path without masks
@@ -106,7 +108,7 @@ def test_rows_may_join_while_others_wait_for_different_numbers_of_tokens(make):
     """Fails when a token that a row lacks comes to lie between its tokens, where a window of attention counts it."""
     model, reader = reader_of(make, TEXTS)
     reader.read()
-    reader.push(torch.full((3, 1), 7), np.array([[True], [False], [True]]))
+    reader.push(torch.full((3, 1), 7), Both.of(np.array([[True], [False], [True]]), CPU))
     reader.push(torch.full((3, 1), 2))
     reader.join([[3, 1, 4, 1, 5, 9]])
     read = [TEXTS[0] + [7, 2], TEXTS[1] + [2], TEXTS[2] + [7, 2], [3, 1, 4, 1, 5, 9]]

@@ -1,56 +1,140 @@
 """Decoding on an accelerator: pretended, so that every machine notices a tensor left on the host, and on a real one."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
-from pretend_device import on_device
+from pretend_device import CAPTURE, PASS, UPLOAD, WAIT, on_device
 from test_every_rule import RULES, with_reference
 from tiny_models import llama, tiny_pair
 
 from proxyalign.decoding import generate
 from proxyalign.decoding.backends.cuda import CudaBackend
-from proxyalign.decoding.readers import static
+from proxyalign.decoding.trace import Record
+from proxyalign.decoding.window import AdaptiveWindow
 from proxyalign.deferral import rules
 
 PROMPTS = [[1, 2, 3], [0, 1], [2, 3, 4, 4, 1, 0], [3], [4, 4, 4, 4]]
 SETTINGS = {"max_new_tokens": 9, "batch_size": 3, "window": 3, "seed": 2, "distributions": True}
-
-
-@pytest.fixture
-def without_graphs(monkeypatch):
-    """Steps run as they are: what is pretended cannot be captured."""
-    monkeypatch.setattr(static, "captures", lambda model: False)
+EVERY = [*RULES, rules.Never(), rules.Always()]
 
 
 @pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
-@pytest.mark.parametrize("rule", [*RULES, rules.Never(), rules.Always()], ids=str)
-def test_every_rule_decodes_on_a_device_as_on_a_processor(rule, mode, without_graphs):
+@pytest.mark.parametrize("rule", EVERY, ids=str)
+def test_every_rule_decodes_on_a_device_as_on_a_processor(rule, mode):
     """Fails when an operation mixes tensors of the device and of the host, or takes one for the other."""
     pair = with_reference(llama, 12, eos_token_id=5)
     expected = generate(pair, PROMPTS, rule, mode=mode, **SETTINGS)
-    with on_device(pair.base, pair.proxy, pair.reference):
+    with on_device(pair):
         assert pair.device.type == "cuda"
         answer = generate(pair, PROMPTS, rule, mode=mode, **SETTINGS)
     assert answer.token_ids == expected.token_ids
 
 
-@pytest.mark.parametrize("n_rows", [1, 3])
-@pytest.mark.parametrize(
-    "rule", [rules.Dual(0.3), rules.Never(), rules.ConfidenceBet(0.1), rules.StaticMixture(0.5)], ids=str
-)
-def test_the_host_waits_once_a_cycle(rule, n_rows, without_graphs):
-    """Fails when a cycle asks the device twice: it then stands still while the host thinks.
+@pytest.mark.parametrize(("rule", "n_rows"), [*((rule, 3) for rule in EVERY), (rules.Dual(0.3), 1)], ids=str)
+def test_a_cycle_waits_once_and_tells_the_device_at_most_two_things(rule, n_rows):
+    """Fails when a cycle asks the device twice, which then stands still while the host thinks, or brings more there.
 
-    Token by token a rule that reads p alone asks once more where a token is deferred, since the proxy waits for that.
+    Held from the first cycle after the prompts on, until a text ends and after.
     """
     pair = with_reference(llama, 12)
-    settings = {"max_new_tokens": 20, "window": 3, "batch_size": n_rows, "eos_token_ids": ()}
-    for mode in ("speculative", "autoregressive"):
-        with on_device(pair.base, pair.proxy, pair.reference) as device:
-            answer = generate(pair, PROMPTS[:n_rows], rule, mode=mode, **settings)
-        waits, n = sum(device.waits.values()), answer.stats.n_base_passes
-        n_deferrals = 0 if mode == "speculative" else min(n, sum((t.source == "proxy").sum() for t in answer.traces))
-        assert n <= waits <= n + n_deferrals
+    asked = {"max_new_tokens": 18, "window": 3, "batch_size": n_rows, "mode": "speculative"}
+    more = {"min_new_tokens": 6, "top_k": 4, "logit_bias": {2: 0.5}, "eos_token_ids": (5,)} if n_rows == 3 else {}
+    with on_device(pair) as device:
+        answer = generate(pair, PROMPTS[:n_rows], rule, **asked, **more)
+    cycles = device.cycles() if rule != rules.Always() else device.cycles("proxy")
+    assert len(cycles) == (answer.stats.n_base_passes or answer.stats.n_proxy_passes) > 5
+    for events in cycles:
+        assert sum(kind == WAIT for kind, _ in events) == 1, events
+        assert sum(kind == UPLOAD for kind, _ in events) <= 2, events
+
+
+@pytest.mark.parametrize("rule", EVERY, ids=str)
+def test_a_step_waits_once_or_twice_where_the_proxy_is_asked_after_it(rule):
+    """Fails when a step of one token asks the device once more: a rule that reads p alone asks the proxy after that."""
+    pair = with_reference(llama, 12)
+    with on_device(pair) as device:
+        answer = generate(pair, PROMPTS[:3], rule, max_new_tokens=10, batch_size=3, eos_token_ids=(5,))
+    cycles = device.cycles() if rule != rules.Always() else device.cycles("proxy")
+    assert len(cycles) == (answer.stats.n_base_passes or answer.stats.n_proxy_passes) > 5
+    for events in cycles:
+        asks_again = not rule.reads("q") and (PASS, "proxy") in events
+        assert sum(kind == WAIT for kind, _ in events) == 1 + asks_again, events
+        assert sum(kind == UPLOAD for kind, _ in events) <= 2, events
+
+
+@pytest.mark.parametrize("rule", [rules.Dual(0.3), rules.ConfidenceBet(0.1)], ids=str)
+def test_twenty_calls_capture_what_the_first_one_did(rule):
+    """Fails when a reader, its cache or a graph ends with the call, or a shape depends on what became of a window."""
+    pair = with_reference(llama, 12)
+    rng, captured, answers = np.random.default_rng(0), [], []
+    with on_device(pair) as device:
+        for call in range(20):
+            prompts = [rng.integers(5, size=rng.integers(2, 9)).tolist() for _ in range(2)]
+            asked = {"max_new_tokens": 20 if call == 0 else 7, "seed": call, "mode": "speculative", "window": 3}
+            answers.append((generate(pair, prompts, rule, **asked).token_ids, prompts, asked))
+            captured.append(device.count(CAPTURE))
+    # The base's window, and the proxy's last token, after the last draft where a window is accepted and closed.
+    assert captured == [3 if rule.has_bonus else 2] * 20
+    for found, prompts, asked in answers:
+        assert found == generate(pair, prompts, rule, **asked).token_ids
+
+
+def test_an_adaptive_window_captures_a_few_sizes_and_is_not_told_how_long_that_took(monkeypatch):
+    """Fails when each size has a graph of its own, or a cycle that captured counts as a slow one."""
+    pair, seconds = tiny_pair(llama, 12, context=256), []
+    monkeypatch.setattr(AdaptiveWindow, "observe", lambda self, *observed: seconds.append(observed[-1]))
+    monkeypatch.setattr(AdaptiveWindow, "next", lambda self: 1 + len(seconds) % 16)
+    with on_device(pair, seconds_of_a_capture=100.0) as device:
+        asked = {"max_new_tokens": 150, "mode": "speculative", "window": "auto", "eos_token_ids": ()}
+        answer = generate(pair, [[1, 2]], rules.Dual(0.3), **asked)
+    assert len(seconds) > 16
+    assert device.count(CAPTURE) <= len(AdaptiveWindow().sizes) + 2
+    assert answer.stats.seconds_capturing > 100.0 * device.count(CAPTURE)
+    assert max(seconds) < 50.0
+    assert answer.stats.seconds < 50.0
+
+
+def test_a_reader_goes_when_its_model_has_changed_or_room_is_short_or_an_error_came():
+    """Fails when a graph reads weights where they no longer lie, or keeps memory that others need."""
+    pair = tiny_pair(llama, 12)
+    asked = {"max_new_tokens": 6, "mode": "speculative", "window": 3, "eos_token_ids": ()}
+
+    def captures(batch_size=1):
+        before = device.count(CAPTURE)
+        answer = generate(pair, PROMPTS[:batch_size], rules.Dual(0.3), batch_size=batch_size, **asked)
+        return device.count(CAPTURE) - before, answer.token_ids
+
+    with on_device(pair) as device:
+        first = captures()
+        assert first[0]
+        assert captures() == (0, first[1])
+        assert captures(3)[0]  # another size has a reader of its own
+        assert captures(3)[0] == captures()[0] == 0
+        with torch.no_grad():
+            pair.base.lm_head.weight.mul_(2.0)  # in place: what lies there is read as it is
+        assert captures()[0] == 0
+        pair.base.lm_head.weight = torch.nn.Parameter((-pair.base.lm_head.weight).detach())  # lies elsewhere
+        n, changed = captures()
+        assert n
+        assert changed != first[1]
+        pair.proxy.config._attn_implementation = "eager"
+        assert captures()[0]
+        with mock.patch.object(Record, "emit", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            captures()
+        assert captures()[0]
+
+
+def test_idle_readers_make_room_where_the_device_is_half_full():
+    """Fails when caches of batches gone by fill a device that has no room for the next one."""
+    pair = tiny_pair(llama, 12)
+    asked = {"max_new_tokens": 6, "mode": "speculative", "window": 3, "eos_token_ids": ()}
+    with on_device(pair, free=0.4) as device:
+        for batch_size, captures_again in ((1, True), (1, False), (3, True), (1, True)):
+            before = device.count(CAPTURE)
+            generate(pair, PROMPTS[:batch_size], rules.Dual(0.3), batch_size=batch_size, **asked)
+            assert (device.count(CAPTURE) > before) == captures_again
 
 
 FUSED = [rules.Dual(0.3), rules.Nudging(0.4), rules.Gap(0.2), rules.Never(), rules.Always()]
@@ -59,7 +143,7 @@ SHAPES = [{}, {"temperature": 0.7, "rule_temperature": 1.3}, {"temperature": 0.0
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled here, and what is pretended is no device")
 @pytest.mark.parametrize("settings", SHAPES, ids=str)
-def test_threshold_rules_are_verified_in_kernels_with_the_same_answers(settings, without_graphs, monkeypatch):
+def test_threshold_rules_are_verified_in_kernels_with_the_same_answers(settings, monkeypatch):
     """Fails when decoding goes past the kernels, or they are not told of temperature, forbidden tokens or what is owed.
 
     They run in Triton's interpreter, on a device that is pretended.
@@ -72,7 +156,7 @@ def test_threshold_rules_are_verified_in_kernels_with_the_same_answers(settings,
         asked = {"max_new_tokens": 7, "batch_size": 3, "window": 3, "seed": 2, "mode": "speculative", **settings}
         expected = generate(pair, PROMPTS, rule, **asked)
         assert not seen
-        with on_device(pair.base, pair.proxy) as device:
+        with on_device(pair) as device:
             answer = generate(pair, PROMPTS, rule, **asked)
         assert answer.token_ids == expected.token_ids
         for found, known in zip(answer.traces, expected.traces, strict=True):
@@ -80,7 +164,7 @@ def test_threshold_rules_are_verified_in_kernels_with_the_same_answers(settings,
             np.testing.assert_allclose(found.p_y, known.p_y, rtol=0, atol=1e-5)
             np.testing.assert_allclose(found.deferral_mass, known.deferral_mass, rtol=0, atol=1e-5)
         assert (len(seen) > 0) == (rule != rules.Always())  # which asks the proxy alone
-        assert sum(device.waits.values()) <= (answer.stats.n_base_passes or answer.stats.n_proxy_passes)
+        assert device.count(WAIT) <= (answer.stats.n_base_passes or answer.stats.n_proxy_passes)
         seen.clear()
 
 

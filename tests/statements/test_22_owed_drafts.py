@@ -9,6 +9,7 @@ from hypothesis import given
 from strategies import check, law_cases
 
 from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import policy, rules
 from proxyalign.deferral.law import Law
@@ -32,17 +33,17 @@ def test_windows_that_are_tested_yield_that_many(window, alpha):
     accepted = float(policy.acceptance(pi, Q))
     f = mass * accepted**window / (1 - mass * accepted ** (window - 1) * (1 - accepted))
     p, q = P.expand(n_rows, window + 1, -1), Q.expand(n_rows, window, -1)
-    generator, nothing = torch.Generator().manual_seed(window), np.zeros(n_rows, dtype=np.int64)
-    owed, n_new = np.zeros(n_rows, dtype=bool), np.zeros((n_cycles, n_rows))
+    generator, nothing = torch.Generator().manual_seed(window), Both.zeros(n_rows, torch.int64, p.device)
+    owed, n_new = Both.zeros(n_rows, torch.bool, p.device), np.zeros((n_cycles, n_rows))
     for cycle in range(n_cycles):
         u = torch.rand(n_rows, 2 * window + 1, generator=generator, dtype=torch.float64)
         drafts = Backend().draw(q, u[:, 0 : 2 * window : 2])
         found, _ = Backend().examine(rule, Law(p, p), Law(q, q), None, None, drafts, owed, u, nothing)
-        owed, n_new[cycle] = found.is_owed, found.n_new
+        owed, n_new[cycle] = Both.of(found.is_owed, p.device), found.n_new
     late = n_new[10:].mean(0)  # the chance of an owed draft has settled by then
     expected = tokens_per_cycle(accepted, window) - f * accepted**window
     assert abs(late.mean() - expected) < 5 * late.std() / math.sqrt(n_rows)
-    assert owed.any()
+    assert owed.host.any()
 
 
 def test_a_cycle_that_opens_with_an_owed_draft_can_yield_more_than_s_g():

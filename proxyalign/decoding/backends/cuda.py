@@ -1,4 +1,4 @@
-"""On CUDA: captured steps, and the verify step in a few Triton kernels for rules that compare p with a number a row.
+"""On CUDA: readers that live as long as the pair, and the verify step in a few kernels for rules that are thresholds.
 
 `Backend.examine` makes laws (B, n, V) and sets of them, and asks the host in between; this reads the base's logits
 and tells the host everything in one copy. How often it reads a logit of the base:
@@ -18,23 +18,33 @@ is 1, where `examine` has the law's float32 sum.
 """
 
 import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome
+from proxyalign.decoding.backends.processor import ProcessorBackend
+from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Drawn, Outcome
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import BoolArray, Reads
+from proxyalign.decoding.readers.contract import Both, Reads
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import FLOAT32, Law
-from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.rule import Rule, given
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
+
+if TYPE_CHECKING:
+    from proxyalign.decoding.readers.static import StaticReader
 
 BLOCK = 4096  # columns that a program reads at once; a power of two
 
@@ -44,22 +54,102 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 class CudaBackend(Backend):
     """The reference, but for threshold rules in the kernels, and for readers whose steps are captured as graphs."""
 
-    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int) -> Reads:
-        """As the reference's; steps of fixed shapes where the model can be told positions and masks."""
+    def __init__(self) -> None:
+        # Those that no one reads with, of pairs that are still in use: what they hold is expensive to make.
+        self._idle: WeakKeyDictionary[ModelPair, list[StaticReader]] = WeakKeyDictionary()
+
+    def working(self, device: torch.device) -> AbstractContextManager[object]:
+        """As the reference's, for kernels and graphs too, which go to torch's current device."""
+        return torch.cuda.device(device)
+
+    @contextmanager
+    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int, widths: Sequence[int]) -> Iterator[Reads]:
+        """As the reference's; steps of fixed shapes where the model can be told positions and masks.
+
+        A reader lives as long as the pair, and reads one batch after the other; it is dropped after an error, where it
+        is too short, where its model has changed, and where another one is made while the device is half full.
+        """
         from proxyalign.decoding.readers import static  # here, since it is of no use elsewhere and slow to load
 
         model = getattr(pair, role)
         if not static.supports(model):
-            return Backend.reader(self, pair, role, n_rows, length)
-        return static.StaticReader(role, model, pair.vocab_size, pair.context_length, n_rows, length)
+            with Backend.reader(self, pair, role, n_rows, length, widths) as reader:
+                yield reader
+            return
+        idle = self._idle.setdefault(pair, [])
+        known = next((one for one in idle if one.name == role and one.fits(n_rows, length)), None)
+        if known is not None:
+            idle.remove(known)
+        else:
+            free, total = torch.cuda.mem_get_info(pair.device)
+            same = static.rounded_rows(n_rows)
+            idle[:] = [] if free < total / 2 else [one for one in idle if (one.name, one.n_rows) != (role, same)]
+            known = static.StaticReader(role, model, pair.vocab_size, pair.context_length, n_rows, length)
+        known.restart(widths)
+        yield known
+        idle.append(known)
+
+    def draw(self, weights: Tensor, uniforms: Tensor) -> Tensor:
+        """As the reference's, up to rounding: a block of columns is found first, by its sum, and then the token in it.
+
+        A scan over a vocabulary takes a device longer than all other work on a law.
+        """
+        n_columns = weights.shape[-1]
+        n_blocks = -(-n_columns // BLOCK)
+        blocks = pad(weights, (0, n_blocks * BLOCK - n_columns)).view(*weights.shape[:-1], n_blocks, BLOCK)
+        sums = blocks.sum(-1, dtype=torch.float64).cumsum(-1)
+        target = uniforms.unsqueeze(-1) * sums[..., -1:]
+        # The first block that ends above the target has weight; rounding may leave none, and then the last such counts.
+        which = torch.searchsorted(sums, target, right=True)
+        which = which.minimum(torch.searchsorted(sums, sums[..., -1:].contiguous()))
+        before = pad(sums, (1, 0)).gather(-1, which)
+        inside = blocks.gather(-2, which.unsqueeze(-1).expand(*which.shape, BLOCK)).squeeze(-2)
+        columns = torch.arange(BLOCK, device=weights.device)
+        last = columns.where(inside > 0, 0).amax(-1, keepdim=True)
+        is_above = (before + inside.cumsum(-1, dtype=torch.float64) > target) & (inside > 0)
+        token = columns.where(is_above, last).amin(-1, keepdim=True)
+        return (which * BLOCK + token).squeeze(-1).clamp_(max=n_columns - 1)
 
     def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
         """As the reference's, up to rounding, in the kernels where these can be asked."""
+        if rule.decides_on_host:
+            return self._verify_on_host(rule, shaping, window, with_laws)
         logits = window.logits["base"]
         if with_laws or not _has_triton() or not covers(rule, logits.dtype, shaping):
             return super().verify(rule, shaping, window, with_laws=with_laws)
         shaped = shaping.shaped("base", logits, window.n_before)
         return Outcome(self.examine_fused(rule, shaped, window, shaping.rule_temperature), None, None)
+
+    def _verify_on_host(self, rule: Rule, shaping: Shaping, window: DraftedWindow, with_laws: bool) -> Outcome:
+        shaped = {role: shaping.shaped(role, logits, window.n_before) for role, logits in window.logits.items()}
+        q, state = window.law_of_proxy, window.state
+        found = _on_host(*shaped.values(), q.own, q.drawn, window.drafts, window.u, state)
+        of_proxy = q.mapped(found)
+        there = DraftedWindow(
+            {role: found(logits) for role, logits in shaped.items()},
+            [of_proxy.rows(slice(place, place + 1)) for place in range(window.drafts.shape[1])],
+            None if state is None else found(state),
+            found(window.drafts),
+            Both(window.owed.host, torch.from_numpy(window.owed.host)),
+            found(window.u),
+            Both(window.n_before.host, torch.from_numpy(window.n_before.host)),
+        )
+        tempered_alone = replace(shaping, bias=None, min_new_tokens=0, truncations={})
+        cycle, states, laws = ProcessorBackend().verify(rule, tempered_alone, there, with_laws=with_laws)
+        return Outcome(cycle, None if states is None else states.to(window.drafts.device), laws)
+
+    def step(self, rule: Rule, p: Law, q: Law | None, q0: Law | None, state: Tensor | None, u: Tensor) -> Drawn:
+        """As the reference's, on the host for a rule that decides there."""
+        if not rule.decides_on_host:
+            return super().step(rule, p, q, q0, state, u)
+        laws = [law for law in (p, q, q0) if law is not None]
+        found = _on_host(u, state, *(rows for law in laws for rows in (law.own, law.drawn)))
+        p_there, q_there, q0_there = (None if law is None else law.mapped(found) for law in (p, q, q0))
+        state_there = None if state is None else found(state)
+        drawn = ProcessorBackend().step(rule, given(p_there), q_there, q0_there, state_there, found(u))
+        tokens, thrown = self.send(p.own.device, drawn.tokens.numpy()[:, 0], drawn.thrown.host)
+        states = None if drawn.states is None else drawn.states.to(p.own.device)
+        return drawn._replace(tokens=tokens.device.unsqueeze(1), thrown=thrown, states=states)
 
     def examine_fused(self, rule: Rule, logits: Tensor, window: DraftedWindow, rule_temperature: float = 1.0) -> Cycle:
         """What `examine` says of a window, from the base's logits; rules that are covered have no state.
@@ -70,12 +160,26 @@ class CudaBackend(Backend):
         """
         n_drafts = window.drafts.shape[1]
         q, drafts, owed = window.law_of_proxy, window.drafts, window.owed
-        packed = _launch(rule, logits, q, drafts, owed, window.u, rule_temperature).cpu().numpy()  # the one copy
+        packed = _launch(rule, logits, q, drafts, owed.device, window.u, rule_temperature).cpu().numpy()  # the one copy
         widths = [3, n_drafts + 1, n_drafts + 1, n_drafts + 1]
         outcome, tokens, p_y, mass, q_x = np.split(packed, np.cumsum(widths), axis=1)
         tokens[np.arange(len(tokens)), outcome[:, 0].astype(np.int64)] = outcome[:, 1]
         tested = Tested(tokens, outcome[:, 0], outcome[:, 2:], p_y, mass, q_x, q_x[:, :0])
-        return Cycle.of(tested, owed, window.n_before, has_bonus=True)
+        return Cycle.of(tested, owed.host, window.n_before.host, has_bonus=True)
+
+
+def _on_host(*tensors: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """What gives each of these tensors as it is on the host: all of them are brought there in one copy."""
+    # Wide numbers first, so that each part begins where its dtype may.
+    parts = {id(one): one.contiguous() for one in tensors if one is not None}
+    order = sorted(parts, key=lambda at: -parts[at].element_size())
+    sizes = [parts[at].nbytes for at in order]
+    together = torch.cat([parts[at].view(torch.uint8).flatten() for at in order]).cpu()
+    there = {
+        at: together[end - size : end].view(parts[at].dtype).view(parts[at].shape)
+        for at, size, end in zip(order, sizes, accumulate(sizes), strict=True)
+    }
+    return lambda one: there[id(one)]
 
 
 @cache
@@ -94,7 +198,7 @@ def covers(rule: Rule, dtype: torch.dtype, shaping: Shaping) -> bool:
 
 
 def _launch(
-    rule: Rule, logits: Tensor, q: Law, drafts: Tensor, owed: BoolArray, u: Tensor, rule_temperature: float
+    rule: Rule, logits: Tensor, q: Law, drafts: Tensor, owed: Tensor, u: Tensor, rule_temperature: float
 ) -> Tensor:
     """All that the host will ask for, without asking it: float64 (B, 3 + 3 (g + 1) + g), side by side
 
@@ -130,7 +234,7 @@ def _launch(
     p_y = torch.empty(n, n_places, device=device)
     kernels.accept[(n,)](
         logits, statistics, drawn_mass, drafts.contiguous(), q_x, u[:, 1 : 2 * n_drafts : 2].contiguous(),
-        torch.from_numpy(owed).to(device), outcome, p_y, *strides, **laws, PLACES=_power(n_places), **options,
+        owed, outcome, p_y, *strides, **laws, PLACES=_power(n_places), **options,
     )  # fmt: skip
 
     row = (logits, statistics, drawn_mass, q.drawn.contiguous(), outcome)

@@ -10,6 +10,7 @@ from torch import Tensor
 from proxyalign.decoding.backends.processor_kernels import draw_rows, test_rows
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome, Untested
 from proxyalign.decoding.cycle import Cycle, Tested
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
@@ -25,6 +26,10 @@ class ProcessorBackend(Backend):
         rows = np.ascontiguousarray(weights.numpy()).reshape(-1, weights.shape[-1])
         draw_rows(rows, uniforms.numpy().reshape(-1), tokens.reshape(-1))
         return torch.from_numpy(tokens)
+
+    def send(self, device: torch.device, *parts: npt.NDArray[Any]) -> list[Both]:
+        """As the reference's: they are there already."""
+        return [Both(part, torch.from_numpy(part)) for part in parts]
 
     def fetch(self, *parts: Tensor) -> list[npt.NDArray[Any]]:
         """As the reference's, in their own dtypes, since they are there already."""
@@ -55,7 +60,8 @@ class ProcessorBackend(Backend):
         outcome, thrown = np.empty((n_rows, 2), dtype=np.int64), np.zeros((n_rows, 1), dtype=np.bool_)
         p_y, mass = np.zeros((n_rows, n_drafts + 1)), np.zeros((n_rows, n_drafts + 1))
         of_proxy = _array(q.drawn, of_first.dtype)
-        test_rows(own, of_first, own is of_first, of_proxy, sets, ids, owed, u.numpy(), outcome, thrown, p_y, mass)
+        given = (own, of_first, own is of_first, of_proxy, sets, ids, owed.host, u.numpy())
+        test_rows(*given, outcome, thrown, p_y, mass)
         n_passed, final = outcome[:, 0], outcome[:, 1:]
         tokens = np.concatenate([ids, final], axis=1)
         tokens[np.arange(n_rows), n_passed] = final[:, 0]

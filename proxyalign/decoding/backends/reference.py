@@ -1,6 +1,7 @@
 """The contract of a backend, and its reference in torch's operations: each draft is tested, then a token is drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import BoolArray, IntArray, Reads
+from proxyalign.decoding.readers.contract import Both, Reads
 from proxyalign.decoding.readers.growing import Reader
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
@@ -26,24 +27,25 @@ class DraftedWindow:
 
     logits: (B, g + 1, V) of the base, and of the reference if the rule reads it. q: the g laws (B, 1, V) that drew the
     drafts (B, g) int64. state: the rule's, before the drafts (B,). owed: rows whose first draft is emitted untested
-    (B,), on the host. u: float64 (B, 2 longest + 1): each draft's own two numbers, and the last one for the token after
-    them. n_before: new tokens before these (B,), on the host.
+    (B,). u: float64 (B, 2 longest + 1): each draft's own two numbers, and the last one for the token after them.
+    n_before: new tokens before these (B,).
     """
 
     logits: Mapping[str, Tensor]
     q: Sequence[Law]
     state: Tensor | None
     drafts: Tensor
-    owed: BoolArray
+    owed: Both
     u: Tensor
-    n_before: IntArray
+    n_before: Both
 
     def rows(self, rows: slice) -> "DraftedWindow":
         """The windows of these rows of the batch alone."""
         q = [law.mapped(lambda of_batch: of_batch[rows]) for law in self.q]
         state = None if self.state is None else self.state[rows]
         logits = {role: of_role[rows] for role, of_role in self.logits.items()}
-        return DraftedWindow(logits, q, state, self.drafts[rows], self.owed[rows], self.u[rows], self.n_before[rows])
+        owed, n_before = (of_batch.mapped(lambda of_side: of_side[rows]) for of_batch in (self.owed, self.n_before))
+        return DraftedWindow(logits, q, state, self.drafts[rows], owed, self.u[rows], n_before)
 
     @property
     def law_of_proxy(self) -> Law:
@@ -61,6 +63,24 @@ class Outcome(NamedTuple):
     laws: npt.NDArray[np.floating] | None
 
 
+class Drawn(NamedTuple):
+    """A token for each row of a batch (B,), drawn from the base, and anew from the proxy if its law was there for that.
+
+    tokens: (B, 1). ids, p_y, mass: the same, the base's probability of it, and what is deferred of its law, on the host
+    (B, 1); mass may be (B, 0), for nothing. thrown: whether the base's token was deferred (B,). q_y, q0_y: of the proxy
+    and the reference, where their laws were read; else (B, 0). states: the rule's (B, 2), or None.
+    """
+
+    tokens: Tensor
+    ids: npt.NDArray[np.number]
+    p_y: npt.NDArray[np.floating]
+    mass: npt.NDArray[np.floating]
+    thrown: Both
+    q_y: npt.NDArray[np.floating]
+    q0_y: npt.NDArray[np.floating]
+    states: Tensor | None
+
+
 class Untested(NamedTuple):
     """What the test of a window reads.
 
@@ -74,16 +94,24 @@ class Untested(NamedTuple):
     first: Tensor
     deferred: Tensor | None
     drafts: Tensor
-    owed: BoolArray
+    owed: Both
     u: Tensor
 
 
 class Backend:
     """How laws are drawn from and windows tested, in torch's operations, on any device."""
 
-    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int) -> Reads:
-        """The model of this role, with nothing read yet, for at most `n_rows` texts of at most `length` tokens."""
-        return Reader.of(pair, role)
+    def working(self, device: torch.device) -> AbstractContextManager[object]:
+        """A context in which what is run goes to this device."""
+        return nullcontext()
+
+    @contextmanager
+    def reader(self, pair: ModelPair, role: str, n_rows: int, length: int, widths: Sequence[int]) -> Iterator[Reads]:
+        """The model of this role, with nothing read yet, for at most `n_rows` texts of at most `length` tokens.
+
+        widths: how many positions most of its passes will have, in rising order.
+        """
+        yield Reader.of(pair, role)
 
     def draw(self, weights: Tensor, uniforms: Tensor) -> Tensor:
         """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
@@ -95,6 +123,12 @@ class Backend:
         found = torch.searchsorted(sums, uniforms.unsqueeze(-1) * sums[..., -1:], right=True)
         return found.squeeze(-1).clamp_(max=weights.shape[-1] - 1)
 
+    def send(self, device: torch.device, *parts: npt.NDArray[Any]) -> list[Both]:
+        """Arrays (n,) of the host, whole numbers or truth values, on the device as well: all of them in one upload."""
+        together = torch.from_numpy(np.stack([part.astype(np.int64) for part in parts])).to(device)
+        rows = zip(parts, together.unbind(), strict=True)
+        return [Both(part, row.bool() if part.dtype == np.bool_ else row) for part, row in rows]
+
     def fetch(self, *parts: Tensor) -> list[npt.NDArray[Any]]:
         """Tensors (B, n) of any n as arrays on the host, brought there together, since each wait for a device costs.
 
@@ -103,6 +137,29 @@ class Backend:
         widths = [part.shape[1] for part in parts]
         together = torch.cat([part.double() for part in parts], dim=1).cpu().numpy()
         return np.split(together, np.cumsum(widths[:-1]), axis=1)
+
+    def step(self, rule: Rule, p: Law, q: Law | None, q0: Law | None, state: Tensor | None, u: Tensor) -> Drawn:
+        """Draw a token from the base, and let the rule say whether it is deferred.
+
+        p, q, q0: (B, 1, V), the latter two where the rule reads them. state: the rule's (B,). u: (B, 2), a number for
+        the base's token and one for the proxy's. The device is asked once.
+        """
+        first, deferred, states = rule.propose(p, q, q0, state)
+        tokens = self.draw(first, u[:, :1])
+        nothing = tokens[:, :0]
+        is_thrown = nothing if deferred is None else at_tokens(deferred, tokens)
+        if q is not None and deferred is not None:
+            tokens = self.draw(q.drawn, u[:, 1:]).where(is_thrown, tokens)
+        ids, p_y, mass, thrown, q_y, q0_y = self.fetch(
+            tokens,
+            at_tokens(p.own, tokens),
+            nothing if deferred is None else policy.deferral_mass(p.own, deferred),
+            is_thrown,
+            nothing if q is None else at_tokens(q.own, tokens),
+            nothing if q0 is None else at_tokens(q0.own, tokens),
+        )
+        both = Both(np.asarray(thrown.any(1)), is_thrown.any(1))
+        return Drawn(tokens, ids, p_y, mass, both, q_y, q0_y, states)
 
     def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
         """From the logits of a window to its outcome: laws, the rule's proposal, tests, and the token after them."""
@@ -123,9 +180,9 @@ class Backend:
         q0: Law | None,
         state: Tensor | None,
         drafts: Tensor,
-        owed: BoolArray,
+        owed: Both,
         u: Tensor,
-        n_before: IntArray,
+        n_before: Both,
     ) -> tuple[Cycle, Tensor | None]:
         """As `verify`, from the laws: p, q0 (B, g + 1, V), and q (B, g, V), which drew the drafts; also the states.
 
@@ -137,7 +194,7 @@ class Backend:
         of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
         first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
         tested = self.test(Untested(read, q, of_reference, first, deferred, drafts, owed, u))
-        return Cycle.of(tested, owed, n_before, has_bonus), states
+        return Cycle.of(tested, owed.host, n_before.host, has_bonus), states
 
     def test(self, untested: Untested) -> Tested:
         """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones, if there is one.
@@ -156,8 +213,8 @@ class Backend:
             is_deferred = at_tokens(deferred[:, :n_drafts], drafts)
             pi_x = pi_x.masked_fill(is_deferred, 0.0) + drawn_mass[:, :n_drafts] * q_x
         passed = u[:, 1 : 2 * n_drafts : 2] * q_x < pi_x  # r < pi / q, and never where pi = 0
-        if owed.any():
-            passed[:, 0] |= torch.from_numpy(owed).to(drafts.device)
+        if owed.host.any():
+            passed[:, 0] |= owed.device
         n_passed = passed.long().cumprod(1).sum(1)
         final = self.draw(_next_weights(first, deferred, drawn_mass, q.drawn, n_passed), u[:, -1:])  # (B, 1)
         tokens = torch.cat([drafts, final], dim=1).scatter_(1, n_passed.unsqueeze(1), final)

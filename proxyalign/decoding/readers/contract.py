@@ -1,8 +1,9 @@
 """What a reader is: one model's reading of a batch of texts, pushed as they are known, read when logits are wanted."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,40 @@ BoolArray = npt.NDArray[np.bool_]
 COUNTS_FROM_PADDING = (  # whose first position is not 0, but the one after the padding's
     "camembert", "data2vec-text", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Numbers (B, ...) that the host and the device know, so that neither has to ask the other."""
+
+    host: npt.NDArray[Any]
+    device: Tensor
+
+    @classmethod
+    def of(cls, host: npt.NDArray[Any], device: torch.device) -> "Both":
+        """What the host knows, brought to the device: an upload of its own."""
+        return cls(host, torch.from_numpy(host).to(device))
+
+    @classmethod
+    def zeros(cls, n: int, dtype: torch.dtype, device: torch.device) -> "Both":
+        """Zeros (n,), made in both places."""
+        return cls(torch.zeros(n, dtype=dtype).numpy(), torch.zeros(n, dtype=dtype, device=device))
+
+    def mapped(self, change: Callable[[Any], Any]) -> "Both":
+        """Both changed in one way, which NumPy and torch write alike."""
+        return Both(change(self.host), change(self.device))
+
+    def plus(self, n: int) -> "Both":
+        """All of them by so much more."""
+        return Both(self.host + n, self.device + n) if n else self
+
+    def of_rows(self, rows: "Both") -> "Both":
+        """Those of these rows (n,)."""
+        return Both(self.host[rows.host], self.device.index_select(0, rows.device))
+
+    def beside(self, other: "Both", axis: int = 0) -> "Both":
+        """These and others, one after the other."""
+        return Both(np.concatenate([self.host, other.host], axis), torch.cat([self.device, other.device], dim=axis))
 
 
 class Texts(Protocol):
@@ -34,8 +69,9 @@ class Reads(Texts, Protocol):
     """One model's reading of a batch of texts; `growing.Reader` says what each of these does."""
 
     passes: Counter[int]
+    seconds_capturing: float  # of the passes that were made, which the next batch's will not take
 
-    def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
+    def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
         ...
 
@@ -43,21 +79,21 @@ class Reads(Texts, Protocol):
         """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed."""
         ...
 
-    def forget(self, n_tokens: IntArray) -> None:
+    def forget(self, n_tokens: Both) -> None:
         """Take back the last `n_tokens` (B,) slots that were read, a number for each row."""
         ...
 
-    def keep(self, rows: IntArray) -> None:
+    def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
         ...
 
 
-def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, BoolArray]:
-    """Texts padded on the left: ids (B, T) on the device, and which of them are there (B, T) on the host."""
+def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Both]:
+    """Texts padded on the left, brought to the device in one upload: ids (B, T), and which of them are there (B, T)."""
     lengths = np.array([len(text) for text in texts])
     width = int(lengths.max())
-    tokens = torch.tensor([[0] * (width - len(text)) + list(text) for text in texts], device=device)
-    return tokens, np.arange(width) >= (width - lengths)[:, None]
+    tokens = torch.tensor([[-1] * (width - len(text)) + list(text) for text in texts], device=device)
+    return tokens.clamp(min=0), Both(np.arange(width) >= (width - lengths)[:, None], tokens >= 0)
 
 
 def last_places(n_last: int, n: int, device: torch.device) -> int | Tensor:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from proxyalign.decoding.readers.contract import (
     COUNTS_FROM_PADDING,
-    BoolArray,
-    IntArray,
+    Both,
     last_places,
     side_by_side,
 )
@@ -36,6 +35,7 @@ class Reader:
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None) -> None:
         self.passes: Counter[int] = Counter()  # by number of positions
+        self.seconds_capturing = 0.0  # it captures nothing
         self._n_rows = 0
         self.name = name
         self._model = model
@@ -56,12 +56,12 @@ class Reader:
         """The model that has this role in the pair, and nothing to read yet."""
         return cls(role, getattr(pair, role), pair.vocab_size, pair.context_length)
 
-    def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
+    def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
-        if valid is None or valid.all():
+        if valid is None or valid.host.all():
             self._pending.append((tokens, None))
-        elif valid.any():
-            self._pending.append((tokens, torch.from_numpy(valid).to(tokens.device)))
+        elif valid.host.any():
+            self._pending.append((tokens, valid.device))
 
     def push_texts(self, texts: Sequence[Sequence[int]]) -> None:
         """Add one list of ids a row, padded on the left; not all of them are empty.
@@ -84,16 +84,15 @@ class Reader:
         logits = [self._read(*piece, n_last) for piece in pieces]
         return logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)[:, -n_last:]
 
-    def forget(self, n_tokens: IntArray) -> None:
+    def forget(self, n_tokens: Both) -> None:
         """Take back the last `n_tokens` (B,) slots that were read, a number for each row; all of them held tokens."""
-        fewest, most = int(n_tokens.min()), int(n_tokens.max())
+        fewest, most = int(n_tokens.host.min()), int(n_tokens.host.max())
         if fewest:
             self._crop(fewest)
         if most > fewest:
-            distance = torch.arange(most - fewest, 0, -1)  # of each slot from the end
-            kept = distance > torch.from_numpy(n_tokens - fewest).unsqueeze(1)
-            valid = self._slots(len(n_tokens)).clone()
-            valid[:, fewest - most :] &= kept.to(valid.device)
+            distance = torch.arange(most - fewest, 0, -1, device=self._device)  # of each slot from the end
+            valid = self._slots(len(n_tokens.host)).clone()
+            valid[:, fewest - most :] &= distance > (n_tokens.device - fewest).unsqueeze(1)
             self._realign(valid)
 
     def join(self, texts: Sequence[Sequence[int]]) -> None:
@@ -130,13 +129,12 @@ class Reader:
         _stack(self._cache, other._cache, sizes[1], width)
         self._n_slots, self._valid = width, None if bool(valid.all()) else valid
 
-    def keep(self, rows: IntArray) -> None:
+    def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
-        self._n_rows = len(rows)
-        if not len(rows):
+        self._n_rows, at = len(rows.host), rows.device
+        if not self._n_rows:
             self._cache, self._n_slots, self._valid, self._pending = _empty_cache(), 0, None, []
             return
-        at = torch.from_numpy(rows).to(self._device)
         if self._n_slots:
             self._cache.batch_select_indices(at)
         else:  # a cache that was emptied still has its rows

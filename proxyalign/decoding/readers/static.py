@@ -2,13 +2,16 @@
 
 Every row writes at its own length, so that taking tokens back moves a number and nothing else, rows of different
 lengths need no realignment, and what a rejected draft left behind is hidden until it is overwritten. The tensors keep
-their place and size while a batch decodes: sequences that have ended leave idle rows for those that wait. On a CUDA
-device each shape of step is therefore captured once as a graph, and replayed. On a processor the growing cache of
-`growing.py` is faster, since it computes no idle rows and attends to no empty slots.
+their place and size for as long as the reader lives: sequences that have ended leave idle rows for those that wait, and
+a batch that has ended leaves all of them to the next one. On a CUDA device each shape of step is therefore captured
+once as a graph, and replayed; there are few shapes, since what is narrower is filled up from the left. Positions and
+slots are made on the device from lengths that lie there, so that a step tells it nothing. On a processor the growing
+cache of `growing.py` is faster, since it computes no idle rows and attends to no empty slots.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +20,12 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from proxyalign.decoding.readers.contract import (
-    COUNTS_FROM_PADDING,
-    BoolArray,
-    IntArray,
-    last_places,
-    side_by_side,
-)
+from proxyalign.decoding.readers.captured import Step, burnt_in
+from proxyalign.decoding.readers.contract import COUNTS_FROM_PADDING, Both, last_places, side_by_side
 from proxyalign.models.wrapped import device_of, takes, text_config_of
 
-_BUCKET = 256  # attention sees a multiple of so many slots: few shapes, and not the whole cache while texts are short
-_LONGEST_STEP = 32  # what is longer, a prompt, comes in too many lengths for each to be worth a graph
+_FEWEST_SLOTS = 256  # attention sees so many slots, or twice as many again and again: few shapes while texts grow
+_LENGTHS = 512  # a cache has a multiple of so many slots, so that the next batch fits it as well
 
 
 def supports(model: Any) -> bool:
@@ -53,113 +51,143 @@ def captures(model: Any) -> bool:
 
 
 class StaticReader:
-    """One model's reading of at most `n_rows` texts of at most `length` tokens, drafts that are rejected included.
+    """One model's reading of batches of at most `n_rows` texts of at most `length` tokens, rejected drafts included.
 
-    It is pushed to and read from as `growing.Reader` is. context: how many positions the model has, or None.
+    It is pushed to and read from as `growing.Reader` is; both sizes are rounded up. context: how many positions the
+    model has, or None. Prompts come in too many lengths for each to be worth a graph, and are read as they come.
     """
 
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None, n_rows: int, length: int) -> None:
         self.name = name
-        self.passes: Counter[int] = Counter()  # by number of positions
+        self.n_rows, self.length = rounded_rows(n_rows), -(-length // _LENGTHS) * _LENGTHS
+        self.burnt_in = burnt_in(model)
         self._model = model
         self._vocab_size = vocab_size
         self._last_position = None if context is None else context - 1
         self._device = device_of(model)
-        self._rows = np.arange(0)  # (B,) where each text lies among the n_rows
-        self._lengths = np.zeros(n_rows, dtype=np.int64)
-        self._place = _Place(n_rows, length)
+        self._place = _Place(self.n_rows, self.length)
         self._masks = _Masks(model)
         self._captures = self._device.type == "cuda" and captures(model)
         layers = text_config_of(model).num_hidden_layers
         self._cache = Cache(layers=[_Slots(self._place) for _ in range(layers)])
         self._keeps_logits = takes(model, "logits_to_keep")
-        self._pending: list[tuple[Tensor, BoolArray]] = []
-        self._steps: dict[tuple[int, int, int], _Step] = {}
+        self._steps: dict[tuple[int, int, int], Step] = {}
+        self.restart(())
 
-    def push(self, tokens: Tensor, valid: BoolArray | None = None) -> None:
+    def restart(self, widths: Sequence[int]) -> None:
+        """Forget all texts, and read others in steps of these widths, in rising order; what was captured stays.
+
+        What is narrower than one of them is filled up to it, and what is wider than all is read as prompts are.
+        """
+        self.passes: Counter[int] = Counter()  # by number of positions
+        self.seconds_capturing = 0.0
+        self._widths = widths
+        # (B,) where each text lies among the n_rows, and how many of its tokens were read
+        self._rows = self._lengths = Both.zeros(0, torch.int64, self._device)
+        self._pending: list[tuple[Tensor, Both]] = []
+        self._holds_prompts = False  # whether these do
+
+    def fits(self, n_rows: int, length: int) -> bool:
+        """Whether batches of so many texts of so many tokens can be read, and the model is as it was captured."""
+        return self.n_rows == rounded_rows(n_rows) and self.length >= length and self.burnt_in == burnt_in(self._model)
+
+    def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
-        there = np.ones(tokens.shape, dtype=np.bool_) if valid is None else valid
-        if there.any():
-            self._pending.append((tokens, there))
+        if valid is None:
+            valid = Both(np.ones(tokens.shape, dtype=np.bool_), torch.ones_like(tokens, dtype=torch.bool))
+        if valid.host.any():
+            self._pending.append((tokens, valid))
 
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows, none of them empty, after those that are there: read now, all but each one's last token."""
-        if not len(self._rows):
-            self._lengths[:] = 0
-            self._rows = np.arange(len(texts))
-            self.push(*side_by_side(texts, self._device))
+        tokens, valid = side_by_side(texts, self._device)
+        new = Both.zeros(len(texts), torch.int64, self._device)
+        n_old = len(self._rows.host)
+        if not n_old:
+            self._rows = Both(np.arange(len(texts)), torch.arange(len(texts), device=self._device))
+            self._lengths = new
+            self._pending, self._holds_prompts = [(tokens, valid)], True
             return
-        rows = np.setdiff1d(np.arange(self._place.n_rows), self._rows)[: len(texts)]
-        self._lengths[rows] = 0
-        if max(map(len, texts)) > 1:
-            self._read(*side_by_side([text[:-1] for text in texts], self._device), rows, 1)
-        waiting, valid = self._joined()
-        old, n = waiting.shape
-        tokens = waiting.new_zeros(old + len(rows), max(n, 1))
-        there = np.zeros(tokens.shape, dtype=np.bool_)
-        tokens[:old, :n], there[:old, :n] = waiting, valid
-        tokens[old:, -1], there[old:, -1] = torch.tensor([text[-1] for text in texts], device=self._device), True
+        free = np.setdiff1d(np.arange(self.n_rows), self._rows.host)[: len(texts)]
+        rows = Both.of(free, self._device)
+        if tokens.shape[1] > 1:
+            _, new = self._read(tokens[:, :-1], valid.mapped(lambda there: there[:, :-1]), rows, new, 1, ())
+        waiting, there = self._joined()
+        n = max(waiting.shape[1], 1)
+        tokens = torch.cat([_padded(waiting, n), _padded(tokens[:, -1:], n)])
+        there = _padded_flags(there, n).beside(_padded_flags(valid.mapped(lambda there: there[:, -1:]), n))
         self._pending = [(tokens, there)]
-        self._rows = np.concatenate([self._rows, rows])
+        self._rows, self._lengths = self._rows.beside(rows), self._lengths.beside(new)
 
     def read(self, n_last: int = 1) -> Tensor:
         """Read what was pushed; logits (B, n, V) after each of the last `n_last` slots, or of all that were pushed."""
         tokens, valid = self._joined()
-        self._pending = []
-        return self._read(tokens, valid, self._rows, n_last)
+        widths = () if self._holds_prompts else self._widths
+        self._pending, self._holds_prompts = [], False
+        logits, self._lengths = self._read(tokens, valid, self._rows, self._lengths, n_last, widths)
+        return logits
 
-    def forget(self, n_tokens: IntArray) -> None:
+    def forget(self, n_tokens: Both) -> None:
         """Take back the last `n_tokens` (B,) tokens that were read, a number for each row."""
-        self._lengths[self._rows] -= n_tokens
+        lengths = self._lengths
+        self._lengths = Both(lengths.host - n_tokens.host, lengths.device - n_tokens.device)
 
-    def keep(self, rows: IntArray) -> None:
+    def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
-        self._rows = self._rows[rows]
-        at = torch.from_numpy(rows).to(self._device)
-        self._pending = [(tokens[at], valid[rows]) for tokens, valid in self._pending] if len(rows) else []
+        self._rows, self._lengths = self._rows.of_rows(rows), self._lengths.of_rows(rows)
+        of_rows = [(tokens.index_select(0, rows.device), valid.of_rows(rows)) for tokens, valid in self._pending]
+        self._pending = of_rows if len(rows.host) else []
 
-    def _joined(self) -> tuple[Tensor, BoolArray]:
+    def _joined(self) -> tuple[Tensor, Both]:
         if not self._pending:
-            none = (len(self._rows), 0)
-            return torch.empty(none, dtype=torch.int64, device=self._device), np.empty(none, dtype=np.bool_)
+            none = torch.empty(len(self._rows.host), 0, dtype=torch.int64, device=self._device)
+            return none, Both(np.empty(none.shape, dtype=np.bool_), none.bool())
         tokens, valid = zip(*self._pending, strict=True)
-        return torch.cat(tokens, dim=1), np.concatenate(valid, axis=1)
+        joined: Both = valid[0]
+        for more in valid[1:]:
+            joined = joined.beside(more, axis=1)
+        return torch.cat(tokens, dim=1), joined
 
-    def _read(self, tokens: Tensor, valid: BoolArray, rows: IntArray, n_last: int) -> Tensor:
-        """Read tokens (n, k) at the ends of these rows (n,): logits (n, min(n_last, k), V)."""
+    def _read(
+        self, tokens: Tensor, valid: Both, rows: Both, lengths: Both, n_last: int, widths: Sequence[int]
+    ) -> tuple[Tensor, Both]:
+        """Read tokens (n, k) after `lengths` (n,) of these rows (n,): logits (n, min(n_last, k), V), new lengths."""
         place, n = self._place, tokens.shape[1]
-        n_last = min(n_last, n)
-        positions = np.maximum(self._lengths[rows, None] + valid.cumsum(1) - 1, 0)
-        where = np.stack([positions, np.where(valid, positions, place.length)])  # (2, n, k): slots beside positions
-        self._lengths[rows] += valid.sum(1)
+        counts = valid.device.cumsum(1)
+        positions = (lengths.device.unsqueeze(1) + counts - 1).clamp(min=0)
+        where = torch.stack([positions, positions.masked_fill(~valid.device, place.length)])
+        lengths = Both(lengths.host + valid.host.sum(1), lengths.device + counts[:, -1])
         self.passes[n] += 1
-        longest = int(positions.max()) + 1
-        shown = min(-(-longest // _BUCKET) * _BUCKET, place.length)
-        if n > _LONGEST_STEP or not self._cache.layers[0].is_initialized:
-            is_all = len(rows) == place.n_rows and bool((rows == np.arange(place.n_rows)).all())
-            place.rows = None if is_all else torch.from_numpy(rows).to(self._device)
-            logits = self._forward(tokens, torch.from_numpy(where).to(self._device), shown, n_last)
-            return self._trimmed(logits)
-        key = (n, shown, n_last)
-        step = self._steps.get(key)
-        if step is None:
-            step = _Step(
-                place.n_rows,
-                n,
-                self._device,
-                self._captures,
-                lambda tokens, where: self._forward(tokens, where, shown, n_last),
-            )
+        shown = _FEWEST_SLOTS
+        while shown < lengths.host.max():
+            shown *= 2
+        shown = min(shown, place.length)
+        at = bisect_left(widths, n)
+        if at == len(widths):
+            is_all = len(rows.host) == place.n_rows and bool((rows.host == np.arange(place.n_rows)).all())
+            place.rows = None if is_all else rows.device
+            logits = self._forward(tokens, where, shown, n_last)
+        else:
+            step = self._step(widths[at], shown, 1 if n_last == 1 else widths[at])
+            step.fill(tokens, where, rows.device)
+            # A copy, since the next step of this shape writes where this one's logits lie.
+            logits = step.run().index_select(0, rows.device)[:, -min(n_last, n) :]
+        return logits[..., : self._vocab_size], lengths
+
+    def _step(self, width: int, shown: int, n_last: int) -> Step:
+        """The step of this shape: made, and captured where it can be, when it is first asked for."""
+        key = (width, shown, n_last)
+        if key not in self._steps:
+
+            def forward(tokens: Tensor, where: Tensor) -> Tensor:
+                self._place.rows = None
+                return self._forward(tokens, where, shown, n_last)
+
+            step = Step(self.n_rows, width, self.length, self._device, forward)
+            if self._captures:
+                self.seconds_capturing += step.capture()
             self._steps[key] = step
-        place.rows = None
-        everywhere = np.zeros((2, place.n_rows, n), dtype=np.int64)
-        everywhere[1] = place.length
-        everywhere[:, rows] = where
-        at = torch.from_numpy(rows).to(self._device)
-        step.where.copy_(torch.from_numpy(everywhere), non_blocking=True)
-        step.tokens.index_copy_(0, at, tokens)
-        # A copy, since the next step of this shape writes where this one's logits lie.
-        return self._trimmed(step.run().index_select(0, at))
+        return self._steps[key]
 
     def _forward(self, tokens: Tensor, where: Tensor, shown: int, n_last: int) -> Tensor:
         self._place.slots, self._place.shown = where[1], shown
@@ -176,8 +204,20 @@ class StaticReader:
         ).logits
         return logits[:, -n_last:]
 
-    def _trimmed(self, logits: Tensor) -> Tensor:
-        return logits[..., : self._vocab_size]
+
+def rounded_rows(n_rows: int) -> int:
+    """A power of two, so that batches of about one size are read by one reader."""
+    return 1 << (n_rows - 1).bit_length()
+
+
+def _padded(columns: Tensor, width: int) -> Tensor:
+    """(B, n) -> (B, width), with zeros on the left."""
+    return torch.nn.functional.pad(columns, (width - columns.shape[1], 0))
+
+
+def _padded_flags(flags: Both, width: int) -> Both:
+    """As `_padded`."""
+    return Both(np.pad(flags.host, ((0, 0), (width - flags.host.shape[1], 0))), _padded(flags.device, width))
 
 
 @dataclass
@@ -261,44 +301,3 @@ class _Masks:
             return seen
         hidden = torch.full((), torch.finfo(self._dtype).min, dtype=self._dtype, device=seen.device)
         return torch.zeros_like(hidden).where(seen, hidden)
-
-
-class _Step:
-    """One shape of step, whose inputs keep their place: a graph if it can be, captured when it first runs."""
-
-    def __init__(
-        self,
-        n_rows: int,
-        n: int,
-        device: torch.device,
-        is_graph: bool,
-        forward: Callable[[Tensor, Tensor], Tensor],
-    ) -> None:
-        self.tokens = torch.zeros(n_rows, n, dtype=torch.int64, device=device)
-        self.where = torch.zeros(2, n_rows, n, dtype=torch.int64, device=device)
-        self._is_graph = is_graph
-        self._forward = forward
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._logits: Tensor | None = None
-
-    def run(self) -> Tensor:
-        """The logits of the inputs as they are now; the next run of a graph overwrites them."""
-        if not self._is_graph:
-            return self._forward(self.tokens, self.where)
-        if self._graph is None:
-            self._capture()
-        assert self._graph is not None
-        assert self._logits is not None
-        self._graph.replay()
-        return self._logits
-
-    def _capture(self) -> None:
-        """Run once aside, so that kernels are chosen and memory is there, then record; writing twice is harmless."""
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            self._forward(self.tokens, self.where)
-        torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._logits = self._forward(self.tokens, self.where)

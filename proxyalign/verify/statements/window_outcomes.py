@@ -16,6 +16,7 @@ from torch import Tensor
 from proxyalign.decoding.backends.processor import ProcessorBackend
 from proxyalign.decoding.backends.reference import Backend
 from proxyalign.decoding.cycle import Cycle
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import About, Proposal, Rule
 from proxyalign.verify.cases import Floats
@@ -78,8 +79,9 @@ class Asked:
         u[:, 1 : 2 * g : 2], u[:, -1] = torch.from_numpy(self.tests), torch.from_numpy(self.final)
         p, q = torch.from_numpy(self.p), torch.from_numpy(self.q)
         prescribed = rule(torch.from_numpy(self.sets))
-        drafts, nothing = torch.from_numpy(self.drafts), np.zeros(n, dtype=np.int64)
-        return backend.examine(prescribed, Law(p, p), Law(q, q), None, None, drafts, self.owed, u, nothing)[0]
+        drafts, owed = torch.from_numpy(self.drafts), Both.of(self.owed, p.device)
+        nothing = Both.zeros(n, torch.int64, p.device)
+        return backend.examine(prescribed, Law(p, p), Law(q, q), None, None, drafts, owed, u, nothing)[0]
 
 
 def acceptance(pi: Floats, q: Floats) -> Floats:

@@ -13,6 +13,7 @@ import torch
 from proxyalign.decoding.backends.cuda import CudaBackend
 from proxyalign.decoding.backends.processor import ProcessorBackend
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
 from proxyalign.verify.statements import window_outcomes
@@ -108,9 +109,9 @@ def test_the_kernels_give_each_outcome_its_measure(kind, g, monkeypatch):
         [Law(q, q)],
         None,
         torch.from_numpy(windows_.drafts).to(device),
-        windows_.owed,
+        Both.of(windows_.owed, torch.device(device)),
         u.to(device),
-        np.zeros(n, int),
+        Both.zeros(n, torch.int64, torch.device(device)),
     )
     logits = torch.from_numpy(windows_.p).float().log().to(device)
     cycle = CudaBackend().examine_fused(THRESHOLDS[kind], logits, drafted)

@@ -14,6 +14,7 @@ from windows import assert_same
 
 from proxyalign.decoding.backends import cuda
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
@@ -39,6 +40,7 @@ def window(*settings, **more):
     """A window, its tensors where the kernels run."""
     logits, q, drafts, owed, u, n_before = windows.window(*settings, **more)
     law = Law(q.own.to(DEVICE), q.drawn.to(DEVICE), q.temperature)
+    owed, n_before = (Both.of(given.host, torch.device(DEVICE)) for given in (owed, n_before))
     return logits.to(DEVICE), law, drafts.to(DEVICE), owed, u.to(DEVICE), n_before
 
 
@@ -70,7 +72,7 @@ def test_many_windows_of_one_shape():
         given = window((3, 2, 37), 1000 + seed, *KINDS[seed % 4], spread=1.0)
         found = in_kernels(rules.Dual(0.03), *given)
         assert_same(found, reference(rules.Dual(0.03), *given))
-        kinds |= set(zip(found.n_passed.tolist(), found.is_owed.tolist(), given[3].tolist(), strict=True))
+        kinds |= set(zip(found.n_passed.tolist(), found.is_owed.tolist(), given[3].host.tolist(), strict=True))
     assert {(n, is_owed) for n, is_owed, _ in kinds} == {(0, False), (1, False), (2, False), (2, True)}
     assert {was_owed for _, _, was_owed in kinds} == {False, True}
 
@@ -134,10 +136,10 @@ def test_forbidden_tokens_are_never_drawn():
 
 def test_a_rejection_by_rounding_draws_from_pi():
     """Fails when a residual without any mass gives an arbitrary token: here q is above p everywhere, a little."""
-    logits, _, _, owed, u, n_before = window((3, 1, 300), 9)
+    logits, _, _, _, u, n_before = window((3, 1, 300), 9)
     above = logits[:, :1].softmax(-1) * 1.001
     u[:, 1] = 1 - 2**-52
-    given = (logits, Law(above, above), above.argmax(-1), ~owed & owed, u, n_before)
+    given = (logits, Law(above, above), above.argmax(-1), Both.zeros(3, torch.bool, u.device), u, n_before)
     found = in_kernels(rules.Never(), *given)
     assert found.rejected.all()
     assert_same(found, reference(rules.Never(), *given))
@@ -185,10 +187,10 @@ def test_the_law_is_pi_on_a_grid_of_uniform_numbers():
     u = torch.full((n, 3), 1 - 2.0**-52, dtype=torch.float64)
     u[: 5 * n_tests, 1], u[5 * n_tests :, 2] = tests.repeat(5), draws
     law = q.to(DEVICE).expand(n, 1, 5)
-    found = in_kernels(
-        rule, p.log().to(DEVICE).expand(n, 2, 5), Law(law, law), drafts[:, None], np.zeros(n, dtype=bool), u.to(DEVICE),
-        np.zeros(n, dtype=np.int64),
-    )  # fmt: skip
+    where = u.to(DEVICE).device
+    nobody, nothing = Both.zeros(n, torch.bool, where), Both.zeros(n, torch.int64, where)
+    logits = p.log().to(DEVICE).expand(n, 2, 5)
+    found = in_kernels(rule, logits, Law(law, law), drafts[:, None], nobody, u.to(DEVICE), nothing)
     accepted = ~found.rejected[: 5 * n_tests].reshape(5, n_tests)
     assert found.rejected[5 * n_tests :].all()
     residual = np.bincount(found.final[5 * n_tests :], minlength=5) / n_draws

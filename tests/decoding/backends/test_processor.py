@@ -1,12 +1,12 @@
 """The compiled test of a window says what the reference says."""
 
-import numpy as np
 import pytest
 import torch
 from windows import assert_same, window
 
 from proxyalign.decoding.backends.processor import ProcessorBackend
 from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.deferral import rules
 from proxyalign.deferral.law import Law
 
@@ -44,7 +44,8 @@ def test_a_rejection_by_rounding_draws_from_pi():
     above = logits[:, :1].softmax(-1) * 1.001
     u[:, 1] = 1 - 2**-52
     for rule in (rules.Never(), rules.Dual(1e-9)):
-        found, expected = both(rule, logits, Law(above, above), above.argmax(-1), np.zeros(3, bool), u, n_before)
+        nobody = Both.zeros(3, torch.bool, u.device)
+        found, expected = both(rule, logits, Law(above, above), above.argmax(-1), nobody, u, n_before)
         assert found.rejected.all()
         assert_same(found, expected)
 
