@@ -51,6 +51,7 @@ def main() -> None:
         [question.prompt for question in questions],
         contestants(wanted["rules"], wanted["window"]),
         max_new_tokens=task.max_new_tokens,
+        stop=task.stop,
         repeats=wanted["n_rounds"],
         seed=wanted["seed"],
         progress=lambda done, n: print(f"{task.name}: {done} of {n} questions", file=sys.stderr, flush=True),

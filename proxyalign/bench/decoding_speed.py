@@ -90,6 +90,7 @@ def measure(
     field: Sequence[Contestant],
     *,
     max_new_tokens: int,
+    stop: Sequence[str] = (),
     temperature: float = 1.0,
     repeats: int = 1,
     seed: int = 0,
@@ -98,7 +99,8 @@ def measure(
 ) -> dict[str, Any]:
     """Let every contestant answer every prompt `repeats` times, one sequence at a time, and compare their speeds.
 
-    The field must hold `BASE_ALONE`. progress is called with the number of prompts done and of all. Returns JSON
+    stop: strings that end an answer, whoever decodes. The field must hold `BASE_ALONE`. progress is called with the
+    number of prompts done and of all. Returns JSON
     values: "costs_ms", the mean time of one forward pass by model and number of positions, and "runs", one
     dictionary a contestant: n_tokens, seconds, tokens_per_second; speedup, the ratio to the base alone, with
     speedup_low and speedup_high (95 percent bootstrap over prompts); for speculation acceptance_rate and
@@ -119,7 +121,7 @@ def measure(
     costs: dict[tuple[str, int], list[float]] = {}
     reading = 0.0  # seconds that both models take for all prompts
     for one in field:  # the first call pays for memory and kernels
-        _decode(pair, prompts[0], one, min(8, max_new_tokens), temperature, seed)
+        _decode(pair, prompts[0], one, min(8, max_new_tokens), stop, temperature, seed)
     rng = np.random.default_rng(seed)
     for done, prompt in enumerate(prompts):
         n_prompt = len(pair.encode(prompt))
@@ -128,7 +130,7 @@ def measure(
                 one, tally = field[which], tallies[field[which]]
                 start = time.perf_counter()
                 n_tokens, stats = _decode(
-                    pair, prompt, one, max_new_tokens, temperature, seed + done * repeats + repeat
+                    pair, prompt, one, max_new_tokens, stop, temperature, seed + done * repeats + repeat
                 )
                 capturing = 0.0 if stats is None else stats.seconds_capturing
                 tally.seconds.append(time.perf_counter() - start - capturing)
@@ -162,7 +164,13 @@ def measure(
 
 
 def _decode(
-    pair: ModelPair, prompt: str, one: Contestant, max_new_tokens: int, temperature: float, seed: int
+    pair: ModelPair,
+    prompt: str,
+    one: Contestant,
+    max_new_tokens: int,
+    stop: Sequence[str],
+    temperature: float,
+    seed: int,
 ) -> tuple[int, Stats | None]:
     """Answer one prompt: the number of new tokens, and the engine's numbers where it is ours."""
     if one.engine == OURS:
@@ -173,6 +181,7 @@ def _decode(
             mode=one.mode,
             window=one.window or 1,
             max_new_tokens=max_new_tokens,
+            stop=stop,
             temperature=temperature,
             seed=seed,
         )
@@ -188,6 +197,7 @@ def _decode(
             eos_token_id=ends,
             pad_token_id=ends[0] if ends else None,  # an id of the text would be hidden from the assistant
             assistant_model=pair.proxy if one.engine == ASSISTED else None,
+            **({"stop_strings": list(stop), "tokenizer": pair.tokenizer} if stop else {}),
             **sampling_settings(temperature),
         )
     return out.shape[1] - ids.shape[1], None

@@ -102,6 +102,7 @@ def decode(
             [question.prompt for question in questions],
             field,
             max_new_tokens=n_tokens,
+            stop=benchmark.stop,
             temperature=temperature,
             repeats=repeats,
             seed=seed,

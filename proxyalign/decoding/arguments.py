@@ -26,11 +26,16 @@ def check_reference(owner: str, pair: ModelPair, rule: Rule) -> None:
 
 
 def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
-    """Raise InputError for what is no pair or no rule, and for a rule that needs a reference that is not there."""
+    """Raise InputError for what is no pair or no rule, a device without float64, and a reference that is not there."""
     if not isinstance(pair, ModelPair):
         raise InputError(f"{owner}: pair must be a ModelPair, got {type(pair).__name__}; make one with load_pair")
     if not isinstance(rule, Rule):
         raise InputError(f"{owner}: rule must be a rule, got {rule!r}; pass one such as rules.Dual(alpha=0.4)")
+    if pair.device.type == "mps":
+        raise InputError(
+            f"{owner}: the models must be on a device that has float64 numbers, in which draws and sums are made, got "
+            'mps; move both to the processor with .to("cpu")'
+        )
     check_reference(owner, pair, rule)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from proxyalign.decoding.backends.reference import laws_at
 from proxyalign.decoding.job import Job, counts
 from proxyalign.decoding.queue import Waiting, joined
 from proxyalign.decoding.readers.contract import Both, Reads
@@ -55,9 +56,10 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
             ids, p_y, q_y = backend.fetch(tokens, at_tokens(p.own, tokens), at_tokens(q.own, tokens))
             check_finite(q_y, "proxy", n_before.host)
         check_finite(p_y, "base", n_before.host)
-        laws = p.own.cpu().numpy() if job.distributions else None
+        wanted = job.wanted(record, 1)
         mass = drawn.mass if drawn.mass.size else np.zeros(ids.shape)
-        _, goes_on = record.emit(np.ones_like(n_before.host), ids.astype(np.int64), source, p_y, mass, laws)
+        written = (np.ones_like(n_before.host), ids.astype(np.int64), source, p_y, mass)
+        _, goes_on = record.emit(*written, wanted, laws_at(p, wanted))
         state, n_before = None if drawn.states is None else drawn.states[:, 1], n_before.plus(1)
         for reader in readers.values():
             reader.push(tokens)
@@ -87,7 +89,7 @@ def _decode_proxy_alone(job: Job, record: Record, proxy: Reads) -> Counts:
         check_finite(q_y, "proxy", n_before.host)
         ones = np.ones(tokens.shape)
         source = np.full(tokens.shape, PROXY, dtype=np.uint8)
-        _, goes_on = record.emit(np.ones_like(n_before.host), ids.astype(np.int64), source, np.nan * ones, ones, None)
+        _, goes_on = record.emit(np.ones_like(n_before.host), ids.astype(np.int64), source, np.nan * ones, ones)
         proxy.push(tokens)
         n_before = n_before.plus(1)
         if not goes_on.all():

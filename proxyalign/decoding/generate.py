@@ -79,7 +79,7 @@ def generate(
     eos_token_ids: Sequence[int] | None = None,
     streamer: Any = None,
     batch_size: int = 16,
-    distributions: bool = False,
+    distributions: bool | Callable[[int, int], bool] = False,
     first_index: int = 0,
 ) -> Generation:
     """Answer `prompts` from pi_T = (1 - d) p_T + (sum_y d_y p_T,y) q_T, with d decided by `rule` at temperature 1.
@@ -97,7 +97,8 @@ def generate(
 
     rule_temperature: of the laws that the rule reads; other than 1 it reproduces code that tempers first, under which
     greedy decoding defers nothing. batch_size: sequences decoded together, of which those that end make room for
-    others; it changes speed and memory, never the answers. distributions: keep the base's laws on the traces.
+    others; it changes speed and memory, never the answers. distributions: keep the base's laws on the traces; those of
+    some positions alone where it is a function, of a prompt's index and a new token's position, that says so.
     first_index: the index of the first prompt, which seeds its samples with `seed` and the sample's number, so that a
     run may be cut in parts.
 
@@ -156,7 +157,7 @@ def generate(
             shaping=shaping,
             window=longest,
             batch_size=batch_size,
-            distributions=distributions,
+            wants_law=distributions if callable(distributions) else (lambda *_: True) if distributions else None,
             stop=stop_strings(stop),
             listener=_listener(streamer, base_prompts, len(samples)),
         )

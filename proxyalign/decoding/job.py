@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from proxyalign.decoding.backends.reference import Backend
-from proxyalign.decoding.readers.contract import IntArray, Reads
+from proxyalign.decoding.readers.contract import BoolArray, IntArray, Reads
 from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.stopping import Stopping
@@ -25,8 +25,9 @@ class Job:
 
     backend: of the pair's device. base_prompts, proxy_prompts: token ids for each model, one list a sequence. keys:
     (seed, prompt index, sample index) of each sequence. shaping: of logits into laws. window: what chooses how many
-    drafts a cycle makes, for speculative decoding. stop: strings that end a text. listener: told the index of a
-    sequence and its new tokens, as they come.
+    drafts a cycle makes, for speculative decoding. stop: strings that end a text. wants_law: whether the base's law is
+    kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index of a sequence
+    and its new tokens, as they come.
     """
 
     pair: ModelPair
@@ -39,8 +40,8 @@ class Job:
     shaping: Shaping
     window: Window
     batch_size: int
-    distributions: bool
     stop: Sequence[str] = ()
+    wants_law: Callable[[int, int], bool] | None = None
     listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
 
     def start(self, rows: IntArray) -> Tensor | None:
@@ -74,13 +75,23 @@ class Job:
         """The streams of uniform numbers of the sequences to come, used `per_step` at a time."""
         return Uniforms([], per_step, self.pair.device)
 
+    def wanted(self, record: Record, n: int) -> BoolArray | None:
+        """At which of the next n places (B, n) of the active sequences the base's law is kept; None for nowhere."""
+        wants = self.wants_law
+        if wants is None:
+            return None
+        indices, n_before = [self.keys[row][1] for row in record.active.tolist()], record.n_emitted.tolist()
+        places = zip(indices, n_before, strict=True)
+        wanted = np.array([[wants(index, first + place) for place in range(n)] for index, first in places], dtype=bool)
+        return wanted if wanted.any() else None
+
     def record(self) -> Record:
         """An empty record of all sequences."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
         ends[list(self.shaping.ends)] = True
         before = [ids[-1:] for ids in self.base_prompts]
         stopping = Stopping(ends, self.stop, self.pair.tokenizer, self.shaping.min_new_tokens, before)
-        has_base_laws = self.distributions and self.rule.constant is not True
+        has_base_laws = self.wants_law is not None and self.rule.constant is not True
         return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
 
 

@@ -51,8 +51,10 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
         drafts, q = _draft(job, proxy, n_drafts, u, n_before)
         logits = {verifier.name: verifier.read(drafts) for verifier in verifiers}
         window = DraftedWindow(logits, q, state, drafts, owed, u, n_before)
-        cycle, states, laws = job.backend.verify(job.rule, job.shaping, window, with_laws=job.distributions)
-        n_emitted, goes_on = record.emit(cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass, laws)
+        wanted = job.wanted(record, n_drafts + 1)
+        cycle, states, laws = job.backend.verify(job.rule, job.shaping, window, wanted=wanted)
+        written = (cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass)
+        n_emitted, goes_on = record.emit(*written, wanted, laws)
         tested, accepted = cycle.drafts(owed.host, n_emitted)
         record.count(sequences, tested, accepted)
         job.window.observe(n_drafts, int(tested.sum()), int(accepted.sum()), _clock(readers) - began)

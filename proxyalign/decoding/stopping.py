@@ -35,6 +35,11 @@ class Stopping:
         self._n_back = max((len(string.encode("utf-8", "surrogatepass")) for string in strings), default=0) + 1
         self._spells: dict[int, bool] = {}
 
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are."""
+        return len(self._ends)
+
     def is_end(self, tokens: Ids) -> npt.NDArray[np.bool_]:
         """Whether each token ends a text by itself."""
         ends: npt.NDArray[np.bool_] = self._ends[tokens]

@@ -24,7 +24,8 @@ class Trace:
 
     token_ids: int64. source: who wrote each, one of `SOURCES`. p_y: the base's probability of the token. deferral_mass:
     D = sum_y d_y p_y at its position. Both at the rule's temperature, by default 1; p_y is NaN where the rule always
-    defers, since the base then never runs. distributions: the base's laws (n, V), float32, where they were asked for.
+    defers, since the base then never runs. distributions: the base's laws (k, V), float32, where asked for, at
+    the positions law_positions (k,).
 
     n_cycles, n_tested, n_accepted: windows drafted and verified for this answer, the drafts among its tokens and the
     rejected ones that were tested, and those that passed; 0 where nothing was drafted.
@@ -39,6 +40,7 @@ class Trace:
     n_cycles: int = 0
     n_tested: int = 0
     n_accepted: int = 0
+    law_positions: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -166,7 +168,10 @@ class Record:
         self._p_y = np.zeros((n_rows, max_new_tokens))
         self._mass = np.zeros((n_rows, max_new_tokens))
         self._drafts = np.zeros((n_rows, 3), dtype=np.int64)  # cycles, drafts tested, drafts accepted
-        self._laws: list[list[npt.NDArray[np.float32]]] | None = [[] for _ in range(n_rows)] if distributions else None
+        # Of each sequence, by position.
+        self._laws: list[dict[int, npt.NDArray[np.float32]]] | None = (
+            [{} for _ in range(n_rows)] if distributions else None
+        )
 
     def join(self, rows: npt.NDArray[np.int64]) -> None:
         """Take these sequences into the batch, after those that are there."""
@@ -189,12 +194,13 @@ class Record:
         source: npt.NDArray[np.uint8],
         p_y: npt.NDArray[np.floating],
         mass: npt.NDArray[np.floating],
-        laws: npt.NDArray[np.floating] | None,
+        wanted: npt.NDArray[np.bool_] | None = None,
+        laws: npt.NDArray[np.floating] | None = None,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Write the first `counts` (B,) of the tokens (B, k), up to an end of text and to the limit.
 
-        source, p_y, mass (B, k) and laws (B, k, V) go with the tokens. Returns how many were written (B,) and which
-        sequences go on (B,) bool; `active` is cut to these.
+        source, p_y, mass (B, k) go with the tokens, and laws, row by row, with those that are wanted (B, k). Returns
+        how many were written (B,) and which sequences go on (B,) bool; `active` is cut to these.
         """
         n_before = self.n_emitted
         counts = np.minimum(counts, self._limit - n_before)
@@ -218,9 +224,10 @@ class Record:
         if self._listener is not None:
             for i, sequence in enumerate(self.active):
                 self._listener(int(sequence), tokens[i, : counts[i]])
-        if self._laws is not None and laws is not None:
-            for i, sequence in enumerate(self.active):
-                self._laws[sequence].append(laws[i, : counts[i]].astype(np.float32))
+        if self._laws is not None and wanted is not None and laws is not None:
+            for i, place, law in zip(*(at.tolist() for at in wanted.nonzero()), laws, strict=True):
+                if place < counts[i]:  # a copy, since the others of the window are not kept
+                    self._laws[self.active[i]][int(n_before[i]) + place] = law.astype(np.float32)
         self._n[self.active] = n_before + counts
         goes_on = ~ended & (n_before + counts < self._limit)
         if not goes_on.all():
@@ -246,7 +253,8 @@ class Record:
                 source=names[self._source[row, :n]],
                 p_y=self._p_y[row, :n].copy(),
                 deferral_mass=self._mass[row, :n].copy(),
-                distributions=None if self._laws is None else np.concatenate(self._laws[row]),
+                distributions=None if self._laws is None else self._stacked(self._laws[row]),
+                law_positions=None if self._laws is None else np.array(list(self._laws[row]), dtype=np.int64),
                 tokenizer=tokenizer,
                 n_cycles=n_cycles,
                 n_tested=n_tested,
@@ -255,3 +263,7 @@ class Record:
             for row in self._has_ended.nonzero()[0]
             for n, (n_cycles, n_tested, n_accepted) in [(self._n[row], self._drafts[row].tolist())]
         }
+
+    def _stacked(self, laws: dict[int, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """The laws (k, V) of a sequence, in the order of their positions."""
+        return np.stack(list(laws.values())) if laws else np.zeros((0, self._stopping.vocab_size), dtype=np.float32)

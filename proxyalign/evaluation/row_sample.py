@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,33 +31,40 @@ class RowSample:
     def __init__(self, path: Path, size: int, seed: int) -> None:
         self._path, self._size, self._seed = path, size, seed
         self._kept: dict[tuple[int, int], tuple[NDArray[np.float32], float]] = {}
-        self._changed = False
+        self._changed, self._highest = False, 0
         if path.exists():
             try:
                 with np.load(path) as stored:
                     places = zip(stored["question"].tolist(), stored["position"].tolist(), strict=True)
                     rows = zip(stored["p"], stored["mass"].tolist(), strict=True)
                     self._kept = dict(zip(places, rows, strict=True))
+                self._highest = max((_ticket(seed, *place) for place in self._kept), default=0)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 raise InputError(
                     f"evaluation: {path} must hold the visited rows of this run, got something else; "
                     "restore the file, or delete the run's folder and start it again"
                 ) from None
 
-    def offer(self, index: int, rows: NDArray[np.float32], mass: NDArray[np.float64]) -> None:
-        """Consider the rows (n, V) that the reply to question `index` visited, and the mass (n,) deferred at each.
+    def wants(self, index: int, position: int) -> bool:
+        """Whether the row of this question at this position would be kept, if it were offered now."""
+        return len(self._kept) < self._size or _ticket(self._seed, index, position) < self._highest
 
-        A row seen before changes nothing.
+    def offer(self, index: int, positions: Sequence[int], rows: NDArray[np.float32], mass: NDArray[np.float64]) -> None:
+        """Consider rows (k, V) that the reply to question `index` visited at these positions (k,), and the mass (k,)
+        deferred at each. A row seen before changes nothing.
         """
         tickets = {place: _ticket(self._seed, *place) for place in self._kept}
-        tickets |= {(index, position): _ticket(self._seed, index, position) for position in range(len(rows))}
+        offered = {(index, position): at for at, position in enumerate(positions)}
+        tickets |= {place: _ticket(self._seed, *place) for place in offered}
         lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
         kept = {
-            place: self._kept[place] if place in self._kept else (rows[place[1]].copy(), float(mass[place[1]]))
+            place: self._kept[place]
+            if place in self._kept
+            else (rows[offered[place]].copy(), float(mass[offered[place]]))
             for place in lowest
         }
         self._changed |= kept.keys() != self._kept.keys()
-        self._kept = kept
+        self._kept, self._highest = kept, tickets[lowest[-1]] if lowest else 0
 
     def save(self) -> None:
         """Write the sample whole, where it changed since it was last read or written."""

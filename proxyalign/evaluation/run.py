@@ -148,11 +148,12 @@ def _run(
             if progress:
                 progress(settings, first, n)
             questions, *_ = asked.batch(first, batch_size)
-            replies = _decoded(pair, settings, asked, first, batch_size, keeps_laws=sample is not None)
+            replies = _decoded(pair, settings, asked, first, batch_size, False if sample is None else sample.wants)
             if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
                 for index, trace in enumerate(replies.traces, start=first):
-                    if trace.distributions is not None:
-                        sample.offer(index, trace.distributions, trace.deferral_mass)
+                    if trace.distributions is not None and trace.law_positions is not None:
+                        positions = trace.law_positions
+                        sample.offer(index, positions.tolist(), trace.distributions, trace.deferral_mass[positions])
                 sample.save()
             per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
             for question, text, trace in zip(questions, replies.texts, replies.traces, strict=True):
@@ -164,9 +165,14 @@ def _run(
 
 
 def _decoded(
-    pair: "ModelPair", settings: Settings, asked: Asked, first: int, batch_size: int, *, keeps_laws: bool
+    pair: "ModelPair",
+    settings: Settings,
+    asked: Asked,
+    first: int,
+    batch_size: int,
+    distributions: bool | Callable[[int, int], bool],
 ) -> "Generation":
-    """The replies to the questions from number `first` on."""
+    """The replies to the questions from number `first` on. distributions: as of `generate`."""
     from proxyalign.decoding import generate
     from proxyalign.deferral import rules
 
@@ -184,7 +190,7 @@ def _decoded(
         proxy_prompts=proxy_prompts,
         stop=asked.stop,
         batch_size=batch_size,
-        distributions=keeps_laws,
+        distributions=distributions,
         first_index=first,
     )
 

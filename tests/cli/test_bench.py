@@ -145,7 +145,7 @@ def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, mo
         word_tokenizer(10).save_pretrained(tmp_path / part)
 
     class Words:
-        name, version, splits, max_new_tokens = "words", 1, ("dev",), 4
+        name, version, splits, max_new_tokens, stop = "words", 1, ("dev",), 4, ()
 
         def questions(self, split="dev", data=None, limit=None):
             return [Question(str(i), f"t{i}", None, "t0") for i in range(limit)]
@@ -190,3 +190,11 @@ def test_the_rules_are_timed_on_recorded_rows(command, tmp_path):
     code, out, err = command("bench", "rules", "--batch", 0)
     assert (code, out) == (2, "")
     assert "vocabulary, batch, repeats and threads must be at least 1" in err
+
+
+def test_a_stop_string_ends_what_is_measured():
+    """Fails when a reply that runs on into a next question counts as speed."""
+    pair, asked = tiny_pair(llama, 10), {"max_new_tokens": 30, "n_resamples": 2}
+    (on,) = measure(pair, ["t1", "t4"], [BASE_ALONE], **asked)["runs"]
+    (ended,) = measure(pair, ["t1", "t4"], [BASE_ALONE], stop=["t3"], **asked)["runs"]
+    assert on["n_tokens"] == 60 > ended["n_tokens"]

@@ -160,3 +160,14 @@ def test_texts_on_one_side_of_changing_rotary_angles_are_transformers_own(mode):
             generate(pair, prompts, rules.Never(), max_new_tokens=n_new, **settings)
     with pytest.raises(InputError, match="score: prompts and answers must stay within 16 tokens"):
         score(pair, rules.Never(), [[1, 2]], [[3] * 20])
+
+
+def test_a_device_without_float64_is_refused(pair, monkeypatch):
+    """Fails with an error of torch's, from within a draw."""
+    monkeypatch.setattr(ModelPair, "device", torch.device("mps"))
+    with pytest.raises(
+        InputError, match=r"generate: the models must be on a device that has float64 numbers, .* got mps"
+    ):
+        generate(pair, [[1, 2]], rules.Dual(0.3))
+    with pytest.raises(InputError, match="score: the models must be on a device that has float64 numbers"):
+        score(pair, rules.Dual(0.3), [[1]], [[2]])

@@ -126,6 +126,22 @@ def test_the_proxy_may_read_another_prompt(mode):
             assert token == int(q.argmax() if p.max() < 0.5 else p.argmax())
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_function_says_which_laws_are_kept(mode):
+    """Fails when it is asked of another prompt or position, a law is another place's, or those of all are held."""
+    pair = tiny_pair(llama, 10)
+    asked = {"mode": mode, "window": 3, "max_new_tokens": 9, "batch_size": 2, "num_return_sequences": 2}
+    every = generate(pair, PROMPTS, rules.Dual(0.3), **asked, distributions=True, first_index=2)
+    some = generate(
+        pair, PROMPTS, rules.Dual(0.3), **asked, distributions=lambda index, at: at % 3 == index - 2, first_index=2
+    )
+    for number, (all_laws, found) in enumerate(zip(every.traces, some.traces, strict=True)):
+        kept = [at for at in range(9) if at % 3 == number // 2]
+        assert found.law_positions.tolist() == kept
+        np.testing.assert_array_equal(found.distributions, all_laws.distributions[kept].reshape(-1, 10))
+        assert all_laws.law_positions.tolist() == list(range(9))
+
+
 def test_traces_hold_the_bases_own_law_at_each_token():
     """Fails when p_y, D or the kept rows belong to a neighbouring position, or are tempered."""
     pair = tiny_pair(llama, 10)

@@ -38,7 +38,10 @@ class Decoder:
             mass = np.array([draw.random() for _ in range(n)])
             source = np.array([draw.choice(["draft", "residual", "base", "proxy"]) for _ in range(n)])
             drafts = {"n_cycles": n, "n_tested": 3 * n, "n_accepted": 2 * n}
-            traces.append(Trace(np.arange(n), source, mass, mass, rows if distributions else None, **drafts))
+            if distributions:
+                kept = np.array([at for at in range(n) if distributions(index, at)], dtype=np.int64)
+                drafts |= {"distributions": rows[kept], "law_positions": kept}
+            traces.append(Trace(np.arange(n), source, mass, mass, **drafts))
         stats = SimpleNamespace(seconds=0.25, n_tokens=sum(len(trace.token_ids) for trace in traces))
         return SimpleNamespace(texts=texts, traces=traces, stats=stats)
 

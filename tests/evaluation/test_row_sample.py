@@ -30,11 +30,11 @@ def test_order_and_interruptions_leave_no_trace_in_the_sample(tmp_path):
     seen = visits()
     straight = RowSample(tmp_path / "a.npz", 15, seed=3)
     for index, rows in seen.items():
-        straight.offer(index, rows, masses(rows))
+        straight.offer(index, range(len(rows)), rows, masses(rows))
     straight.save()
     for index in [*range(6), 4, 5, *reversed(range(12))]:  # again and again, from the file each time
         sample = RowSample(tmp_path / "b.npz", 15, seed=3)
-        sample.offer(index, seen[index], masses(seen[index]))
+        sample.offer(index, range(len(seen[index])), seen[index], masses(seen[index]))
         sample.save()
     first, second = load(tmp_path / "a.npz"), load(tmp_path / "b.npz")
     assert first["p"].shape == (15, 5)
@@ -43,12 +43,30 @@ def test_order_and_interruptions_leave_no_trace_in_the_sample(tmp_path):
         np.testing.assert_array_equal(first[name], second[name])
 
 
+def test_what_is_not_wanted_would_not_have_been_kept(tmp_path):
+    """Fails when a run throws away a law that belongs to the sample, or keeps all of them until it is asked."""
+    seen, n_offered = visits(60), 0
+    straight, choosy = (RowSample(tmp_path / name, 15, seed=3) for name in ("a.npz", "b.npz"))
+    for index, rows in seen.items():
+        straight.offer(index, range(len(rows)), rows, masses(rows))
+        positions = [at for at in range(len(rows)) if choosy.wants(index, at)]
+        n_offered += len(positions)
+        choosy.offer(index, positions, rows[positions], masses(rows)[positions])
+        choosy.save()
+        choosy = RowSample(tmp_path / "b.npz", 15, seed=3)
+    straight.save()
+    first, second = load(tmp_path / "a.npz"), load(tmp_path / "b.npz")
+    for name in ("p", "mass", "question", "position"):
+        np.testing.assert_array_equal(first[name], second[name])
+    assert n_offered < 0.5 * sum(map(len, seen.values()))
+
+
 def test_each_row_says_where_it_comes_from(tmp_path):
     """Fails when rows and places fall out of step."""
     seen = visits()
     sample = RowSample(tmp_path / "rows.npz", 20, seed=0)
     for index, rows in seen.items():
-        sample.offer(index, rows, masses(rows))
+        sample.offer(index, range(len(rows)), rows, masses(rows))
     sample.save()
     stored = load(tmp_path / "rows.npz")
     places = list(zip(stored["question"].tolist(), stored["position"].tolist(), strict=True))
@@ -63,7 +81,7 @@ def test_fewer_rows_than_asked_for_are_all_kept(tmp_path):
     seen = visits(3)
     sample = RowSample(tmp_path / "rows.npz", 1000, seed=0)
     for index, rows in seen.items():
-        sample.offer(index, rows, masses(rows))
+        sample.offer(index, range(len(rows)), rows, masses(rows))
     sample.save()
     np.testing.assert_array_equal(load(tmp_path / "rows.npz")["p"], np.concatenate(list(seen.values())))
 
@@ -75,7 +93,7 @@ def test_every_visited_row_is_as_likely_to_be_kept(tmp_path):
     for seed in range(400):
         sample = RowSample(tmp_path / "none.npz", 10, seed=seed)
         for index, rows in seen.items():
-            sample.offer(index, rows, masses(rows))
+            sample.offer(index, range(len(rows)), rows, masses(rows))
         for place in sample._kept:
             counts[place] += 1
     assert np.abs((counts - 100) / np.sqrt(400 * 0.25 * 0.75)).max() < 4.5

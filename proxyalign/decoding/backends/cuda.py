@@ -35,7 +35,7 @@ from torch.nn.functional import pad
 from proxyalign.decoding.backends.processor import ProcessorBackend
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Drawn, Outcome
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import Both, Reads
+from proxyalign.decoding.readers.contract import BoolArray, Both, Reads
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import FLOAT32, Law
@@ -110,17 +110,19 @@ class CudaBackend(Backend):
         token = columns.where(is_above, last).amin(-1, keepdim=True)
         return (which * BLOCK + token).squeeze(-1).clamp_(max=n_columns - 1)
 
-    def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
+    def verify(
+        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+    ) -> Outcome:
         """As the reference's, up to rounding, in the kernels where these can be asked."""
         if rule.decides_on_host:
-            return self._verify_on_host(rule, shaping, window, with_laws)
+            return self._verify_on_host(rule, shaping, window, wanted)
         logits = window.logits["base"]
-        if with_laws or not _has_triton() or not covers(rule, logits.dtype, shaping):
-            return super().verify(rule, shaping, window, with_laws=with_laws)
+        if wanted is not None or not _has_triton() or not covers(rule, logits.dtype, shaping):
+            return super().verify(rule, shaping, window, wanted=wanted)
         shaped = shaping.shaped("base", logits, window.n_before)
         return Outcome(self.examine_fused(rule, shaped, window, shaping.rule_temperature), None, None)
 
-    def _verify_on_host(self, rule: Rule, shaping: Shaping, window: DraftedWindow, with_laws: bool) -> Outcome:
+    def _verify_on_host(self, rule: Rule, shaping: Shaping, window: DraftedWindow, wanted: BoolArray | None) -> Outcome:
         shaped = {role: shaping.shaped(role, logits, window.n_before) for role, logits in window.logits.items()}
         q, state = window.law_of_proxy, window.state
         found = _on_host(*shaped.values(), q.own, q.drawn, window.drafts, window.u, state)
@@ -135,7 +137,7 @@ class CudaBackend(Backend):
             Both(window.n_before.host, torch.from_numpy(window.n_before.host)),
         )
         tempered_alone = replace(shaping, bias=None, min_new_tokens=0, truncations={})
-        cycle, states, laws = ProcessorBackend().verify(rule, tempered_alone, there, with_laws=with_laws)
+        cycle, states, laws = ProcessorBackend().verify(rule, tempered_alone, there, wanted=wanted)
         return Outcome(cycle, None if states is None else states.to(window.drafts.device), laws)
 
     def step(self, rule: Rule, p: Law, q: Law | None, q0: Law | None, state: Tensor | None, u: Tensor) -> Drawn:

@@ -10,7 +10,7 @@ from torch import Tensor
 from proxyalign.decoding.backends.processor_kernels import draw_rows, test_rows
 from proxyalign.decoding.backends.reference import Backend, DraftedWindow, Outcome, Untested
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import Both
+from proxyalign.decoding.readers.contract import BoolArray, Both
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
@@ -35,14 +35,19 @@ class ProcessorBackend(Backend):
         """As the reference's, in their own dtypes, since they are there already."""
         return [part.numpy() for part in parts]
 
-    def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
+    def verify(
+        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+    ) -> Outcome:
         """As the reference's, of so many rows together that caches hold their laws."""
         logits, n_rows = window.logits["base"], len(window.drafts)
         at_once = max(1, policy.AT_ONCE // (logits.shape[1] * logits.shape[2]))
         if at_once >= n_rows:
-            return super().verify(rule, shaping, window, with_laws=with_laws)
-        some = [window.rows(slice(first, first + at_once)) for first in range(0, n_rows, at_once)]
-        parts = [Backend.verify(self, rule, shaping, one, with_laws=with_laws) for one in some]
+            return super().verify(rule, shaping, window, wanted=wanted)
+        some = [slice(first, first + at_once) for first in range(0, n_rows, at_once)]
+        parts = [
+            Backend.verify(self, rule, shaping, window.rows(rows), wanted=None if wanted is None else wanted[rows])
+            for rows in some
+        ]
         cycles, states, laws = zip(*parts, strict=True)
         return Outcome(
             Cycle.joined(cycles),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding.cycle import Cycle, Tested
-from proxyalign.decoding.readers.contract import Both, Reads
+from proxyalign.decoding.readers.contract import BoolArray, Both, Reads
 from proxyalign.decoding.readers.growing import Reader
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
@@ -56,7 +56,7 @@ class DraftedWindow:
 
 
 class Outcome(NamedTuple):
-    """What a window came to: the cycle, the rule's states (B, n + 1) before its tokens, the laws if asked for."""
+    """What a window came to: the cycle, the rule's states (B, n + 1) before its tokens, and the laws wanted (k, V)."""
 
     cycle: Cycle
     states: Tensor | None
@@ -161,8 +161,13 @@ class Backend:
         both = Both(np.asarray(thrown.any(1)), is_thrown.any(1))
         return Drawn(tokens, ids, p_y, mass, both, q_y, q0_y, states)
 
-    def verify(self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, with_laws: bool = False) -> Outcome:
-        """From the logits of a window to its outcome: laws, the rule's proposal, tests, and the token after them."""
+    def verify(
+        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+    ) -> Outcome:
+        """From the logits of a window to its outcome: laws, the rule's proposal, tests, and the token after them.
+
+        wanted: of which places (B, g + 1) the base's laws are brought to the host, row by row.
+        """
         p = shaping.law("base", window.logits["base"], window.n_before)
         q0 = None
         if "reference" in window.logits:
@@ -170,7 +175,7 @@ class Backend:
         cycle, states = self.examine(
             rule, p, window.law_of_proxy, q0, window.state, window.drafts, window.owed, window.u, window.n_before
         )
-        return Outcome(cycle, states, p.own.cpu().numpy() if with_laws else None)
+        return Outcome(cycle, states, laws_at(p, wanted))
 
     def examine(
         self,
@@ -229,6 +234,15 @@ class Backend:
             at_tokens(deferred[:, n_drafts:], final) if has_bonus and deferred is not None else nothing,
         )
         return Tested(ids, passes[:, 0], thrown, p_y, mass, q_y, q0_y)
+
+
+def laws_at(p: Law, wanted: BoolArray | None) -> npt.NDArray[np.floating] | None:
+    """The base's own laws (k, V) at the places that are wanted (B, n), row by row, on the host; None for none."""
+    if wanted is None:
+        return None
+    places = torch.from_numpy(np.flatnonzero(wanted)).to(p.own.device)
+    laws: npt.NDArray[np.floating] = p.own.flatten(0, 1).index_select(0, places).cpu().numpy()
+    return laws
 
 
 def _next_weights(first: Tensor, deferred: Tensor | None, mass: Tensor | None, q: Tensor, n_passed: Tensor) -> Tensor:
