@@ -134,7 +134,9 @@ class Union:
 
 
 @numba.njit
-def _dantzig(mass, value, group, budget, counts):  # type: ignore[no-untyped-def]
+def _dantzig(
+    mass: Floats, value: Floats, group: NDArray[np.int64], budget: Floats, counts: NDArray[np.int64]
+) -> Floats:
     """The linear relaxation of statement 1 on sorted items that may be drawn several times."""
     bound = np.zeros(len(budget))
     for r in range(len(budget)):

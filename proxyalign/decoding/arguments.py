@@ -47,15 +47,6 @@ def check_mode(mode: Any, window: Any) -> None:
         check_count("generate", "window", window, least=1)
 
 
-def check_temperature(argument: str, value: Any) -> float:
-    """`value` as a float. Raises InputError unless it is a finite number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0.0 <= value < math.inf:
-        raise InputError(
-            f"generate: {argument} must be a finite number of at least 0, got {value!r}; 0 decodes greedily"
-        )
-    return float(value)
-
-
 def prompt_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
     """The prompts as lists of token ids, each non-empty, within the vocabulary, and short enough for the context."""
     if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:

@@ -1,5 +1,6 @@
 """The entry to decoding: check what was asked, make batches of it, decode them, and put the answers in order."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from proxyalign.decoding.arguments import (
     check_mode,
     check_pair_and_rule,
     check_rotary,
-    check_temperature,
     end_ids,
     prompt_ids,
     stop_strings,
@@ -31,7 +31,9 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopK, TopP
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
-from proxyalign.validation import check_count
+from proxyalign.validation import Domain, check_count, check_number
+
+TEMPERATURE = Domain(0.0, math.inf, "0 decodes greedily")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def generate(
             ("min_new_tokens", min_new_tokens, 0),
         ):  # fmt: skip
             check_count("generate", name, value, least)
+        for name, heat in (("temperature", temperature), ("rule_temperature", rule_temperature)):
+            check_number("generate", name, heat, TEMPERATURE)
         if min_new_tokens > max_new_tokens:
             raise InputError(
                 f"generate: min_new_tokens must be at most max_new_tokens, {max_new_tokens}, got {min_new_tokens}; "
@@ -139,8 +143,8 @@ def generate(
         check_rotary("generate", pair, lengths, max_new_tokens - (not is_speculative) + beyond)
         ends = end_ids(pair, eos_token_ids)
         shaping = Shaping(
-            temperature=check_temperature("temperature", temperature),
-            rule_temperature=check_temperature("rule_temperature", rule_temperature),
+            temperature=float(temperature),
+            rule_temperature=float(rule_temperature),
             bias=bias_of(pair, logit_bias, ends if min_new_tokens else ()),
             ends=ends,
             min_new_tokens=min_new_tokens,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.knapsack.arguments import real, shown
 from proxyalign.knapsack.bounds import certificate, lp_bound, quotient
-from proxyalign.knapsack.checks import real, shown
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, prefix_that_fits
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack.checks import real, shown
+from proxyalign.knapsack.arguments import real, shown
 from proxyalign.knapsack.problem import DeferralProblem
 from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, prefix_that_fits, round_up
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack.checks import real, vector
+from proxyalign.knapsack.arguments import real, vector
 from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, round_up
 from proxyalign.knapsack.sorting import rising
 from proxyalign.knapsack.values import ValueModel, advantage, minus_log, probability_gap, surprisal

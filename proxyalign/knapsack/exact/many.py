@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import checks
+from proxyalign.knapsack import arguments
 from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.exact.breakpoints import breakpoints
 from proxyalign.knapsack.exact.solver import exact
@@ -39,15 +39,15 @@ def exact_many(
     Processes start by importing the script that runs, so that this has to call it below `if __name__ == "__main__":`.
     Raises InputError, naming the row, before any is solved, and where a process ends before its time.
     """
-    laws = checks.array("exact_many", "rows", rows)
+    laws = arguments.array("exact_many", "rows", rows)
     if laws.ndim != 2:
         raise InputError(
             f"exact_many: rows must be (n, V), got shape {laws.shape}; pass one law a row, p[None] for one"
         )
     if workers is not None:
-        workers = checks.whole("exact_many", "workers", workers, "pass None for one per processor")
-    masses = tuple(checks.masses("exact_many", "budgets", budgets))
-    gap, time_limit = checks.gap("exact_many", gap), checks.time_limit("exact_many", time_limit)
+        workers = arguments.whole("exact_many", "workers", workers, "pass None for one per processor")
+    masses = tuple(arguments.masses("exact_many", "budgets", budgets))
+    gap, time_limit = arguments.gap("exact_many", gap), arguments.time_limit("exact_many", time_limit)
     for index, law in enumerate(laws):
         try:
             DeferralProblem.from_probs(law, 1.0)
@@ -111,9 +111,9 @@ def exact_path(
     A budget of 1 buys every token, as for `DeferralProblem.from_probs`. time_limit: of `exact`, for each budget. Raises
     InputError for budgets outside [0, 1].
     """
-    up_to = checks.real("exact_path", "up_to", up_to, "pass a probability mass")
-    time_limit = checks.time_limit("exact_path", time_limit)
-    masses = None if budgets is None else np.sort(checks.masses("exact_path", "budgets", budgets))
+    up_to = arguments.real("exact_path", "up_to", up_to, "pass a probability mass")
+    time_limit = arguments.time_limit("exact_path", time_limit)
+    masses = None if budgets is None else np.sort(arguments.masses("exact_path", "budgets", budgets))
     if not 0.0 <= up_to <= 1.0:
         raise InputError(f"exact_path: up_to must be in [0, 1], got {up_to}; pass a probability mass")
     problem = DeferralProblem.from_probs(p, 1.0)

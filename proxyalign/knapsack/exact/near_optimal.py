@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 
 from proxyalign.compiled import compiled
 from proxyalign.errors import InputError
+from proxyalign.knapsack.arguments import real
 from proxyalign.knapsack.bounds import lp_bound
-from proxyalign.knapsack.checks import real
 from proxyalign.knapsack.exact.solver import exact
 from proxyalign.knapsack.exact.states import interpreted
 from proxyalign.knapsack.problem import DeferralProblem, Solution

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import checks
+from proxyalign.knapsack import arguments
 from proxyalign.knapsack.exact.cardinality_bound import least_cost, spare_items, with_most_items
 from proxyalign.knapsack.exact.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.exact.heuristics import shifted, swapped
@@ -61,8 +61,8 @@ def exact(
 
     Raises InputError for a gap or a limit outside its range, and for a start of another shape or above the budget.
     """
-    gap, time_limit = checks.gap("exact", gap), checks.time_limit("exact", time_limit)
-    memory_limit = checks.real("exact", "memory_limit", memory_limit, "pass bytes")
+    gap, time_limit = arguments.gap("exact", gap), arguments.time_limit("exact", time_limit)
+    memory_limit = arguments.real("exact", "memory_limit", memory_limit, "pass bytes")
     if not memory_limit > 0.0:
         raise InputError(f"exact: memory_limit must be above 0 bytes, got {memory_limit}; leave it out for 512 MiB")
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit

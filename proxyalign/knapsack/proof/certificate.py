@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
-from proxyalign.knapsack import checks
+from proxyalign.knapsack import arguments
 from proxyalign.knapsack.bounds import lp_bound
 from proxyalign.knapsack.problem import DeferralProblem, Solution
 from proxyalign.knapsack.proof.refutation import exact_total, none_is_worth_more
@@ -83,11 +83,11 @@ class OptimalityCertificate:
         """
         if problem is not None and not isinstance(problem, DeferralProblem):
             raise InputError(
-                f"check: problem must be a DeferralProblem, got {checks.shown(problem)}; pass the one solved"
+                f"check: problem must be a DeferralProblem, got {arguments.shown(problem)}; pass the one solved"
             )
-        asked = None if gap is None else checks.gap("check", gap)
-        limit = checks.time_limit("check", seconds, name="seconds")
-        max_states = checks.whole("check", "max_states", max_states, "leave it out for two million")
+        asked = None if gap is None else arguments.gap("check", gap)
+        limit = arguments.time_limit("check", seconds, name="seconds")
+        max_states = arguments.whole("check", "max_states", max_states, "leave it out for two million")
         fault = self._fault()
         if fault is not None:
             return Verdict(fault, Fraction(0), Fraction(0), 0, 0, None)
@@ -148,16 +148,16 @@ class OptimalityCertificate:
         for name, dtype in (("values", "float64"), ("weights", "float64"), ("deferred", "bool"), ("fixed", "bool")):
             column = getattr(self, name)
             if type(column) is not np.ndarray or column.dtype != dtype or column.ndim != 1:
-                return f"{name} must be a row (n,) of dtype {dtype}, got {checks.shown(column)}"
+                return f"{name} must be a row (n,) of dtype {dtype}, got {arguments.shown(column)}"
         if not self.values.shape == self.weights.shape == self.deferred.shape == self.fixed.shape:
             sizes = [column.size for column in (self.values, self.weights, self.deferred, self.fixed)]
             return f"values, weights, deferred and fixed must be of one length, got {sizes}"
         for name in ("budget", "gap"):
             if not isinstance(getattr(self, name), float) or not 0.0 <= getattr(self, name) < math.inf:
-                return f"{name} must be a float, finite and at least 0, got {checks.shown(getattr(self, name))}"
+                return f"{name} must be a float, finite and at least 0, got {arguments.shown(getattr(self, name))}"
         price = self.multiplier
         if type(price) is not Fraction or price < 0:
-            return f"multiplier must be a Fraction of at least 0, got {checks.shown(price)}"
+            return f"multiplier must be a Fraction of at least 0, got {arguments.shown(price)}"
         if max(price.numerator.bit_length(), price.denominator.bit_length()) > MOST_BITS:
             return f"multiplier must be a ratio of integers of at most {MOST_BITS} bits, got larger ones"
         try:
@@ -192,7 +192,7 @@ class OptimalityCertificate:
         try:
             told = json.loads(text)
             if told["format"] != FORMAT:
-                raise ValueError(f"format {checks.shown(told['format'])}")
+                raise ValueError(f"format {arguments.shown(told['format'])}")
             n = told["n"]
             values, weights = (_unpacked(told[name], "<f8").astype(np.float64) for name in ("values", "weights"))
             packed = [_unpacked(told[name], "u1") for name in ("deferred", "fixed")]
@@ -205,7 +205,7 @@ class OptimalityCertificate:
                 raise ValueError("columns of several lengths")
             deferred, fixed = (np.unpackbits(column, count=n).astype(np.bool_) for column in packed)
             if not MULTIPLIER.fullmatch(told["multiplier"]):
-                raise ValueError(f"multiplier {checks.shown(told['multiplier'])}")
+                raise ValueError(f"multiplier {arguments.shown(told['multiplier'])}")
             budget, gap = float.fromhex(told["budget"]), float.fromhex(told["gap"])
             certificate = cls(values, weights, budget, deferred, Fraction(told["multiplier"]), fixed, gap)
             fault = certificate._fault()
@@ -230,7 +230,7 @@ def certify(problem: DeferralProblem, solution: Solution, gap: float = 1e-12) ->
             f"certify: solution must be of the problem's {len(problem)} items, got one of {solution.deferred.size}; "
             "pass the solution of this problem"
         )
-    gap = checks.gap("certify", gap, "pass the gap given to exact")
+    gap = arguments.gap("certify", gap, "pass the gap given to exact")
     bound = lp_bound(problem)
     slack = bound.bound - exact_sum(problem.values[solution.deferred]) * (1 + Fraction(gap))
     return OptimalityCertificate(

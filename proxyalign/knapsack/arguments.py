@@ -1,4 +1,4 @@
-"""What the knapsack asks of its arguments: numbers, rows and limits, each mistake told in one sentence."""
+"""What is asked of the knapsack, checked before any work: numbers, rows and limits, each told of in one sentence."""
 
 from fractions import Fraction
 from typing import Any

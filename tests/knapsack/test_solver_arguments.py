@@ -9,7 +9,7 @@ import torch
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack import DeferralProblem, dual, primal
-from proxyalign.knapsack.checks import masses, real, shown, vector, whole
+from proxyalign.knapsack.arguments import masses, real, shown, vector, whole
 
 LARGEST = float(np.finfo(np.float64).max)
 
