@@ -4,9 +4,9 @@ The functions under test compute with torch, in float64. Expectations are added 
 rationals, and laws are enumerated, not sampled: no claim can fail by bad luck.
 """
 
+import functools
 import itertools
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -20,7 +20,16 @@ from proxyalign.deferral import policy, rules
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.statements import engine_runs
 from proxyalign.verify.statements.claim import Claim
-from proxyalign.verify.statements.window_outcomes import BACKENDS, Prescribed, PrescribedBeside, one_draft, windows
+from proxyalign.verify.statements.window_outcomes import (
+    BACKENDS,
+    Asked,
+    Ids,
+    Mask,
+    Prescribed,
+    PrescribedBeside,
+    Windows,
+    one_draft,
+)
 
 ROUNDING = 1e-13  # of sums of float64 probabilities, laws of full vocabularies included
 STEPS, TOKENS = 3, 3  # of statement 8's sequences
@@ -70,8 +79,7 @@ def trust_region(case: Laws) -> Iterator[Claim]:
     yield equal("D = sum d p", mass, mass_by_hand)
     yield at_most("TV(pi, p) <= D", total_variation(pi, case.p), mass)
     chosen = rules.Primal(case.budget).defer(p).numpy()
-    spent = max(_exact_mass(row, taken) for row, taken in zip(case.p, chosen, strict=True))
-    yield Claim("D <= b for the primal rule", spent, Fraction(case.budget))
+    yield Claim("D <= b for the primal rule", _largest_mass(case.p, chosen), Fraction(case.budget))
     wrong = rules.Dual(case.alpha).defer(p).numpy() != (case.p < case.alpha)
     yield Claim("the dual rule is {p < alpha}", int(wrong.sum()), 0, "==")
     if case.p.shape == (CONTEXTS, TOKENS):
@@ -83,11 +91,18 @@ def trust_region(case: Laws) -> Iterator[Claim]:
         yield Claim("P(some step defers) <= sum E[D_t]", some, expected, tolerance=ROUNDING)
 
 
-def _exact_mass(p: Floats, deferred: Floats) -> Fraction:
-    """The exact sum of the deferred probabilities: math.fsum is exact until it rounds, so two of them leave nothing."""
-    chosen = p[deferred]
-    total = math.fsum(chosen)
-    return Fraction(total) + Fraction(math.fsum([*chosen.tolist(), -total]))
+def _largest_mass(p: Floats, deferred: Mask) -> Fraction:
+    """The exact sum of the deferred probabilities (rows, V) of the row where it is largest.
+
+    math.fsum rounds the exact sum once, so that no other row than those where it is largest needs a closer look; what
+    it leaves of them is one number.
+    """
+    rows = [law[taken].tolist() for law, taken in zip(p, deferred, strict=True)]
+    sums = [math.fsum(row) for row in rows]
+    top = max(sums)
+    return max(
+        Fraction(top) + Fraction(math.fsum([*row, -top])) for row, one in zip(rows, sums, strict=True) if one == top
+    )
 
 
 def _sequences(steps: Floats) -> Floats:
@@ -157,62 +172,74 @@ def free_bonus(case: Laws) -> Iterator[Claim]:
     passed on cycle by cycle, through every window of drafts, as each backend tests them and draws the token after them.
     """
     steps, _ = cascade_by_hand(case)
-    at = {prefix: row for row, prefix in enumerate(PREFIXES)}
-    sequences = list(itertools.product(range(2), repeat=LENGTH))
-    expected = [math.prod(steps[at[s[:n]], s[n]] for n in range(LENGTH)) for s in sequences]
+    expected = steps[_CONTEXTS_OF_SEQUENCES, SEQUENCES].prod(1)
+    asked = [some.asked(case, steps) for some in _cycles(case.window)]
     for backend in BACKENDS:
-        emitted = _emitted(case, steps, backend)
-        found = np.array([emitted[s] for s in sequences])
         name = f"every sequence has the cascade's probability: {type(backend).__name__}"
-        yield equal(name, found, np.array(expected), NOBODYS)
+        yield equal(name, _emitted(asked, backend), expected, NOBODYS)
     if engine_runs.is_run(case):
         yield from engine_runs.thresholds(case)
 
 
-State = tuple[tuple[int, ...], bool]  # what is emitted, and whether a draft is owed
+SEQUENCES = np.array(list(itertools.product(range(2), repeat=LENGTH)))
+_ROW = {prefix: row for row, prefix in enumerate(PREFIXES)}
+_CONTEXTS_OF_SEQUENCES = np.array([[_ROW[tuple(s[:n])] for n in range(LENGTH)] for s in SEQUENCES.tolist()])
+# A state is what is emitted as binary digits after a leading 1, twice, and one more where a draft is owed.
+_N_STATES = 4 << LENGTH
 
 
-def _emitted(case: Laws, pi: Floats, backend: Backend) -> dict[tuple[int, ...], float]:
-    """The measure of each sequence, passed on from state to state."""
-    moves: dict[State, dict[State, float]] = {}
-    for n_drafts, starts in itertools.groupby(PREFIXES, lambda prefix: min(case.window, LENGTH - len(prefix))):
-        moves |= _moves(case, pi, backend, list(starts), n_drafts)
-    states: dict[State, float] = defaultdict(float, {((), False): 1.0})
-    for state in itertools.product(PREFIXES, (False, True)):
-        weight = states.pop(state, 0.0)
-        for then, share in moves[state].items():
-            states[then] += weight * share
-    emitted: dict[tuple[int, ...], float] = defaultdict(float)
-    for (prefix, _), weight in states.items():
-        emitted[prefix] += weight
+def _state(text: tuple[int, ...]) -> int:
+    return 2 * functools.reduce(lambda state, token: 2 * state + token, text, 1)
+
+
+class _Cycles:
+    """All cycles of `n_drafts` from the states that begin with these prefixes."""
+
+    def __init__(self, n_drafts: int, starts: list[tuple[int, ...]]) -> None:
+        froms = [
+            (start, owed, drafts)
+            for start in starts
+            for owed in (False, True)
+            for drafts in itertools.product(range(2), repeat=n_drafts)
+        ]
+        # The row after a window that ends the text is nobody's: any will do.
+        contexts = [[_ROW.get((*start, *drafts[:n]), 0) for n in range(n_drafts + 1)] for start, _, drafts in froms]
+        self.contexts, self.drafts = np.array(contexts), np.array([drafts for *_, drafts in froms])
+        self.froms = np.array([_state(start) + owed for start, owed, _ in froms])
+        self.windows = Windows(self.contexts, self.drafts, self.froms % 2 == 1)
+
+    def asked(self, case: Laws, pi: Floats) -> tuple[Asked, Floats, Ids]:
+        """Their windows, with the measure (n,) of each and of its drafts, and the states (n,) before them."""
+        asked = self.windows.asked(case.p, case.q, case.deferred, pi)
+        of_drafts = np.prod(case.q[self.contexts[:, :-1], self.drafts], axis=1)
+        return asked, asked.weight * of_drafts[asked.row], self.froms[asked.row]
+
+
+@functools.cache
+def _cycles(window: int) -> list[_Cycles]:
+    """The cycles with windows of this length, shorter ones towards the end of a text."""
+    of_length = itertools.groupby(PREFIXES, lambda prefix: min(window, LENGTH - len(prefix)))
+    return [_Cycles(n_drafts, list(starts)) for n_drafts, starts in of_length]
+
+
+def _emitted(asked: list[tuple[Asked, Floats, Ids]], backend: Backend) -> Floats:
+    """The measure of each of SEQUENCES, passed on from state to state."""
+    moves = np.zeros((_N_STATES, _N_STATES))
+    for some, measure, before in asked:
+        cycle, texts = some.outcome(backend), before // 2
+        for place in range(cycle.tokens.shape[1]):
+            goes_on = (place < cycle.n_new) & (texts < 1 << LENGTH)
+            texts = np.where(goes_on, 2 * texts + cycle.tokens[:, place], texts)
+        then = 2 * texts + (cycle.is_owed & (texts < 1 << LENGTH))
+        moves += np.bincount(before * _N_STATES + then, measure, _N_STATES**2).reshape(moves.shape)
+    states = np.zeros(_N_STATES)
+    states[_state(())] = 1.0
+    for n in range(LENGTH):
+        here = slice(2 << n, 4 << n)
+        measure, states[here] = states[here].copy(), 0.0
+        states += measure @ moves[here]
+    emitted: Floats = states[2 << LENGTH :].reshape(-1, 2).sum(1)
     return emitted
-
-
-def _moves(
-    case: Laws, pi: Floats, backend: Backend, starts: list[tuple[int, ...]], n_drafts: int
-) -> dict[State, dict[State, float]]:
-    """Where a cycle leads from each state that begins with these prefixes, and with which probability."""
-    at = {prefix: row for row, prefix in enumerate(PREFIXES)}
-    froms = [
-        (start, owed, drafts)
-        for start in starts
-        for owed in (False, True)
-        for drafts in itertools.product(range(2), repeat=n_drafts)
-    ]
-    # The row after a window that ends the text is nobody's: any will do.
-    contexts = np.array([[at.get((*start, *drafts[:n]), 0) for n in range(n_drafts + 1)] for start, _, drafts in froms])
-    paths = np.array([drafts for *_, drafts in froms])
-    of_drafts = np.prod(case.q[contexts[:, :-1], paths], axis=1)
-    asked = windows(contexts, paths, np.array([owed for _, owed, _ in froms]), case.p, case.q, case.deferred, pi)
-    cycle = asked.outcome(backend)
-    moves: dict[State, dict[State, float]] = {(start, owed): defaultdict(float) for start, owed, _ in froms}
-    weights = asked.weight * of_drafts[asked.row]
-    n_new, tokens, is_owed = cycle.n_new.tolist(), cycle.tokens.tolist(), cycle.is_owed.tolist()
-    for row, weight, n, ids, owes in zip(asked.row.tolist(), weights.tolist(), n_new, tokens, is_owed, strict=True):
-        start, owed, _ = froms[row]
-        text = (*start, *ids[:n])[:LENGTH]
-        moves[start, owed][text, owes and len(text) < LENGTH] += weight
-    return moves
 
 
 def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
@@ -227,12 +254,17 @@ def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
             yield Claim(f"drafts pass with probability A: {type(backend).__name__}", measured, passing, "==", NOBODYS)
     for acceptance in (case.acceptance, measured):
         for window in (case.window, 5 * case.window):
-            rate = Fraction(acceptance)
-            stopped = sum((k + 1) * rate**k * (1 - rate) for k in range(window))
-            expected = stopped + (window + 1) * rate**window
+            expected = _expected_tokens(acceptance, window)
             found = window_lengths.tokens_per_cycle(acceptance, window)
-            yield Claim("tokens a cycle = their expectation", found, float(expected), "==", 1e-12 * float(expected))
+            yield Claim("tokens a cycle = their expectation", found, expected, "==", 1e-12 * expected)
             yield Claim("tokens a cycle <= window + 1", found, window + 1.0, tolerance=1e-12 * window)
+
+
+def _expected_tokens(acceptance: float, window: int) -> float:
+    """The mean of a cycle's tokens: k + 1 where k drafts pass and the next does not, in whole numbers until the end."""
+    a, one = acceptance.as_integer_ratio()
+    stopped = sum((k + 1) * a**k * (one - a) * one ** (window - 1 - k) for k in range(window))
+    return float(Fraction(stopped + (window + 1) * a**window, one**window))
 
 
 def plug_in(case: Laws) -> Iterator[Claim]:

@@ -146,28 +146,50 @@ def one_draft(p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
 
 
 def windows(contexts: Ids, drafts: Ids, owed: Mask, p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
-    """All intervals of the windows (B, g): each test on either side, then both tokens of two that may follow.
+    """All intervals of windows that are asked once, as `Windows` has them."""
+    return Windows(contexts, drafts, owed).asked(p, q, sets, pi)
 
-    contexts: (B, g + 1), the row of the laws (rows, 2) at each place and after the last one. The weight is that of the
-    numbers alone, given the drafts.
+
+class Windows:
+    """All intervals of some windows of two tokens: each test on either side, then both tokens that may follow.
+
+    contexts: (B, g + 1), the row of the laws (rows, 2) at each place and after the last one; drafts (B, g); owed (B,).
+    Where each interval lies is a look-up in what `asked` makes of the laws.
     """
-    n, g = drafts.shape
-    window, sides, token, end_of_test, end_of_draw = (at.ravel() for at in np.indices((n, 2**g, 2, 2, 2)))
-    at, taken, was_owed = contexts[window], drafts[window], owed[window]
-    passes = (sides[:, None] >> np.arange(g) & 1).astype(bool)
-    turns = acceptance(pi, q)[at[:, :-1], taken]
-    low, high = np.where(passes, 0.0, turns), np.where(passes, turns, 1.0)
-    tests, half = (np.where(end_of_test[:, None], two, one) for one, two in zip(*points(low, high), strict=True))
-    stays = passes.copy()
-    stays[:, 0] |= was_owed
-    n_passed = np.cumprod(stays, axis=1).sum(1)
-    place = at[np.arange(len(at)), n_passed]
-    first = np.where(n_passed < g, residual_of(pi, q)[place, 0], p[place, 0] / p[place].sum(-1))
-    first = snapped(first)
-    from_, to = np.where(token, first, 0.0), np.where(token, 1.0, first)
-    final, half_of_draw = (np.where(end_of_draw, two, one) for one, two in zip(*points(from_, to), strict=True))
-    # Both ends of all tests together, and each with both ends of the draw: halves of the lengths' products.
-    weight = np.prod(2.0 * half, axis=1) / 2.0 * half_of_draw
-    kept = weight > 0.0
-    every = (p[at], q[at[:, :-1]], sets[at], taken, was_owed, tests, final, weight, window)
-    return Asked(*(part[kept] for part in every))
+
+    def __init__(self, contexts: Ids, drafts: Ids, owed: Mask) -> None:
+        n, g = drafts.shape
+        self.row, sides, token, end_of_test, end_of_draw = (at.ravel() for at in np.indices((n, 2**g, 2, 2, 2)))
+        self.at, self.taken, self.was_owed = contexts[self.row], drafts[self.row], owed[self.row]
+        passes = sides[:, None] >> np.arange(g) & 1
+        stays = passes.astype(bool)
+        stays[:, 0] |= self.was_owed
+        n_passed = np.cumprod(stays, axis=1).sum(1)
+        place = self.at[np.arange(len(self.at)), n_passed]
+        self._of_test = 4 * self.at[:, :-1] + 2 * self.taken + passes
+        self._of_draw = 4 * place + 2 * (n_passed == g) + token
+        self._end_of_test, self._end_of_draw = end_of_test, end_of_draw
+
+    def asked(self, p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
+        """The intervals for these laws (rows, 2). The weight is that of the numbers alone, given the drafts."""
+        turns = acceptance(pi, q)[:, :, None]
+        low, high = np.concatenate([turns, 0.0 * turns], -1), np.concatenate([0.0 * turns + 1.0, turns], -1)
+        tests, lengths = _ends(low, high)
+        first = snapped(np.stack([residual_of(pi, q)[:, 0], p[:, 0] / p.sum(-1)], 1))[:, :, None]
+        low, high = np.concatenate([0.0 * first, first], -1), np.concatenate([first, 0.0 * first + 1.0], -1)
+        draws, lengths_of_draws = _ends(low, high)
+        # Both ends of all tests together, and each with both ends of the draw: halves of the lengths' products.
+        weight = np.prod(lengths[self._of_test], axis=1) * lengths_of_draws[self._of_draw] / 4.0
+        kept = np.flatnonzero(weight > 0.0)
+        at, end_of_test = self.at[kept], self._end_of_test[kept]
+        return Asked(
+            p[at], q[at[:, :-1]], sets[at], self.taken[kept], self.was_owed[kept],
+            tests[end_of_test[:, None], self._of_test[kept]], draws[self._end_of_draw[kept], self._of_draw[kept]],
+            weight[kept], self.row[kept],
+        )  # fmt: skip
+
+
+def _ends(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Both ends (2, n) of the intervals [low, high) of any shape, and their lengths (n,)."""
+    (one, half), (other, _) = points(low.ravel(), high.ravel())
+    return np.stack([one, other]), 2.0 * half
