@@ -30,7 +30,8 @@ class Mutant:
     """One defect: its name, the statements that may catch it, and the edit.
 
     target: "module:function" or "module:Class.method", the module without the package's name. old, new: text of the
-    function's source from `def` on, dedented; `old` occurs in it once.
+    function's source from `def` on, dedented; `old` occurs in it once. kind: of the first statement's cases that are
+    looked at before others, where few but such tell.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Mutant:
     target: str
     old: str
     new: str
+    kind: str = ""
 
 
 @contextlib.contextmanager

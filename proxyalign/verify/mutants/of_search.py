@@ -8,22 +8,35 @@ function's source, in which the first text has to occur once.
 from proxyalign.verify.mutants.mutation import Mutant
 
 
-def _search(name: str, target: str, old: str, new: str) -> Mutant:
-    return Mutant(f"states: {name}", (2,), f"knapsack.exact.{target}", old, new)
+def _search(name: str, target: str, old: str, new: str, kind: str = "") -> Mutant:
+    return Mutant(f"states: {name}", (2,), f"knapsack.exact.{target}", old, new, kind)
 
 
 SEARCH_MUTANTS: tuple[Mutant, ...] = (
-    _search("a weightless change has the steepest slope", "core:_slopes", "STEEPEST), 0)", "STEEPEST), STEEPEST)"),
+    _search(
+        "a weightless change has the steepest slope",
+        "core:_slopes",
+        "STEEPEST), 0)",
+        "STEEPEST), STEEPEST)",
+        "two scales",
+    ),
     _search("slopes of 64 bits are rounded up", "core:_slopes", "(1.0 - ROUNDING)", "(1.0 + 2.0**-20)"),
     _search(
         "slopes of unbounded integers are rounded up", "core:_slopes", "// max(1, weight)", "// max(1, weight) + 1"
     ),
-    _search("removals add up their losses, not their slopes", "core:build_core", "gains, sloped)", "gains, losses)"),
+    _search(
+        "removals add up their losses, not their slopes",
+        "core:build_core",
+        "gains, sloped)",
+        "gains, losses)",
+        "last bits",
+    ),
     _search(
         "the linear bound one unit too high within the budget",
         "states:linear_bound",
         "slope_out[k])), -1",
         "slope_out[k]) + 1), -1",
+        "last bits",
     ),
     _search(
         "the linear bound one unit too high over the budget",
@@ -69,6 +82,7 @@ SEARCH_MUTANTS: tuple[Mutant, ...] = (
         "states:advance",
         "loss + more < limit + offset and",
         "loss + more < limit + offset - 1 and",
+        "fibonacci",
     ),
     _search(
         "second prices left are counted twice",
@@ -82,12 +96,14 @@ SEARCH_MUTANTS: tuple[Mutant, ...] = (
         "solver:_Search._adopt",
         "if excess > 0:\n            attempt",
         "if False:\n            attempt",
+        "products",
     ),
     _search(
         "what only fits as rounded is forgotten",
         "solver:_Search.deepen",
         "if attempt.doubtful_cost < best:",
         "if False:",
+        "two scales",
     ),
     _search(
         "a stale ceiling: what a tired search was to look for counts as proved",
@@ -107,6 +123,7 @@ SEARCH_MUTANTS: tuple[Mutant, ...] = (
         "core:integers",
         "np.maximum(np.ceil(scaled_weights), 1.0)",
         "np.floor(scaled_weights)",
+        "two scales",
     ),
     _search(
         "weights that enter are rounded up",

@@ -1,6 +1,7 @@
 """The mutation check: an edit of the source is what runs, everything is put back, and each defect is caught."""
 
 import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,11 @@ from proxyalign.deferral import likely, policy, rule, rules
 from proxyalign.errors import InputError
 from proxyalign.knapsack import DeferralProblem, rationals
 from proxyalign.verify.mutants import MUTANTS
+from proxyalign.verify.mutants import hunt as hunting
 from proxyalign.verify.mutants.hunt import hunt
 from proxyalign.verify.mutants.mutation import Mutant, mutated
 from proxyalign.verify.statements import STATEMENTS
+from proxyalign.verify.tightness import INEQUALITIES
 
 LAW = np.array([0.5, 0.25, 0.125, 0.125])
 
@@ -31,6 +34,22 @@ def test_a_mutant_is_caught(mutant):
 def test_every_statement_is_the_first_to_be_asked_about_a_mutant():
     """Fails for a statement whose test no defect was ever seen to fail."""
     assert {mutant.statements[0] for mutant in MUTANTS} == {statement.number for statement in STATEMENTS}
+
+
+def test_each_statement_that_may_catch_a_mutant_has_its_turn_and_all_its_cases():
+    """Fails when a hunt goes through all cases of one statement before the next one's first, or leaves some out."""
+    asked = [number for number, _ in hunting.cases_of(Mutant("an edit", (10, 13), "", "", ""), 0, 300)]
+    made = [sum(one.statement == number and not one.n_free for one in INEQUALITIES) for number in (10, 13)]
+    assert [asked.count(number) for number in (10, 13)] == [300 + made[0], 300 + made[1]]
+    assert {10, 13} == set(asked[sum(made) : sum(made) + 2 * hunting.ROUNDS[0]])
+
+
+def test_a_kind_that_is_looked_at_first_is_one_that_is_drawn():
+    """Fails when a kind was renamed, and the mutant that named it takes hundreds of cases."""
+    for mutant in MUTANTS:
+        if mutant.kind:
+            kinds = [case.kind for _, case in itertools.islice(hunting.cases_of(mutant, 0, 2000), 5)]
+            assert mutant.kind in kinds
 
 
 def test_names_are_told_apart():
