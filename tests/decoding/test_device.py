@@ -11,6 +11,7 @@ from tiny_models import llama, tiny_pair
 
 from proxyalign.decoding import generate
 from proxyalign.decoding.backends.cuda import CudaBackend
+from proxyalign.decoding.readers import captured
 from proxyalign.decoding.trace import Record
 from proxyalign.decoding.window import AdaptiveWindow
 from proxyalign.deferral import rules
@@ -179,3 +180,20 @@ def test_every_rule_decodes_on_an_accelerator_as_on_a_processor(rule, mode):
     for model in (pair.base, pair.proxy, pair.reference):
         model.cuda()
     assert generate(pair, PROMPTS, rule, mode=mode, **SETTINGS).token_ids == expected.token_ids
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_an_accelerator_captures_once_and_answers_as_before(monkeypatch):
+    """Fails when a graph that is kept reads what a later batch, of another size or after it, left somewhere else."""
+    pair, captures, whole = tiny_pair(llama, 12), [], captured.recorded
+    monkeypatch.setattr(captured, "recorded", lambda *given: captures.append(1) or whole(*given))
+    calls = [({"batch_size": 1 + 2 * (seed % 2), "seed": seed, "mode": "speculative"}) for seed in range(10)]
+    expected = [generate(pair, PROMPTS, rules.Dual(0.3), **asked, max_new_tokens=9).token_ids for asked in calls]
+    pair.base.cuda()
+    pair.proxy.cuda()
+    counts = []
+    for asked, answer in zip(2 * calls, 2 * expected, strict=True):
+        assert generate(pair, PROMPTS, rules.Dual(0.3), **asked, max_new_tokens=9).token_ids == answer
+        counts.append(len(captures))
+    assert counts[len(calls)] == counts[-1] > 0
