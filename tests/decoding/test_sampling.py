@@ -67,6 +67,14 @@ def test_weights_need_not_sum_to_one(backend):
     assert backend.draw(weights, torch.tensor([0.3], dtype=torch.float64)).item() == 1
 
 
+@each
+def test_a_law_of_no_numbers_gives_any_token(backend):
+    """Fails with an index out of its range, which ends a device's process, before it is told whose logits were bad."""
+    weights = torch.full((2, 700), torch.nan)
+    weights[1, :400] = 0.1
+    assert all(0 <= token < 700 for token in backend.draw(weights, torch.tensor([0.3, 0.9], dtype=torch.float64)))
+
+
 def test_temperature_changes_the_drawn_law_alone():
     """Fails when a rule would read a tempered law; 0 is the first argmax, and its neighbourhood agrees."""
     logits = torch.tensor([[1.0, 3.0, 3.0, -torch.inf, 2.0]])

@@ -39,7 +39,7 @@ from proxyalign.decoding.readers.contract import BoolArray, Both, Reads
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import FLOAT32, Law
-from proxyalign.deferral.rule import Rule, given
+from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
@@ -101,7 +101,7 @@ class CudaBackend(Backend):
         target = uniforms.unsqueeze(-1) * sums[..., -1:]
         # The first block that ends above the target has weight; rounding may leave none, and then the last such counts.
         which = torch.searchsorted(sums, target, right=True)
-        which = which.minimum(torch.searchsorted(sums, sums[..., -1:].contiguous()))
+        which = which.minimum(torch.searchsorted(sums, sums[..., -1:].contiguous())).clamp_(max=n_blocks - 1)
         before = pad(sums, (1, 0)).gather(-1, which)
         inside = blocks.gather(-2, which.unsqueeze(-1).expand(*which.shape, BLOCK)).squeeze(-2)
         columns = torch.arange(BLOCK, device=weights.device)
@@ -146,9 +146,9 @@ class CudaBackend(Backend):
             return super().step(rule, p, q, q0, state, u)
         laws = [law for law in (p, q, q0) if law is not None]
         found = _on_host(u, state, *(rows for law in laws for rows in (law.own, law.drawn)))
-        p_there, q_there, q0_there = (None if law is None else law.mapped(found) for law in (p, q, q0))
+        q_there, q0_there = (None if law is None else law.mapped(found) for law in (q, q0))
         state_there = None if state is None else found(state)
-        drawn = ProcessorBackend().step(rule, given(p_there), q_there, q0_there, state_there, found(u))
+        drawn = ProcessorBackend().step(rule, p.mapped(found), q_there, q0_there, state_there, found(u))
         tokens, thrown = self.send(p.own.device, drawn.tokens.numpy()[:, 0], drawn.thrown.host)
         states = None if drawn.states is None else drawn.states.to(p.own.device)
         return drawn._replace(tokens=tokens.device.unsqueeze(1), thrown=thrown, states=states)
