@@ -6,7 +6,7 @@ nothing about kernels or speed. Graphs are pretended as well: they run what they
 """
 
 import time
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import numpy as np
@@ -153,17 +153,16 @@ class _Graph:
 
 
 @contextmanager
-def on_device(pair, *, free=1.0, seconds_of_a_capture=0.0):
+def on_device(pair, *, is_half_full=False, seconds_of_a_capture=0.0):
     """Put a pair on the pretended device for as long as it is there, and give the mode that counts.
 
-    free: how much of the device's memory is said to be free. seconds_of_a_capture: that pass on the clock for it.
+    is_half_full: whether its memory is said to be. seconds_of_a_capture: that pass on the clock for it.
     """
     models = {role: getattr(pair, role) for role in ("base", "proxy", "reference") if getattr(pair, role) is not None}
     before, hooks, spent, clock = [], [], [0.0], time.perf_counter
     pretended = {
         "time.perf_counter": lambda: clock() + spent[0],
-        "torch.cuda.device": lambda device: nullcontext(),
-        "torch.cuda.mem_get_info": lambda device: (free, 1.0),
+        "proxyalign.decoding.backends.cuda._is_half_full": lambda device: is_half_full,
     }
     with PretendDevice() as mode:
         for role, model in models.items():

@@ -131,7 +131,7 @@ def test_idle_readers_make_room_where_the_device_is_half_full():
     """Fails when caches of batches gone by fill a device that has no room for the next one."""
     pair = tiny_pair(llama, 12)
     asked = {"max_new_tokens": 6, "mode": "speculative", "window": 3, "eos_token_ids": ()}
-    with on_device(pair, free=0.4) as device:
+    with on_device(pair, is_half_full=True) as device:
         for batch_size, captures_again in ((1, True), (1, False), (3, True), (1, True)):
             before = device.count(CAPTURE)
             generate(pair, PROMPTS[:batch_size], rules.Dual(0.3), batch_size=batch_size, **asked)

@@ -19,7 +19,7 @@ is 1, where `examine` has the law's float32 sum.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -60,7 +60,7 @@ class CudaBackend(Backend):
 
     def working(self, device: torch.device) -> AbstractContextManager[object]:
         """As the reference's, for kernels and graphs too, which go to torch's current device."""
-        return torch.cuda.device(device)
+        return nullcontext() if device.index is None else torch.cuda.device(device)  # without one it is the current one
 
     @contextmanager
     def reader(self, pair: ModelPair, role: str, n_rows: int, length: int, widths: Sequence[int]) -> Iterator[Reads]:
@@ -81,9 +81,10 @@ class CudaBackend(Backend):
         if known is not None:
             idle.remove(known)
         else:
-            free, total = torch.cuda.mem_get_info(pair.device)
             same = static.rounded_rows(n_rows)
-            idle[:] = [] if free < total / 2 else [one for one in idle if (one.name, one.n_rows) != (role, same)]
+            idle[:] = (
+                [] if _is_half_full(pair.device) else [one for one in idle if (one.name, one.n_rows) != (role, same)]
+            )
             known = static.StaticReader(role, model, pair.vocab_size, pair.context_length, n_rows, length)
         known.restart(widths)
         yield known
@@ -182,6 +183,13 @@ def _on_host(*tensors: Tensor | None) -> Callable[[Tensor], Tensor]:
         for at, size, end in zip(order, sizes, accumulate(sizes), strict=True)
     }
     return lambda one: there[id(one)]
+
+
+def _is_half_full(device: torch.device) -> bool:
+    if not torch.cuda.is_available():
+        return False
+    free, total = torch.cuda.mem_get_info(device)
+    return bool(free < total / 2)
 
 
 @cache
