@@ -45,13 +45,18 @@ class IntegerKnapsack:
     def __len__(self) -> int:
         return len(self.values)
 
-    def value(self, deferred: Iterable[bool]) -> Fraction:
+    def value(self, deferred: NDArray[np.bool_]) -> Fraction:
         """The exact value of a set (n,)."""
-        return Fraction(sum(v for v, taken in zip(self.values, deferred, strict=True) if taken), self.scale)
+        return Fraction(self._sum(self.values, deferred), self.scale)
 
-    def mass(self, deferred: Iterable[bool]) -> Fraction:
+    def mass(self, deferred: NDArray[np.bool_]) -> Fraction:
         """The exact mass of a set (n,)."""
-        return Fraction(sum(w for w, taken in zip(self.weights, deferred, strict=True) if taken), self.scale)
+        return Fraction(self._sum(self.weights, deferred), self.scale)
+
+    def _sum(self, numbers: list[int], deferred: NDArray[np.bool_]) -> int:
+        if deferred.shape != (len(self),):
+            raise ValueError(f"a set of {len(self)} items must have their shape, got {deferred.shape}")
+        return sum(itertools.compress(numbers, deferred.tolist()))
 
     @cached_property
     def order(self) -> list[int]:

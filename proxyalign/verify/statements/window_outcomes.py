@@ -4,6 +4,7 @@ What a window comes to is a step function of the numbers: where each test turns,
 The intervals come from the definitions, in NumPy; what happens inside each is what the backend that decodes says.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -29,6 +30,8 @@ LARGEST = 1.0 - 2.0**-52
 AT_END = 4e-9  # a turn nearer to 0 or 1 is taken to lie there
 INSIDE = 1e-8  # how far from its ends an interval is asked, beyond rounding and what is taken to lie at an end
 SHORTEST = 4e-8  # intervals below it are nobody's
+REJECTED, PASSES, ANY = range(3)  # what a test's number lies in
+KINDS = 3
 
 
 @dataclass(frozen=True)
@@ -115,34 +118,46 @@ def points(low: Floats, high: Floats) -> Iterator[tuple[Floats, Floats]]:
 def one_draft(p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
     """Each draft x of each row of laws (R, V), at both sides of its test, and with every token in its place.
 
-    The row after the draft is the next one's, so that a row of another window, or place, is another law.
+    The row after the draft is the next one's, so that a row of another window, or place, is another law. Which token
+    follows a draft that passes is nothing to it: of the last number both ends are asked.
     """
-    n_rows, n_tokens = p.shape
-    turns = acceptance(pi, q)
+    (n_rows, n_tokens), turns = p.shape, acceptance(pi, q)
+    row, draft, token, end_of_test, end_of_draw = _one_draft(n_rows, n_tokens)
+    tests, lengths = _ends(*_sides(turns))
     ends = np.cumsum(residual_of(pi, q), -1)
     ends[:, -1] = 1.0
-    starts = np.concatenate([np.zeros((n_rows, 1)), ends[:, :-1]], -1)
-    after = np.roll(np.cumsum(p, -1), -1, 0)
-    after[:, -1] = 1.0
-    before = np.concatenate([np.zeros((n_rows, 1)), after[:, :-1]], -1)
-    row, draft, passes, token = (at.ravel() for at in np.indices((n_rows, n_tokens, 2, n_tokens)))
-    turn = turns[row, draft]
-    low, high = np.where(passes, 0.0, turn), np.where(passes, turn, 1.0)
-    from_, to = (
-        np.where(passes, one[row, token], other[row, token]) for one, other in ((before, starts), (after, ends))
+    nothing, all_of_it = np.zeros((n_rows, 1)), np.ones((n_rows, 1))
+    draws, lengths_of_draws = _ends(
+        np.concatenate([nothing, ends[:, :-1], nothing], -1), np.concatenate([ends, all_of_it], -1)
     )
-    asked = []
-    for tests, of_test in points(low, high):
-        for final, of_final in points(from_, to):
-            weight = q[row, draft] * of_test * of_final
-            kept = weight > 0.0
-            asked.append((row[kept], draft[kept], tests[kept], final[kept], weight[kept]))
-    rows, drafts, tests, final, weight = (np.concatenate(parts) for parts in zip(*asked, strict=True))
+    of_test = KINDS * (n_tokens * row + draft) + np.where(token == n_tokens, PASSES, REJECTED)
+    of_draw = (n_tokens + 1) * row + token
+    weight = q[row, draft] * lengths[of_test] * lengths_of_draws[of_draw] / 4.0
+    kept = np.flatnonzero(weight > 0.0)
+    rows, drafts = row[kept], draft[kept]
     places = np.stack([rows, (rows + 1) % n_rows], 1)
     return Asked(
         p[places], q[rows][:, None], sets[places], drafts[:, None], np.zeros(len(rows), dtype=bool),
-        tests[:, None], final, weight, rows,
+        tests[end_of_test[kept], of_test[kept]][:, None], draws[end_of_draw[kept], of_draw[kept]], weight[kept], rows,
     )  # fmt: skip
+
+
+@functools.cache
+def _one_draft(n_rows: int, n_tokens: int) -> list[Ids]:
+    """The row, the draft, the token in its place or V where it passes, and the ends of both intervals (n,)."""
+    return [at.ravel() for at in np.indices((n_rows, n_tokens, n_tokens + 1, 2, 2))]
+
+
+def _sides(turns: Floats) -> tuple[Floats, Floats]:
+    """From where to where (..., KINDS) a draft is rejected, passes, and whatever its test comes to."""
+    nothing, all_of_it = np.zeros_like(turns), np.ones_like(turns)
+    return np.stack([turns, nothing, nothing], -1), np.stack([all_of_it, turns, all_of_it], -1)
+
+
+def _ends(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Both ends (2, n) of the intervals [low, high) of any shape, and their lengths (n,)."""
+    (one, half), (other, _) = points(low.ravel(), high.ravel())
+    return np.stack([one, other]), 2.0 * half
 
 
 def windows(contexts: Ids, drafts: Ids, owed: Mask, p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
@@ -151,33 +166,31 @@ def windows(contexts: Ids, drafts: Ids, owed: Mask, p: Floats, q: Floats, sets: 
 
 
 class Windows:
-    """All intervals of some windows of two tokens: each test on either side, then both tokens that may follow.
+    """All intervals of some windows of two tokens: where the first draft is rejected, and both tokens that may follow.
 
     contexts: (B, g + 1), the row of the laws (rows, 2) at each place and after the last one; drafts (B, g); owed (B,).
+    What is drawn for tests that must not matter, those after a rejection and of an owed draft, is asked at its ends.
     Where each interval lies is a look-up in what `asked` makes of the laws.
     """
 
     def __init__(self, contexts: Ids, drafts: Ids, owed: Mask) -> None:
         n, g = drafts.shape
-        self.row, sides, token, end_of_test, end_of_draw = (at.ravel() for at in np.indices((n, 2**g, 2, 2, 2)))
-        self.at, self.taken, self.was_owed = contexts[self.row], drafts[self.row], owed[self.row]
-        passes = sides[:, None] >> np.arange(g) & 1
-        stays = passes.astype(bool)
-        stays[:, 0] |= self.was_owed
-        n_passed = np.cumprod(stays, axis=1).sum(1)
-        place = self.at[np.arange(len(self.at)), n_passed]
-        self._of_test = 4 * self.at[:, :-1] + 2 * self.taken + passes
-        self._of_draw = 4 * place + 2 * (n_passed == g) + token
+        every = np.indices((n, g + 1, 2, 2, 2)).reshape(5, -1)
+        row, n_passed, token, end_of_test, end_of_draw = every[:, ~(owed[every[0]] & (every[1] == 0))]
+        self.row, self.at, self.taken, self.was_owed = row, contexts[row], drafts[row], owed[row]
+        place = np.arange(g) - n_passed[:, None]
+        kinds = np.where(place < 0, PASSES, np.where(place == 0, REJECTED, ANY))
+        kinds[self.was_owed, 0] = ANY
+        self._of_test = KINDS * (2 * self.at[:, :-1] + self.taken) + kinds
+        self._of_draw = 4 * self.at[np.arange(len(row)), n_passed] + 2 * (n_passed == g) + token
         self._end_of_test, self._end_of_draw = end_of_test, end_of_draw
 
     def asked(self, p: Floats, q: Floats, sets: Mask, pi: Floats) -> Asked:
         """The intervals for these laws (rows, 2). The weight is that of the numbers alone, given the drafts."""
-        turns = acceptance(pi, q)[:, :, None]
-        low, high = np.concatenate([turns, 0.0 * turns], -1), np.concatenate([0.0 * turns + 1.0, turns], -1)
-        tests, lengths = _ends(low, high)
-        first = snapped(np.stack([residual_of(pi, q)[:, 0], p[:, 0] / p.sum(-1)], 1))[:, :, None]
-        low, high = np.concatenate([0.0 * first, first], -1), np.concatenate([first, 0.0 * first + 1.0], -1)
-        draws, lengths_of_draws = _ends(low, high)
+        tests, lengths = _ends(*_sides(acceptance(pi, q)))
+        first = snapped(np.stack([residual_of(pi, q)[:, 0], p[:, 0] / p.sum(-1)], 1))
+        nothing, all_of_it = np.zeros_like(first), np.ones_like(first)
+        draws, lengths_of_draws = _ends(np.stack([nothing, first], -1), np.stack([first, all_of_it], -1))
         # Both ends of all tests together, and each with both ends of the draw: halves of the lengths' products.
         weight = np.prod(lengths[self._of_test], axis=1) * lengths_of_draws[self._of_draw] / 4.0
         kept = np.flatnonzero(weight > 0.0)
@@ -187,9 +200,3 @@ class Windows:
             tests[end_of_test[:, None], self._of_test[kept]], draws[self._end_of_draw[kept], self._of_draw[kept]],
             weight[kept], self.row[kept],
         )  # fmt: skip
-
-
-def _ends(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Both ends (2, n) of the intervals [low, high) of any shape, and their lengths (n,)."""
-    (one, half), (other, _) = points(low.ravel(), high.ravel())
-    return np.stack([one, other]), 2.0 * half
