@@ -186,6 +186,8 @@ def _decode(
             seed=seed,
         )
         return answer.stats.n_tokens, answer.stats
+    from transformers import StopStringCriteria  # here, since it is slow to load
+
     torch.manual_seed(seed)
     ids = torch.tensor([pair.encode(prompt)], device=pair.device)
     ends = list(pair.eos_token_ids) or None
@@ -197,7 +199,8 @@ def _decode(
             eos_token_id=ends,
             pad_token_id=ends[0] if ends else None,  # an id of the text would be hidden from the assistant
             assistant_model=pair.proxy if one.engine == ASSISTED else None,
-            **({"stop_strings": list(stop), "tokenizer": pair.tokenizer} if stop else {}),
+            # As `stop_strings` they would be handed on to the assistant, without the tokenizer that it then asks for.
+            stopping_criteria=[StopStringCriteria(pair.tokenizer, list(stop))] if stop else None,
             **sampling_settings(temperature),
         )
     return out.shape[1] - ids.shape[1], None

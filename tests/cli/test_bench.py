@@ -7,11 +7,12 @@ import pytest
 from tiny_models import llama, tiny_pair, word_tokenizer
 
 from proxyalign.bench import batches, decoding_speed
-from proxyalign.bench.decoding_speed import BASE_ALONE, Contestant, contestants, measure
+from proxyalign.bench.decoding_speed import ASSISTED, BASE_ALONE, TRANSFORMERS, Contestant, contestants, measure
 from proxyalign.decoding.trace import Counts, Stats, rates
 from proxyalign.decoding.window import tokens_per_cycle
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
+from proxyalign.models import load_pair
 
 
 def test_the_field_is_measured_side_by_side():
@@ -193,8 +194,13 @@ def test_the_rules_are_timed_on_recorded_rows(command, tmp_path):
 
 
 def test_a_stop_string_ends_what_is_measured():
-    """Fails when a reply that runs on into a next question counts as speed."""
-    pair, asked = tiny_pair(llama, 10), {"max_new_tokens": 30, "n_resamples": 2}
-    (on,) = measure(pair, ["t1", "t4"], [BASE_ALONE], **asked)["runs"]
-    (ended,) = measure(pair, ["t1", "t4"], [BASE_ALONE], stop=["t3"], **asked)["runs"]
-    assert on["n_tokens"] == 60 > ended["n_tokens"]
+    """Fails when a reply that runs on into a next question counts as speed, whoever decodes."""
+    field = [
+        BASE_ALONE,
+        Contestant(rules.Dual(0.4), "speculative", 2),
+        Contestant(rules.Never(), engine=TRANSFORMERS),
+        Contestant(rules.Never(), "speculative", 2, engine=ASSISTED),
+    ]
+    asked = {"max_new_tokens": 20, "n_resamples": 2, "stop": [" the", "\n"]}
+    runs = measure(load_pair("lab"), ["The capital of", "Once upon a time"], field, **asked)["runs"]
+    assert all(run["n_tokens"] < 40 for run in runs)
