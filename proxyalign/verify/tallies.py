@@ -1,5 +1,6 @@
 """Checking many cases of a statement: what is counted for each claim, and which case is kept as the worst."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from proxyalign.verify.cases import Case, Floats
 from proxyalign.verify.statements import Statement
 from proxyalign.verify.statements.claim import Claim, Number
 
+SIDE_BY_SIDE = 40  # cases that are checked together
 FULL_ROWS = 40  # recorded rows that are checked with all their tokens; the others, and these too, with some tokens
 
 
@@ -95,10 +97,12 @@ def check(
 ) -> Tallies:
     """Check these cases of a statement."""
     tallies: Tallies = {}
-    for number in numbers:
-        case = make_case(statement, number, n_generated, seed, rows)
-        for claim in statement.judged(case):
-            if claim.name not in tallies:
-                tallies[claim.name] = Tally(claim, number)
-            tallies[claim.name].add(claim, number)
+    left = iter(numbers)
+    while some := list(itertools.islice(left, SIDE_BY_SIDE)):
+        cases = (make_case(statement, number, n_generated, seed, rows) for number in some)
+        for number, claims in zip(some, statement.judged_together(cases), strict=True):
+            for claim in claims:
+                if claim.name not in tallies:
+                    tallies[claim.name] = Tally(claim, number)
+                tallies[claim.name].add(claim, number)
     return tallies

@@ -38,10 +38,10 @@ def test_so_it_has_for_any_sets(case):
 def test_every_sequence_is_reached():
     """Fails when the enumeration loses mass and compares nothing with nothing."""
     from proxyalign.verify.cases.generated import laws as drawn
-    from proxyalign.verify.statements.token_laws import free_bonus
+    from proxyalign.verify.statements import statement
 
     case = replace(drawn(np.random.default_rng(0), len(PREFIXES), 2), p=np.full((len(PREFIXES), 2), 0.5))
-    claims = [claim for claim in free_bonus(case) if claim.name.startswith("every sequence")]
+    claims = [claim for claim in statement(11).claims(case) if claim.name.startswith("every sequence")]
     assert len(claims) == len(BACKENDS)
     assert all(claim.left > 0.0 for claim in claims)
 

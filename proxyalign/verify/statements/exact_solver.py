@@ -56,8 +56,11 @@ def is_worth(whole: IntegerKnapsack, solution: Solution, low: Fraction, name: st
         yield Claim(f"{name} is called optimal only to its gap", low, value * (1 + Fraction(gap)))
 
 
-def solved_exactly(case: Knapsack) -> Iterator[Claim]:
-    """That `exact` and its rule find the optimum, and that what they find can be proved, and nothing else."""
+def solved_exactly(case: Knapsack, prefix: Solution) -> Iterator[Claim]:
+    """That `exact` and its rule find the optimum, and that what they find can be proved, and nothing else.
+
+    prefix: the primal's answer.
+    """
     whole, problem = case.in_integers, case.problem
     found = exact(problem)
     low, high = bracket(whole, found)
@@ -71,17 +74,18 @@ def solved_exactly(case: Knapsack) -> Iterator[Claim]:
         deferred = rules.Exact(case.budget).defer(torch.from_numpy(case.p)).numpy()
         yield Claim("the exact rule's set fits the budget", whole.mass(deferred), Fraction(problem.budget))
         yield Claim("OPT <= the exact rule's set and its gap", low, whole.value(deferred) * (1 + EXACT_GAP))
-    yield from _proofs(problem, whole, found, low)
+    yield from _proofs(problem, whole, found, prefix, low)
 
 
-def _proofs(problem: DeferralProblem, whole: IntegerKnapsack, found: Solution, low: Fraction) -> Iterator[Claim]:
+def _proofs(
+    problem: DeferralProblem, whole: IntegerKnapsack, found: Solution, prefix: Solution, low: Fraction
+) -> Iterator[Claim]:
     """What certificates of the optimum and of other sets come to; low: what the optimum is at least."""
     verdict = certify(problem, found).check()
     yield Claim("the optimum's certificate is not refused", int(verdict.problem is not None), 0, "==")
     yield Claim("OPT <= what the certificate shows", low, verdict.upper_bound)
-    greedy = primal(problem)
-    if whole.value(greedy.deferred) * (1 + EXACT_GAP) < low:
-        proof = certify(problem, greedy)
+    if whole.value(prefix.deferred) * (1 + EXACT_GAP) < low:
+        proof = certify(problem, prefix)
         every = replace(proof, fixed=np.ones(len(problem), dtype=np.bool_))
         yield Claim("no proof that the prefix is optimal where it is not", int(bool(proof.check())), 0, "==")
         yield Claim("nor one that settles every item", int(bool(every.check())), 0, "==")
@@ -120,7 +124,7 @@ def tried(case: Extreme) -> Iterator[Claim]:
     if case.in_parts:
         yield from search_claims(problem)
         if found.is_optimal and case.gap <= GAP:
-            yield from _proofs(problem, whole, found, optimum)
+            yield from _proofs(problem, whole, found, greedy, optimum)
 
 
 def _rational(number: float) -> Fraction:

@@ -131,7 +131,7 @@ def _sandwich(case: Knapsack) -> Iterator[Claim]:
         part = (Fraction(problem.budget) - whole.mass(prefix.deferred)) * relaxed.price
         yield Claim("OPT - G <= (b - W) e_c", low - greedy, part)
         yield Claim("U < G + v_c", relaxed.bound - greedy, worth, "<" if worth > 0 else "<=")
-    yield from solved_exactly(case)
+    yield from solved_exactly(case, prefix)
 
 
 def half_approximation(case: Knapsack) -> Iterator[Claim]:

@@ -33,6 +33,7 @@ from proxyalign.verify.statements import (
     token_laws,
 )
 from proxyalign.verify.statements.claim import Claim
+from proxyalign.verify.statements.questions import Step, side_by_side
 
 UNION_SHAPES = ((2, 5), (3, 3), (2, 4), (5, 2), (4, 2))  # steps and tokens of statement 14
 REAL_SIZE = 9  # tokens of a case made of some of a recorded row's tokens
@@ -43,24 +44,36 @@ class Statement:
     """One statement: its number, its label in the paper, its title, and the functions that draw and check its cases.
 
     draw: a case from a generator. draw_real: a case of some tokens from a generator and recorded rows (n, V). draw_row:
-    the same of all tokens, where the statement can be checked on a full vocabulary. claims: a case -> its claims.
+    the same of all tokens, where the statement can be checked on a full vocabulary. check: a case -> its claims, and
+    what it asks of backends before it can make them.
     """
 
     number: int
     label: str
     title: str
-    claims: Callable[[Any], Iterable[Claim]]
+    check: Callable[[Any], Iterable[Step]]
     draw: Callable[[Generator], Case]
     draw_real: Callable[[Generator, Floats], Case]
     draw_row: Callable[[Generator, Floats], Case] | None = None
+
+    def claims(self, case: Case) -> Iterator[Claim]:
+        """The claims on a case."""
+        return (step for step in self.check(case) if isinstance(step, Claim))
 
     def judged(self, case: Case) -> Iterator[Claim]:
         """The claims on a case, and one more, which fails, where the package raises an exception instead.
 
         The claim is named by the exception and the first words of its text, up to a number, which is the case's.
         """
+        return (step for step in self._judged(case) if isinstance(step, Claim))
+
+    def judged_together(self, cases: Iterable[Case]) -> list[list[Claim]]:
+        """The same of each of several cases, whose windows backends test together."""
+        return side_by_side([self._judged(case) for case in cases])
+
+    def _judged(self, case: Case) -> Iterator[Step]:
         try:
-            yield from self.claims(case)
+            yield from self.check(case)
         except NameError:  # a mutant's edit that is no code of its place, which is not to pass for one that is caught
             raise
         except Exception as raised:

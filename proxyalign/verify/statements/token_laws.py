@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from proxyalign.decoding import window as window_lengths
-from proxyalign.decoding.backends.reference import Backend
+from proxyalign.decoding.cycle import Cycle
 from proxyalign.deferral import policy, rules
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.statements import engine_runs
 from proxyalign.verify.statements.claim import Claim
+from proxyalign.verify.statements.questions import Question, Step
 from proxyalign.verify.statements.window_outcomes import (
     BACKENDS,
     Asked,
@@ -130,7 +131,7 @@ def acceptance_floor(case: Laws) -> Iterator[Claim]:
     yield at_most("D <= A", mass, accepted)
 
 
-def speculative_exactness(case: Laws) -> Iterator[Claim]:
+def speculative_exactness(case: Laws) -> Iterator[Step]:
     """Statement 10: a draft, tested, and replaced from the residual where it fails, has the law pi.
 
     So do the functions that say it of laws, and so does every backend, asked for each draft at both sides of its test
@@ -155,17 +156,19 @@ def speculative_exactness(case: Laws) -> Iterator[Claim]:
             yield from engine_runs.tuned(case)
 
 
-def _of_backends(case: Laws, pi: Floats) -> Iterator[Claim]:
+def _of_backends(case: Laws, pi: Floats) -> Iterator[Step]:
     """That a draft which a backend tests, or the token that it puts in its place, has the law pi."""
     asked = one_draft(case.p, case.q, case.deferred, pi)
-    for backend in BACKENDS:
-        cycle, found = asked.outcome(backend, Prescribed if case.window > 1 else PrescribedBeside), np.zeros_like(pi)
+    rule = Prescribed if case.window > 1 else PrescribedBeside
+    yield (questions := [Question(asked, backend, rule) for backend in BACKENDS])
+    for question in questions:
+        cycle, found = question.cycle, np.zeros_like(pi)
         token = np.where(cycle.rejected, cycle.final, asked.drafts[:, 0])
         np.add.at(found, (asked.row, token), asked.weight)
-        yield equal(f"the law of an emitted token is pi: {type(backend).__name__}", found, pi, NOBODYS)
+        yield equal(f"the law of an emitted token is pi: {type(question.backend).__name__}", found, pi, NOBODYS)
 
 
-def free_bonus(case: Laws) -> Iterator[Claim]:
+def free_bonus(case: Laws) -> Iterator[Step]:
     """Statement 11: with the bonus after a window accepted whole, every sequence keeps the cascade's probability.
 
     Rows are the contexts PREFIXES of two tokens. The measure of each state (what is emitted, is a draft owed) is
@@ -174,9 +177,12 @@ def free_bonus(case: Laws) -> Iterator[Claim]:
     steps, _ = cascade_by_hand(case)
     expected = steps[_CONTEXTS_OF_SEQUENCES, SEQUENCES].prod(1)
     asked = [some.asked(case, steps) for some in _cycles(case.window)]
-    for backend in BACKENDS:
+    questions = {backend: [Question(windows, backend) for windows, _, _ in asked] for backend in BACKENDS}
+    yield [question for some in questions.values() for question in some]
+    for backend, some in questions.items():
+        moves = [(question.cycle, measure, before) for question, (_, measure, before) in zip(some, asked, strict=True)]
         name = f"every sequence has the cascade's probability: {type(backend).__name__}"
-        yield equal(name, _emitted(asked, backend), expected, NOBODYS)
+        yield equal(name, _emitted(moves), expected, NOBODYS)
     if engine_runs.is_run(case):
         yield from engine_runs.thresholds(case)
 
@@ -222,11 +228,11 @@ def _cycles(window: int) -> list[_Cycles]:
     return [_Cycles(n_drafts, list(starts)) for n_drafts, starts in of_length]
 
 
-def _emitted(asked: list[tuple[Asked, Floats, Ids]], backend: Backend) -> Floats:
-    """The measure of each of SEQUENCES, passed on from state to state."""
+def _emitted(outcomes: list[tuple[Cycle, Floats, Ids]]) -> Floats:
+    """The measure of each of SEQUENCES, passed on from state to state by cycles, their measures and what is before."""
     moves = np.zeros((_N_STATES, _N_STATES))
-    for some, measure, before in asked:
-        cycle, texts = some.outcome(backend), before // 2
+    for cycle, measure, before in outcomes:
+        texts = before // 2
         for place in range(cycle.tokens.shape[1]):
             goes_on = (place < cycle.n_new) & (texts < 1 << LENGTH)
             texts = np.where(goes_on, 2 * texts + cycle.tokens[:, place], texts)
@@ -242,16 +248,18 @@ def _emitted(asked: list[tuple[Asked, Floats, Ids]], backend: Backend) -> Floats
     return emitted
 
 
-def tokens_per_cycle(case: Laws) -> Iterator[Claim]:
+def tokens_per_cycle(case: Laws) -> Iterator[Step]:
     """Statement 12: with i.i.d. acceptance A a cycle emits (1 - A^(g + 1)) / (1 - A) tokens, the bonus included."""
     p, q, deferred = tensors(case)
     pi = policy.cascade(p[:1], q[:1], deferred[:1])
     measured = min(1.0, float(policy.acceptance(pi, q[:1])))
     if case.p.shape[-1] <= MOST_ENUMERATED:
         asked = one_draft(case.p[:1], case.q[:1], case.deferred[:1], pi.numpy())
-        for backend in BACKENDS:
-            passing = float(asked.weight[~asked.outcome(backend).rejected].sum())
-            yield Claim(f"drafts pass with probability A: {type(backend).__name__}", measured, passing, "==", NOBODYS)
+        yield (questions := [Question(asked, backend) for backend in BACKENDS])
+        for question in questions:
+            passing = float(asked.weight[~question.cycle.rejected].sum())
+            name = f"drafts pass with probability A: {type(question.backend).__name__}"
+            yield Claim(name, measured, passing, "==", NOBODYS)
     for acceptance in (case.acceptance, measured):
         for window in (case.window, 5 * case.window):
             expected = _expected_tokens(acceptance, window)
