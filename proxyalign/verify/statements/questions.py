@@ -1,7 +1,7 @@
 """What cases ask of backends on their way: windows of many cases are tested in one call, since their rows are apart."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,35 +28,30 @@ class Question:
         return self._cycle
 
     @property
-    def kind(self) -> tuple[Backend, type[Prescribed], tuple[int, ...]]:
+    def kind(self) -> "Kind":
         """Questions of one kind can be put together: of one backend and rule, and of as many drafts and tokens."""
         return self.backend, self.rule, self.asked.q.shape[1:]
 
 
+Kind = tuple[Backend, type[Prescribed], tuple[int, ...]]
 Step = Claim | list[Question]  # what a case claims, or what it has to know before it goes on
 
 
 def put_together(questions: Iterable[Question]) -> None:
     """Answer the questions, all of a kind in one call. Where that raises, each is left to be asked alone."""
-    of_kind: dict[tuple[Backend, type[Prescribed], tuple[int, ...]], list[Question]] = {}
+    of_kind: dict[Kind, list[Question]] = {}
     for question in questions:
         of_kind.setdefault(question.kind, []).append(question)
     for (backend, rule, _), some in of_kind.items():
-        parts = [question.asked for question in some]
+        columns = zip(*(vars(question.asked).values() for question in some), strict=True)
         try:
-            cycle = Asked(*(np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True))).outcome(
-                backend, rule
-            )
+            cycle = Asked(*map(np.concatenate, columns)).outcome(backend, rule)
         except Exception:  # whose it is shows when they are asked alone
             continue
-        ends = np.cumsum([len(part.row) for part in parts])
-        for question, end in zip(some, ends.tolist(), strict=True):
-            rows = slice(end - len(question.asked.row), end)
+        end = 0
+        for question in some:
+            rows = slice(end, end := end + len(question.asked.row))
             question._cycle = Cycle(*(values[rows] for values in vars(cycle).values()))
-
-
-def _columns(asked: Asked) -> list[np.ndarray]:
-    return [getattr(asked, column.name) for column in fields(asked)]
 
 
 def side_by_side(cases: Iterable[Iterator[Step]]) -> list[list[Claim]]:
