@@ -1,14 +1,17 @@
 """Steps of fixed shapes: inputs that keep their place, and the graph that a CUDA device replays them as."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from proxyalign.models.wrapped import layers_of, text_config_of
+
+_AS_THEY_ARE = frozenset((bool, int, float, str, torch.dtype))
+_IN_PARTS = frozenset((list, tuple, set))
 
 
 class Step:
@@ -77,26 +80,27 @@ def _pool(device: torch.device) -> Any:
     return torch.cuda.graph_pool_handle()
 
 
-def burnt_in(model: Any) -> tuple[Any, ...]:
+def burnt_in(model: Any) -> list[Any]:
     """What a graph of the model holds for good: where its weights lie, and settings such as the adapters in use.
 
-    A model of which this has changed must be captured anew; new numbers in the same weights are read as they are.
+    A model of which this has changed must be captured anew; new numbers in the same weights are read as they are. Asked
+    at each call, so that it is one loop.
     """
-    config = text_config_of(model)
-    modules = [(id(module), _settings(vars(module))) for module in layers_of(model)[-1].modules()]
-    return config._attn_implementation, *[id(layer) for layer in layers_of(model)], *modules
-
-
-def _settings(value: Any) -> Any:
-    """Tensors as where they lie, numbers and words as they are, what holds such by its parts, others by identity."""
-    if isinstance(value, Tensor):
-        return value.data_ptr(), value.dtype, value.shape
-    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
-        return value
-    if isinstance(value, nn.Module):
-        return id(value)
-    if isinstance(value, dict | nn.ParameterDict | nn.ModuleDict):
-        return tuple((key, _settings(part)) for key, part in value.items())
-    if isinstance(value, list | tuple | set | frozenset):
-        return tuple(_settings(part) for part in value)
-    return id(value)
+    found: list[Any] = [text_config_of(model)._attn_implementation, *map(id, layers_of(model))]
+    for module in layers_of(model)[-1].modules():
+        values = list(vars(module).values())
+        while values:
+            value = values.pop()
+            kind = type(value)
+            if value is None or kind in _AS_THEY_ARE:
+                found.append(value)
+            elif isinstance(value, Tensor):
+                found.append((value.data_ptr(), value.dtype))
+            elif isinstance(value, Mapping):
+                found += value
+                values += value.values()
+            elif kind in _IN_PARTS:
+                values += value
+            else:
+                found.append(id(value))
+    return found
