@@ -9,9 +9,9 @@ import numpy as np
 from proxyalign import __version__
 from proxyalign.files import replacing, write_json
 from proxyalign.verify.cases import Case
+from proxyalign.verify.claim_counts import make_case
 from proxyalign.verify.run import Checked, Report
 from proxyalign.verify.statements.claim import Number
-from proxyalign.verify.tallies import make_case
 
 
 def save(report: Report, folder: Path) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def save(report: Report, folder: Path) -> dict[str, Any]:
     """
     worst = {one.statement.number: folder / f"statement_{one.statement.number:02d}.npz" for one in report.checked}
     for one in report.checked:
-        number = one.tallies[one.worst].case if one.tallies else 0
+        number = one.counts[one.worst].case if one.counts else 0
         case = make_case(one.statement, number, report.n_cases, report.seed, report.rows)
         _save_case(worst[one.statement.number], case)
     tight = [
@@ -82,22 +82,22 @@ def _statement(one: Checked, path: Path) -> dict[str, Any]:
         "cases": one.n_generated,
         "recorded_cases": one.n_recorded,
         "violations": one.n_violations,
-        "tightest": {"claim": one.worst, "margin": _plain(one.tallies[one.worst].claim.margin)},
+        "tightest": {"claim": one.worst, "margin": _plain(one.counts[one.worst].claim.margin)},
         "worst_instance": str(path),
         "seconds": one.seconds,
         "claims": [
             {
                 "claim": name,
-                "relation": tally.claim.relation,
-                "tolerance": tally.claim.tolerance,
-                "cases": tally.n_cases,
-                "violations": tally.n_violations,
-                "margin": _plain(tally.claim.margin),
-                "left": _plain(tally.claim.left),
-                "right": _plain(tally.claim.right),
-                "case": tally.case,
+                "relation": count.claim.relation,
+                "tolerance": count.claim.tolerance,
+                "cases": count.n_cases,
+                "violations": count.n_violations,
+                "margin": _plain(count.claim.margin),
+                "left": _plain(count.claim.left),
+                "right": _plain(count.claim.right),
+                "case": count.case,
             }
-            for name, tally in one.tallies.items()
+            for name, count in one.counts.items()
         ],
     }
 

@@ -15,11 +15,11 @@ import torch
 from proxyalign.errors import InputError
 from proxyalign.verify.cases import Case, Floats
 from proxyalign.verify.cases.recorded_laws import read_rows
+from proxyalign.verify.claim_counts import ClaimCounts, check, merge, n_real
 from proxyalign.verify.mutants import MUTANTS
 from proxyalign.verify.mutants.hunt import Kill, hunt
 from proxyalign.verify.mutants.mutation import Mutant
 from proxyalign.verify.statements import STATEMENTS, Statement, statement
-from proxyalign.verify.tallies import Tallies, check, merge, n_real
 from proxyalign.verify.tightness import INEQUALITIES, Inequality, Tightest, tightest
 
 CHUNK = 200  # cases of one task of a process
@@ -32,10 +32,10 @@ Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 @dataclass(frozen=True)
 class Checked:
-    """One statement's cases: its claims' tallies, how many cases were generated and recorded, and processor seconds."""
+    """One statement's cases: its claims' counts, how many cases were generated and recorded, and processor seconds."""
 
     statement: Statement
-    tallies: Tallies
+    counts: ClaimCounts
     n_generated: int
     n_recorded: int
     seconds: float
@@ -43,12 +43,12 @@ class Checked:
     @property
     def n_violations(self) -> int:
         """Claims that did not hold, over all cases."""
-        return sum(tally.n_violations for tally in self.tallies.values())
+        return sum(count.n_violations for count in self.counts.values())
 
     @property
     def worst(self) -> str:
         """The name of the claim with a violation if any, else of the tightest inequality, before equalities."""
-        claims = {name: tally.claim for name, tally in self.tallies.items()}
+        claims = {name: count.claim for name, count in self.counts.items()}
         return min(claims, key=lambda name: (claims[name].holds, claims[name].relation == "==", claims[name].margin))
 
 
@@ -109,20 +109,20 @@ def verify(
     tasks += [("tightness", index, seed, 0) for index in inequalities]
     tasks += [("mutant", index, seed, 0) for index in mutants]
     found: dict[str, dict[int, Any]] = {"tightness": {}, "mutant": {}}
-    tallies: dict[int, Tallies] = {one.number: {} for one in chosen}
+    counts: dict[int, ClaimCounts] = {one.number: {} for one in chosen}
     seconds = dict.fromkeys(numbers, 0.0)
     if progress is not None:
         progress("starting", 0, len(tasks))
     for done, ((kind, index, *_), answer, spent) in enumerate(_answers(tasks, n_cases, seed, source, rows), 1):
         if kind == "cases":
-            merge(tallies[index], answer)
+            merge(counts[index], answer)
             seconds[index] += spent
         else:
             found[kind][index] = answer
         if progress is not None:
             progress(f"statement {index}" if kind == "cases" else kind, done, len(tasks))
     return Report(
-        checked=[Checked(one, tallies[one.number], n_cases, n_real(one, rows), seconds[one.number]) for one in chosen],
+        checked=[Checked(one, counts[one.number], n_cases, n_real(one, rows), seconds[one.number]) for one in chosen],
         tightest=[
             Tightest(INEQUALITIES[index], *_rate(INEQUALITIES[index], found["tightness"][index]))
             for index in inequalities

@@ -9,12 +9,12 @@ import pytest
 from proxyalign.errors import InputError
 from proxyalign.verify import run as runs
 from proxyalign.verify.cases.recorded_laws import read_rows
+from proxyalign.verify.claim_counts import FULL_ROWS, check, make_case, n_real
 from proxyalign.verify.mutants import MUTANTS
 from proxyalign.verify.mutants.hunt import hunt
 from proxyalign.verify.mutants.mutation import mutated
 from proxyalign.verify.report import save
 from proxyalign.verify.statements import STATEMENTS
-from proxyalign.verify.tallies import FULL_ROWS, check, make_case, n_real
 
 REPORT = {
     "version",
@@ -47,9 +47,9 @@ def test_generated_cases_are_the_same_every_time_and_hold(statement):
         first, again = (make_case(statement, number, 40, 3, None).arrays() for _ in range(2))
         assert first.keys() == again.keys()
         assert all(np.array_equal(first[name], again[name]) for name in first)
-    tallies = check(statement, range(40), 40, 3, None)
-    assert tallies
-    assert all(tally.n_violations == 0 for tally in tallies.values())
+    counts = check(statement, range(40), 40, 3, None)
+    assert counts
+    assert all(count.n_violations == 0 for count in counts.values())
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.label)
@@ -60,9 +60,9 @@ def test_recorded_rows_give_cases_of_some_tokens_and_of_all(statement, recorded)
     assert n == len(rows) + (min(FULL_ROWS, len(rows)) if statement.draw_row else 0)
     kinds = [make_case(statement, number, 0, 0, rows).kind for number in (0, n - 1)]
     assert kinds[0] == "recorded, some tokens"
-    tallies = check(statement, [0, 1, n - 1], 0, 0, rows)
-    assert tallies
-    assert all(tally.n_violations == 0 for tally in tallies.values())
+    counts = check(statement, [0, 1, n - 1], 0, 0, rows)
+    assert counts
+    assert all(count.n_violations == 0 for count in counts.values())
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.label)

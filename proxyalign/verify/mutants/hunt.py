@@ -7,10 +7,10 @@ import numpy as np
 
 from proxyalign.verify.cases import Case
 from proxyalign.verify.cases.extremes import Extreme
+from proxyalign.verify.claim_counts import make_case
 from proxyalign.verify.mutants.mutation import Mutant, mutated
 from proxyalign.verify.statements import statement
 from proxyalign.verify.statements.claim import Claim
-from proxyalign.verify.tallies import make_case
 from proxyalign.verify.tightness import INEQUALITIES
 
 MOST_CASES = 2000  # of each statement that may catch a mutant; most are caught within ten

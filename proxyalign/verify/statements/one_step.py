@@ -200,9 +200,10 @@ def everett(case: Knapsack) -> Iterator[Claim]:
     thresholds = np.unique(case.p).tolist() if few else [float(one)]
     between = (sets_between(case.p, threshold, MOST_SETS if few else SOME_SETS) for threshold in thresholds)
     # The last set of one threshold is the first of the next one.
-    for deferred in {one.tobytes(): one for sets in between for one in sets}.values():
+    sets = {one.tobytes(): one for some in between for one in some}
+    for deferred in sets.values():
         yield optima.holds(deferred, "every set between {p < t} and {p <= t}")
-        yield from _is_proved_by_its_density(case, deferred)
+    yield from _proved_by_their_densities(case, list(sets.values()))
 
 
 def sets_between(p: Floats, t: float, most: int) -> Iterator[Mask]:
@@ -219,14 +220,22 @@ def sets_between(p: Floats, t: float, most: int) -> Iterator[Mask]:
         yield deferred
 
 
-def _is_proved_by_its_density(case: Knapsack, deferred: Mask) -> Iterator[Claim]:
-    """That the package's L, at the density of the set's likeliest token and at the set's mass, is the set's value."""
-    spent = case.in_integers.mass(deferred)
-    budget, last = float(spent), int(np.argmax(np.where(deferred, case.weights, -1.0)))
-    if spent and Fraction(budget) == spent and budget < 1.0:
-        price = Fraction(case.in_integers.values[last], case.in_integers.weights[last])
-        value = case.in_integers.value(deferred)
-        yield Claim("L at its density is its value", certificate(case.at(budget), price).bound, value, "==")
+def _proved_by_their_densities(case: Knapsack, sets: list[Mask]) -> Iterator[Claim]:
+    """That the package's L, at the density of a set's likeliest token and at the set's mass, is the set's value.
+
+    Of the budget L has no more than lambda b, so that one bound does for all masses.
+    """
+    whole, budget = case.in_integers, Fraction(case.problem.budget)
+    bounds: dict[int, Fraction] = {}
+    for deferred in sets:
+        spent = whole.mass(deferred)
+        if spent:
+            last = int(np.argmax(np.where(deferred, case.weights, -1.0)))
+            price = Fraction(whole.values[last], whole.weights[last])
+            if whole.weights[last] not in bounds:
+                bounds[whole.weights[last]] = certificate(case.problem, price).bound
+            bound = bounds[whole.weights[last]] + price * (spent - budget)
+            yield Claim("L at its density is its value", bound, whole.value(deferred), "==")
 
 
 class _Optima:

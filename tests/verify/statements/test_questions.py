@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from proxyalign.verify.claim_counts import make_case
 from proxyalign.verify.statements import questions, statement
 from proxyalign.verify.statements.window_outcomes import Asked
-from proxyalign.verify.tallies import make_case
 
 ASKING = (10, 11, 12)  # the statements that ask backends about windows
 

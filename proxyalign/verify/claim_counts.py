@@ -16,7 +16,7 @@ FULL_ROWS = 40  # recorded rows that are checked with all their tokens; the othe
 
 
 @dataclass
-class Tally:
+class ClaimCount:
     """What one claim came to: cases, violations, and the worst of them all: a violation if any, else the tightest."""
 
     claim: Claim
@@ -32,7 +32,7 @@ class Tally:
         self.n_cases += 1
         self.n_violations += not holds
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "ClaimCount") -> None:
         """Take in what another process counted."""
         self._keep_worse(other.claim, other.case, other.rank)
         self.n_cases += other.n_cases
@@ -51,16 +51,16 @@ class Tally:
             self.claim, self.case, self.rank = claim, case, rank
 
 
-Tallies = dict[str, Tally]
+ClaimCounts = dict[str, ClaimCount]
 
 
-def merge(into: Tallies, found: Tallies) -> None:
+def merge(into: ClaimCounts, found: ClaimCounts) -> None:
     """Add the counts of `found` to `into`."""
-    for name, tally in found.items():
+    for name, count in found.items():
         if name in into:
-            into[name].merge(tally)
+            into[name].merge(count)
         else:
-            into[name] = tally
+            into[name] = count
 
 
 def n_real(statement: Statement, rows: Floats | None) -> int:
@@ -94,15 +94,15 @@ def check(
     n_generated: int,
     seed: int,
     rows: Floats | None,
-) -> Tallies:
+) -> ClaimCounts:
     """Check these cases of a statement."""
-    tallies: Tallies = {}
+    counts: ClaimCounts = {}
     left = iter(numbers)
     while some := list(itertools.islice(left, SIDE_BY_SIDE)):
         cases = (make_case(statement, number, n_generated, seed, rows) for number in some)
         for number, claims in zip(some, statement.judged_together(cases), strict=True):
             for claim in claims:
-                if claim.name not in tallies:
-                    tallies[claim.name] = Tally(claim, number)
-                tallies[claim.name].add(claim, number)
-    return tallies
+                if claim.name not in counts:
+                    counts[claim.name] = ClaimCount(claim, number)
+                counts[claim.name].add(claim, number)
+    return counts
