@@ -1,20 +1,24 @@
 """Decoding on an accelerator: pretended, so that every machine notices a tensor left on the host, and on a real one."""
 
+import gc
+import weakref
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from pretend_device import CAPTURE, PASS, UPLOAD, WAIT, on_device
+from pretend_device import CAPTURE, DEVICE, PASS, UPLOAD, WAIT, on_device
 from test_every_rule import RULES, with_reference
 from tiny_models import llama, tiny_pair
 
 from proxyalign.decoding import generate
+from proxyalign.decoding.backends import backend_for
 from proxyalign.decoding.backends.cuda import CudaBackend
 from proxyalign.decoding.readers import captured
 from proxyalign.decoding.trace import Record
 from proxyalign.decoding.window import AdaptiveWindow
 from proxyalign.deferral import rules
+from proxyalign.models import ModelPair
 
 PROMPTS = [[1, 2, 3], [0, 1], [2, 3, 4, 4, 1, 0], [3], [4, 4, 4, 4]]
 SETTINGS = {"max_new_tokens": 9, "batch_size": 3, "window": 3, "seed": 2, "distributions": True}
@@ -125,6 +129,25 @@ def test_a_reader_goes_when_its_model_has_changed_or_room_is_short_or_an_error_c
         with mock.patch.object(Record, "emit", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
             captures()
         assert captures()[0]
+
+
+def test_readers_are_the_models_and_end_with_them():
+    """Fails when another pair of the same models, as each call of transformers' generate makes one, captures anew, or
+    what waits for a next call keeps weights from being freed.
+    """
+    pair, n_before = tiny_pair(llama, 12), len(backend_for(DEVICE)._idle)
+    asked = {"max_new_tokens": 6, "mode": "speculative", "window": 3, "eos_token_ids": ()}
+    with on_device(pair) as device:
+        first = generate(pair, PROMPTS[:1], rules.Dual(0.3), **asked)
+        n = device.count(CAPTURE)
+        again = generate(ModelPair(pair.base, pair.proxy, pair.tokenizer), PROMPTS[:1], rules.Dual(0.3), **asked)
+        assert (device.count(CAPTURE), again.token_ids) == (n, first.token_ids)
+    assert len(backend_for(DEVICE)._idle) == n_before + 2
+    base = weakref.ref(pair.base)
+    del pair
+    gc.collect()
+    assert base() is None
+    assert len(backend_for(DEVICE)._idle) == n_before
 
 
 def test_idle_readers_make_room_where_the_device_is_half_full():

@@ -1,4 +1,4 @@
-"""On CUDA: readers that live as long as the pair, and the verify step in a few kernels for rules that are thresholds.
+"""On CUDA: readers that live as long as their models, and a verify step in a few kernels for rules that are thresholds.
 
 `Backend.examine` makes laws (B, n, V) and sets of them, and asks the host in between; this reads the base's logits
 and tells the host everything in one copy. How often it reads a logit of the base:
@@ -42,6 +42,7 @@ from proxyalign.deferral.law import FLOAT32, Law
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
+from proxyalign.models.wrapped import layers_of
 
 if TYPE_CHECKING:
     from proxyalign.decoding.readers.static import StaticReader
@@ -55,8 +56,8 @@ class CudaBackend(Backend):
     """The reference, but for threshold rules in the kernels, and for readers whose steps are captured as graphs."""
 
     def __init__(self) -> None:
-        # Those that no one reads with, of pairs that are still in use: what they hold is expensive to make.
-        self._idle: WeakKeyDictionary[ModelPair, list[StaticReader]] = WeakKeyDictionary()
+        # Those that no one reads with, of models that are still in use: what they hold is expensive to make.
+        self._idle: WeakKeyDictionary[Any, list[StaticReader]] = WeakKeyDictionary()
 
     def working(self, device: torch.device) -> AbstractContextManager[object]:
         """As the reference's, for kernels and graphs too, which go to torch's current device."""
@@ -66,7 +67,7 @@ class CudaBackend(Backend):
     def reader(self, pair: ModelPair, role: str, n_rows: int, length: int, widths: Sequence[int]) -> Iterator[Reads]:
         """As the reference's; steps of fixed shapes where the model can be told positions and masks.
 
-        A reader lives as long as the pair, and reads one batch after the other; it is dropped after an error, where it
+        A reader lives as long as its model, and reads one batch after the other; it is dropped after an error, where it
         is too short, where its model has changed, and where another one is made while the device is half full.
         """
         from proxyalign.decoding.readers import static  # here, since it is of no use elsewhere and slow to load
@@ -76,19 +77,20 @@ class CudaBackend(Backend):
             with Backend.reader(self, pair, role, n_rows, length, widths) as reader:
                 yield reader
             return
-        idle = self._idle.setdefault(pair, [])
-        known = next((one for one in idle if one.name == role and one.fits(n_rows, length)), None)
+        idle = self._idle.setdefault(layers_of(model)[-1], [])
+        wanted = (role, model, pair.vocab_size, pair.context_length, n_rows, length)
+        known = next((one for one in idle if one.fits(*wanted)), None)
         if known is not None:
             idle.remove(known)
         else:
+            if _is_half_full(pair.device):
+                self._idle.clear()
             same = static.rounded_rows(n_rows)
-            idle[:] = (
-                [] if _is_half_full(pair.device) else [one for one in idle if (one.name, one.n_rows) != (role, same)]
-            )
-            known = static.StaticReader(role, model, pair.vocab_size, pair.context_length, n_rows, length)
+            idle[:] = [one for one in idle if (one.name, one.n_rows) != (role, same)]
+            known = static.StaticReader(*wanted)
         known.restart(widths)
         yield known
-        idle.append(known)
+        self._idle.setdefault(layers_of(model)[-1], []).append(known)
 
     def draw(self, weights: Tensor, uniforms: Tensor) -> Tensor:
         """As the reference's, up to rounding: a block of columns is found first, by its sum, and then the token in it.

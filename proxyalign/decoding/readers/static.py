@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import torch
@@ -60,8 +61,8 @@ class StaticReader:
     def __init__(self, name: str, model: Any, vocab_size: int, context: int | None, n_rows: int, length: int) -> None:
         self.name = name
         self.n_rows, self.length = rounded_rows(n_rows), -(-length // _LENGTHS) * _LENGTHS
-        self.burnt_in = burnt_in(model)
-        self._model = model
+        self._burnt_in = burnt_in(model)
+        self._model = ref(model)  # whoever reads holds the model; a reader that waits must not keep it alive
         self._vocab_size = vocab_size
         self._last_position = None if context is None else context - 1
         self._device = device_of(model)
@@ -87,9 +88,12 @@ class StaticReader:
         self._pending: list[tuple[Tensor, Both]] = []
         self._holds_prompts = False  # whether these do
 
-    def fits(self, n_rows: int, length: int) -> bool:
-        """Whether batches of so many texts of so many tokens can be read, and the model is as it was captured."""
-        return self.n_rows == rounded_rows(n_rows) and self.length >= length and self.burnt_in == burnt_in(self._model)
+    def fits(self, name: str, model: Any, vocab_size: int, context: int | None, n_rows: int, length: int) -> bool:
+        """Whether it reads as one that is made of these arguments would: the model, too, is as it was captured."""
+        is_same = self._model() is model and (self.name, self._vocab_size) == (name, vocab_size)
+        last = None if context is None else context - 1
+        has_room = self.n_rows == rounded_rows(n_rows) and self.length >= length and self._last_position == last
+        return is_same and has_room and self._burnt_in == burnt_in(model)
 
     def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
@@ -194,7 +198,9 @@ class StaticReader:
         arguments: dict[str, Any] = {}
         if self._keeps_logits:
             arguments["logits_to_keep"] = last_places(n_last, tokens.shape[1], tokens.device)
-        logits: Tensor = self._model(
+        model = self._model()
+        assert model is not None
+        logits: Tensor = model(
             input_ids=tokens,
             position_ids=where[0] if self._last_position is None else where[0].clamp(max=self._last_position),
             attention_mask=self._masks.of(where[0], shown),
