@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,18 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 
 
+class Source(Protocol):
+    """Where the sequences of a job come from while others are decoded."""
+
+    def due(self) -> int:
+        """How many could join the batch now; asked before each step."""
+        ...
+
+    def take(self, n: int) -> IntArray:
+        """Let n of them begin: the rows (n,) of the job that are theirs from now on, until they have ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class Job:
     """Sequences to decode, at most `batch_size` at a time: those that wait take the places of those that have ended.
@@ -27,7 +40,8 @@ class Job:
     (seed, prompt index, sample index) of each sequence. shaping: of logits into laws. window: what chooses how many
     drafts a cycle makes, for speculative decoding. stop: strings that end a text. wants_law: whether the base's law is
     kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index of a sequence
-    and its new tokens, as they come.
+    and its new tokens, as they come. source: where it is given, prompts and keys are those of `batch_size` rows, which
+    it fills again and again, with prompts of at most `longest_prompt` tokens.
     """
 
     pair: ModelPair
@@ -43,6 +57,8 @@ class Job:
     stop: Sequence[str] = ()
     wants_law: Callable[[int, int], bool] | None = None
     listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
+    source: Source | None = None
+    longest_prompt: int = 0
 
     def start(self, rows: IntArray) -> Tensor | None:
         """The rule's state of these sequences before their first token."""
@@ -67,7 +83,7 @@ class Job:
                 if role == "reference" and not self.rule.reads("q0"):
                     continue
                 prompts = self.base_prompts if role == "base" else self.proxy_prompts
-                length = max(map(len, prompts)) + self.max_new_tokens + self.window.longest
+                length = max(self.longest_prompt, *map(len, prompts)) + self.max_new_tokens + self.window.longest
                 readers[role] = stack.enter_context(self.backend.reader(self.pair, role, n_rows, length, of_role))
             yield readers
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.job import Job
+from proxyalign.decoding.job import Job, Source
 from proxyalign.decoding.readers.contract import IntArray, Texts
 from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.trace import Record
@@ -15,21 +15,36 @@ WORTH_A_PASS = 8  # a batch is filled up when an eighth of it has ended: prompts
 _NOBODY: IntArray = np.arange(0)
 
 
+class InOrder:
+    """A job's own sequences, all of them known, one after the other."""
+
+    def __init__(self, n: int) -> None:
+        self._next, self._n = 0, n
+
+    def due(self) -> int:
+        """Those that are left."""
+        return self._n - self._next
+
+    def take(self, n: int) -> IntArray:
+        """The next ones."""
+        self._next += n
+        return np.arange(self._next - n, self._next)
+
+
 class Waiting:
-    """The sequences whose turn has not come, in order."""
+    """The sequences whose turn has not come: the job's own in order, or those that its source has by then."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._next = 0
+        self._source: Source = job.source or InOrder(len(job.keys))
 
     def admit(self, record: Record, uniforms: Uniforms, models: Sequence[Texts]) -> IntArray:
         """Let sequences join the batch (n,): as many as there is room for, once that is worth a pass over prompts."""
-        job, n_active, n_left = self._job, len(record.active), len(self._job.keys) - self._next
+        job, n_active, n_left = self._job, len(record.active), self._source.due()
         free = min(job.batch_size - n_active, n_left)
         if not free or (n_active and free < min(n_left, job.batch_size // WORTH_A_PASS)):
             return _NOBODY
-        rows = np.arange(self._next, self._next + free)
-        self._next += free
+        rows = self._source.take(free)
         for model in models:
             model.join(job.texts(model.name, rows))
         uniforms.join([job.keys[row] for row in rows.tolist()])

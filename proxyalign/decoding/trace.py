@@ -158,7 +158,7 @@ class Record:
         listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None,
     ) -> None:
         self.active = np.arange(0)
-        self._limit = max_new_tokens
+        self._limits = np.full(n_rows, max_new_tokens)
         self._stopping = stopping
         self._listener = listener  # told the index of a sequence and its new tokens
         self._has_ended = np.zeros(n_rows, dtype=np.bool_)
@@ -185,7 +185,7 @@ class Record:
     @property
     def remaining(self) -> npt.NDArray[np.int64]:
         """How many more tokens each active sequence may get (B,)."""
-        return self._limit - self.n_emitted
+        return self._limits[self.active] - self.n_emitted
 
     def emit(
         self,
@@ -202,8 +202,8 @@ class Record:
         source, p_y, mass (B, k) go with the tokens, and laws, row by row, with those that are wanted (B, k). Returns
         how many were written (B,) and which sequences go on (B,) bool; `active` is cut to these.
         """
-        n_before = self.n_emitted
-        counts = np.minimum(counts, self._limit - n_before)
+        n_before, limits = self.n_emitted, self._limits[self.active]
+        counts = np.minimum(counts, limits - n_before)
         offsets = np.arange(tokens.shape[1])
         written = offsets < counts[:, None]
         ends = self._stopping.is_end(tokens) & written
@@ -229,7 +229,7 @@ class Record:
                 if place < counts[i]:  # a copy, since the others of the window are not kept
                     self._laws[self.active[i]][int(n_before[i]) + place] = law.astype(np.float32)
         self._n[self.active] = n_before + counts
-        goes_on = ~ended & (n_before + counts < self._limit)
+        goes_on = ~ended & (n_before + counts < limits)
         if not goes_on.all():
             self._has_ended[self.active[~goes_on]] = True
             self.active = self.active[goes_on]
