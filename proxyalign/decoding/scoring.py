@@ -1,7 +1,7 @@
 """What a pair's law says of a text that is there: log pi of each token, and whether greedy decoding writes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from proxyalign.decoding.arguments import check_pair_and_rule, check_rotary
 from proxyalign.decoding.memory import enough_memory
+from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.readers.growing import Reader
 from proxyalign.decoding.sampling import at_tokens, check_finite
+from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
@@ -20,19 +22,22 @@ from proxyalign.models.pair import ModelPair
 from proxyalign.validation import check_ids
 
 AT_ONCE = 1 << 22  # numbers of a law that are worked on together
-_NOTHING = np.zeros(0), np.zeros(0, dtype=np.bool_)
+_AS_IT_IS = Shaping(1.0, 1.0, bias=None, ends=(), min_new_tokens=0, truncations={})
 
 
 @dataclass(frozen=True)
 class Score:
     """One continuation, token by token, arrays of length n.
 
-    log_probs: float64, log pi in nats at temperature 1, of the probabilities that the decoder draws from: -inf where
-    they are 0. is_greedy: bool, whether decoding at temperature 0 would write that token there.
+    log_probs: float64, log pi in nats, of the probabilities that the decoder draws from: -inf where they are 0.
+    is_greedy: bool, whether decoding at temperature 0 would write that token there. top_ids, top_log_probs: (n, k), the
+    tokens that are likeliest there, int64, and log pi of each, as many as were asked for.
     """
 
     log_probs: npt.NDArray[np.float64]
     is_greedy: npt.NDArray[np.bool_]
+    top_ids: npt.NDArray[np.int64]
+    top_log_probs: npt.NDArray[np.float64]
 
 
 def score(
@@ -42,10 +47,14 @@ def score(
     continuations: Sequence[Sequence[int]],
     *,
     proxy_contexts: Sequence[Sequence[int]] | None = None,
+    shaping: Shaping | None = None,
+    n_top: int = 0,
 ) -> list[Score]:
     """Score each continuation after its context, token ids both, all in one batch.
 
-    proxy_contexts: as many, where the proxy, and the reference with it, reads other ones.
+    proxy_contexts: as many, where the proxy, and the reference with it, reads other ones. shaping: of logits into laws,
+    at a temperature above 0; by default they stay as they are, at temperature 1. n_top: how many of the likeliest
+    tokens are told beside each.
 
     Each model reads each text once, and a model that the rule never asks does not run. The logits of the longest
     continuation are held for the whole batch: (B, n, V) floats a model.
@@ -61,7 +70,8 @@ def score(
         own = proxy_contexts
     remedy = "score fewer or shorter texts at once"
     with torch.inference_mode(), pair.evaluating(), enough_memory("score", len(contexts), remedy):
-        return _score(pair, rule.bound(pair.tokenizer, pair.eos_token_ids), contexts, own, continuations)
+        bound = rule.bound(pair.tokenizer, pair.eos_token_ids)
+        return _score(pair, bound, contexts, own, continuations, shaping or _AS_IT_IS, min(n_top, pair.vocab_size))
 
 
 def _score(
@@ -70,10 +80,12 @@ def _score(
     contexts: Sequence[Sequence[int]],
     proxy_contexts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[int]],
+    shaping: Shaping,
+    n_top: int,
 ) -> list[Score]:
     n_steps = max(map(len, continuations), default=0)
     if not n_steps:
-        return [Score(*_NOTHING) for _ in continuations]
+        return [_nothing(n_top) for _ in continuations]
     roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
     roles["reference"] = rule.reads("q0")
     logits = {}
@@ -83,37 +95,47 @@ def _score(
             texts = [[*context, *ids[:-1]] for context, ids in zip(before, continuations, strict=True)]
             logits[role] = _logits(pair, role, texts, n_steps)
     # Texts end together, so that a continuation's places are the last ones.
-    return [
-        _scored(rule, {role: of_role[row, n_steps - len(ids) :] for role, of_role in logits.items()}, ids)
-        for row, ids in enumerate(continuations)
-    ]
+    scores = []
+    for row, ids in enumerate(continuations):
+        of_row = {role: of_role[row, n_steps - len(ids) :] for role, of_role in logits.items()}
+        scores.append(_scored(rule, of_row, ids, shaping, n_top))
+    return scores
 
 
-def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int]) -> Score:
+def _nothing(n_top: int) -> Score:
+    """The score of no tokens."""
+    return Score(np.zeros(0), np.zeros(0, dtype=np.bool_), np.zeros((0, n_top), dtype=np.int64), np.zeros((0, n_top)))
+
+
+def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shaping: Shaping, n_top: int) -> Score:
     """The score of one continuation from the logits (n, V) of each model before each of its tokens."""
-    parts: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]] = []
+    parts = [_nothing(n_top)]
     one = next(iter(logits.values()))
+    none_before = Both.zeros(1, torch.int64, one.device)
     state, at_once = rule.start(1, one.device), max(1, AT_ONCE // one.shape[-1])
     for first in range(0, len(ids), at_once):
         tokens = torch.tensor(ids[first : first + at_once], device=one.device)[None]  # (1, m)
-        laws = {role: Law.of(of_role[None, first : first + at_once], 1.0) for role, of_role in logits.items()}
+        rows = {role: of_role[None, first : first + at_once] for role, of_role in logits.items()}
+        laws = {role: shaping.law(role, of_role, none_before) for role, of_role in rows.items()}
         pi, greedy, state = _target(rule, laws, state)
         found = [at_tokens(law.own, tokens) for law in laws.values()]
         of_pi, hits, *read = torch.cat([at_tokens(pi, tokens), greedy == tokens, *found]).double().cpu().numpy()
         for role, probabilities in zip(laws, read, strict=True):
             bad = np.flatnonzero(np.isnan(probabilities))
             check_finite(probabilities[bad[:1], None], role, first + bad[:1])
+        best, places = pi[0].topk(n_top)
         with np.errstate(divide="ignore"):
-            parts.append((np.log(of_pi), hits > 0))
-    log_probs, is_greedy = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True)) if parts else _NOTHING
-    return Score(log_probs, is_greedy)
+            tops = places.cpu().numpy(), np.log(best.double().cpu().numpy())
+            parts.append(Score(np.log(of_pi), hits > 0, *tops))
+    names = [field.name for field in fields(Score)]
+    return Score(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def _target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """pi (1, m, V) of m positions in a row, the tokens of greedy decoding (1, m), and the rule's state after them."""
     p, q = laws.get("base"), laws.get("proxy")
     if p is None:  # a rule that always defers
-        pi = laws["proxy"].own
+        pi = laws["proxy"].drawn
         return pi, pi.argmax(-1), state
     if state is None:  # each position is a step of its own
         p, q, q0 = (None if law is None else law.mapped(_apart) for law in (p, q, laws.get("reference")))
@@ -123,9 +145,9 @@ def _target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None) -> tuple[
     first, deferred, states = rule.propose(p, q, q0, state)
     pi, greedy = first, first.argmax(-1)
     if deferred is not None and q is not None:
-        pi = policy.cascade(first, q.own, deferred)
+        pi = policy.cascade(first, q.drawn, deferred)
         redrawn = at_tokens(deferred, greedy)
-        greedy = q.own.argmax(-1).where(redrawn, greedy)
+        greedy = q.drawn.argmax(-1).where(redrawn, greedy)
     return pi.reshape(1, -1, pi.shape[-1]), greedy.reshape(1, -1), None if states is None else states[:, -1]
 
 
