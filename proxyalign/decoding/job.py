@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from proxyalign.decoding.trace import Counts, Record
 from proxyalign.decoding.window import Window
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
+
+R = TypeVar("R", bound=Record)
 
 
 class Source(Protocol):
@@ -103,12 +105,16 @@ class Job:
 
     def record(self) -> Record:
         """An empty record of all sequences."""
+        return self.record_as(Record)
+
+    def record_as(self, kind: type[R]) -> R:
+        """As `record`, of a class that is more than a record."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
         ends[list(self.shaping.ends)] = True
         before = [ids[-1:] for ids in self.base_prompts]
         stopping = Stopping(ends, self.stop, self.pair.tokenizer, self.shaping.min_new_tokens, before)
         has_base_laws = self.wants_law is not None and self.rule.constant is not True
-        return Record(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
+        return kind(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
 
 
 def counts(readers: Mapping[str, Reads]) -> Counts:
