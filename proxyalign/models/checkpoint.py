@@ -22,7 +22,8 @@ _NAMED = 3  # weights that a message names
 def load_tokenizer(owner: str, source: str, offline: bool, **options: Any) -> Any:
     """The tokenizer of a folder or a hub name, as AutoTokenizer reads it.
 
-    owner: who refuses, in messages. options: for `from_pretrained`. Raises InputError where there is none.
+    owner: who refuses, in messages. options: for `from_pretrained`, where trust_remote_code is off. Raises InputError
+    where there is none.
     """
     tokenizer = _read("AutoTokenizer", owner, source, offline, **options)
     # Without its files some kinds of tokenizer are made with a vocabulary of special tokens and a blank alone.
@@ -37,10 +38,10 @@ def load_tokenizer(owner: str, source: str, offline: bool, **options: Any) -> An
 def load_model(owner: str, source: str, offline: bool, **options: Any) -> Any:
     """The causal language model of a folder or a hub name, as AutoModelForCausalLM reads it, every weight from there.
 
-    owner: who refuses, in messages. options: for `from_pretrained`. Raises InputError where there is none, where it
-    lacks a weight or has it in another shape, which transformers would fill with random numbers, and where it has
-    weights that belong into the model and would be dropped: of layers that config.json does not count, and of modules
-    that the model has without them, such as biases and scales.
+    owner: who refuses, in messages. options: for `from_pretrained`, where trust_remote_code is off. Raises InputError
+    where there is none, where it lacks a weight or has it in another shape, which transformers would fill with random
+    numbers, and where it has weights that belong into the model and would be dropped: of layers that config.json does
+    not count, and of modules that the model has without them, such as biases and scales.
     """
     with _without_reports():
         model, report = _read(
@@ -58,22 +59,33 @@ def _read(kind: str, owner: str, source: str, offline: bool, **options: Any) -> 
     is_path = source.startswith((".", "/", "~")) or source.count("/") > 1 or os.path.exists(source)
     if is_path:
         source = os.path.expanduser(source)
-        _check_folder(owner, source)
+        subfolder = options.get("subfolder")
+        _check_folder(owner, os.path.join(source, subfolder) if subfolder else source)
+        if options.get("revision") is not None:
+            raise InputError(
+                f"{owner}: revision must be left out for a folder, which has none, got {options['revision']!r} for "
+                f"{source!r}; drop it"
+            )
     try:
         return getattr(transformers, kind).from_pretrained(
-            source, local_files_only=offline, trust_remote_code=False, **options
+            source, local_files_only=offline, **{"trust_remote_code": False, **options}
         )
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # each library that reads a file has its own, and some have none but Exception
+        if "trust_remote_code" in str(error):
+            raise InputError(
+                f"{owner}: trust_remote_code must be True for {source!r}, which brings code of its own, got False; "
+                "read that code, and pass True if you trust it"
+            ) from error
         where = "on this machine (offline: no hub was asked)" if offline else "here or on the hub"
         raise InputError(
             f"{owner}: {source!r} holds no checkpoint that can be read {where}; check the name, or pass a folder "
-            f"with config.json, weights and tokenizer ({kind} says: {_first_line(error)})"
+            f"with config.json, weights and tokenizer ({kind} says: {first_line(error)})"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The beginning of what an error says, with its kind where it says little else."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

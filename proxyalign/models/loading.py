@@ -1,20 +1,27 @@
-"""Loading a pair: from its name or two checkpoints, onto a device, in a dtype, over one vocabulary."""
+"""Loading a pair: from its name or from checkpoints, each read as it is asked for, onto its device."""
 
 import os
 from collections.abc import Iterable
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from proxyalign.errors import InputError
+from proxyalign.models.adapter import Adapter, find_adapter, load_adapted
 from proxyalign.models.checkpoint import load_model, load_tokenizer
+from proxyalign.models.options import ByRole, Options, options_by_role
 from proxyalign.models.pair import ModelPair
-from proxyalign.models.smol import smol_pair
+from proxyalign.models.wrapped import device_of
 
 PAIRS = ("lab",)  # the pairs that ship with the package
-_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Those that are made out of packages: where the function lies that makes one on a device, in a dtype.
+_MAKERS = {
+    "smol": "proxyalign.models.smol.smol_pair",
+    "gemma-smol": "proxyalign.models.gemma.gemma_smol_pair",
+}
+NAMES = (*PAIRS, *_MAKERS)
 
 
 def load_pair(
@@ -23,44 +30,66 @@ def load_pair(
     base: str | Path | None = None,
     proxy: str | Path | None = None,
     reference: str | Path | None = None,
-    device: str | torch.device = "cpu",
-    dtype: str | torch.dtype = "auto",
+    device: ByRole[str | torch.device] = "cpu",
+    dtype: ByRole[str | torch.dtype] = "auto",
     attn_implementation: str | None = None,
     offline: bool = False,
+    revision: ByRole[str | None] = None,
+    subfolder: ByRole[str] = "",
+    trust_remote_code: ByRole[bool] = False,
+    bits: ByRole[int | None] = None,
+    device_map: ByRole[str | None] = None,
+    tp_plan: ByRole[str | None] = None,
 ) -> ModelPair:
     """Load a pair by `name`, or from `base` and `proxy`: hub names or folders.
 
     name: "lab", which ships with the package, "smol" for SmolLM2-135M (extra [smol]) with a proxy of random weights,
-    for measuring speed, or a folder with base/ and proxy/ in it, as the lab's training makes it.
+    for measuring speed, "gemma-smol" for Gemma 3 270M with SmolLM2-135M-Instruct (extra [real]), or a folder with
+    base/ and proxy/ in it, as the lab's training makes it. proxy may be an adapter of PEFT (a folder or hub name with
+    adapter_config.json), and so may the others: its change is added to the weights of the model that it names.
 
-    reference: the proxy before alignment, for the rules that read it. device: where the models go. dtype: "auto" is
-    float32 for a pair by name, whose recorded numbers depend on it; for others bfloat16 on a CPU that multiplies it in
-    hardware (AVX512-BF16 or AMX), float32 on other CPUs, and each checkpoint's own elsewhere. Probabilities are float32
-    in all of them. attn_implementation: as transformers names it, by default what it chooses. offline: use what is on
-    this machine and ask no hub.
+    reference: the proxy before alignment, for the rules that read it. attn_implementation: as transformers names it,
+    by default what it chooses. offline: use what is on this machine and ask no hub; so does HF_HUB_OFFLINE=1.
 
-    Raises InputError for an unknown name, device or attention, a checkpoint that cannot be read, one whose weights are
-    not those that its config.json asks for, and two vocabularies that differ; the message then shows the first tokens
-    that do.
+    The other options are one value for all models, or some models' own, by role: device={"base": "cuda:0", "proxy":
+    "cuda:1"}.
+
+    device: where the models go. dtype: "auto" is float32 for a pair by name, whose recorded numbers depend on it; for
+    others bfloat16 on a CPU that multiplies it in hardware (AVX512-BF16 or AMX), float32 on other CPUs, and each
+    checkpoint's own elsewhere. Probabilities are float32 in all of them. revision: a branch, a tag or a commit of a hub
+    name. subfolder: where the files lie in a folder or a repository. trust_remote_code: run Python code that the
+    checkpoint brings. bits: 8, or 4, with which weights are kept, by bitsandbytes. device_map: "auto" spreads a model
+    over all devices that there are, by accelerate. tp_plan: "auto" splits each layer of the base over the processes
+    that torchrun started, and leaves the other models whole, beside each part of it; these can be asked for it by role.
+
+    Raises InputError for an unknown name, device, attention or option, a checkpoint that cannot be read, one whose
+    weights are not those that its config.json asks for, a package that an option needs and is not there, and what
+    ModelPair refuses.
     """
-    if name == "smol" and base is None and proxy is None:
-        where = _device(device)
-        kind = _dtype(dtype, where, is_named=False)
-        pair = smol_pair(where, torch.float32 if kind == "auto" else kind)  # what its file is read as
+    given = {
+        "device": device, "dtype": dtype, "revision": revision, "subfolder": subfolder, "bits": bits,
+        "trust_remote_code": trust_remote_code, "device_map": device_map, "tp_plan": tp_plan,
+    }  # fmt: skip
+    if name in _MAKERS and base is None and proxy is None:
+        pair = _made(name, options_by_role(("base", "proxy"), given), reference)
         _set_attention((pair.base, pair.proxy), attn_implementation)
         return pair
     base_source, proxy_source = _sources(name, base, proxy)
-    kind = _dtype(dtype, _device(device), is_named=name is not None)
     sources = {"base": base_source, "proxy": proxy_source}
     if reference is not None:
         sources["reference"] = str(reference)
-    tokenizers = {role: load_tokenizer("load_pair", source, offline) for role, source in sources.items()}
-    for role in list(sources)[1:]:
-        _check_same_vocabulary(role, tokenizers["base"], tokenizers[role])
-    models = {
-        role: load_model("load_pair", source, offline, dtype=kind).to(device).requires_grad_(False)
-        for role, source in sources.items()
-    }
+    options = options_by_role(tuple(sources), given)
+    for one in options.values():
+        one.where()  # a device that is not there is told before anything is read
+    adapters = {role: _adapter(source, offline, options[role]) for role, source in sources.items()}
+    tokenizers = {role: _tokenizer(sources[role], adapters[role], offline, options[role]) for role in sources}
+    models: dict[str, Any] = {}
+    for role, source in sources.items():
+        model = _model(source, adapters[role], offline, options[role], is_named=name is not None)
+        if not options[role].is_placed:
+            beside_base = "base" in models and options["base"].tp_plan is not None
+            model.to(device_of(models["base"]) if beside_base else options[role].device)
+        models[role] = model.requires_grad_(False)
     _set_attention(models.values(), attn_implementation)
     return ModelPair(
         **models,
@@ -68,6 +97,43 @@ def load_pair(
         proxy_tokenizer=tokenizers["proxy"],
         reference_tokenizer=tokenizers.get("reference"),
     )
+
+
+def _made(name: str, options: dict[str, Options], reference: str | Path | None) -> ModelPair:
+    """A pair out of packages, whose models share a device and a dtype and have no files to choose among."""
+    asked = options["base"]
+    if reference is not None or asked.is_for_a_checkpoint() or options["proxy"] != asked:
+        raise InputError(
+            f"load_pair: the pair {name!r} takes a device and a dtype, the same for both models, got other options; "
+            "drop them, or pass base and proxy"
+        )
+    home, _, maker = _MAKERS[name].rpartition(".")
+    where, kind = asked.where(), asked.numbers(is_named=False)
+    pair: ModelPair = getattr(import_module(home), maker)(where, torch.float32 if kind == "auto" else kind)
+    return pair
+
+
+def _adapter(source: str, offline: bool, options: Options) -> Adapter | None:
+    return find_adapter("load_pair", source, offline, revision=options.revision, subfolder=options.subfolder)
+
+
+def _tokenizer(source: str, adapter: Adapter | None, offline: bool, options: Options) -> Any:
+    """The checkpoint's tokenizer; an adapter's own, or that of the model that it belongs to."""
+    if adapter is None:
+        return load_tokenizer("load_pair", source, offline, **options.for_files())
+    trusted = {"trust_remote_code": options.trust_remote_code}
+    if adapter.has_tokenizer:
+        return load_tokenizer("load_pair", str(adapter.folder), offline, **trusted)
+    named = {} if adapter.parent_revision is None else {"revision": adapter.parent_revision}
+    return load_tokenizer("load_pair", adapter.parent, offline, **trusted, **named)
+
+
+def _model(source: str, adapter: Adapter | None, offline: bool, options: Options, is_named: bool) -> Any:
+    weights = options.for_weights(is_named)
+    if adapter is None:
+        return load_model("load_pair", source, offline, **options.for_files(), **weights)
+    trusted = options.trust_remote_code
+    return load_adapted("load_pair", adapter, offline, trust_remote_code=trusted, **weights)
 
 
 def _set_attention(models: Iterable[Any], implementation: str | None) -> None:
@@ -96,53 +162,7 @@ def _sources(name: str | None, base: str | Path | None, proxy: str | Path | None
     folder = resources.files("proxyalign.models") / name / "weights" if name in PAIRS else Path(name)
     if not all(os.path.isdir(str(folder / part)) for part in ("base", "proxy")):
         raise InputError(
-            f"load_pair: name must be {' or '.join(PAIRS)}, or a folder with base/ and proxy/ in it, got {name!r}; "
+            f"load_pair: name must be {', '.join(NAMES)}, or a folder with base/ and proxy/ in it, got {name!r}; "
             "for other models pass base and proxy, hub names or folders"
         )
     return str(folder / "base"), str(folder / "proxy")
-
-
-def _device(device: str | torch.device) -> torch.device:
-    """The device called `device`, after a check that torch can put something there."""
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # an unknown name, and a kind that this torch was built without
-        raise InputError(
-            f"load_pair: device must be one that torch can use on this machine, such as cpu, got {str(device)!r}; "
-            "pass one of those"
-        ) from error
-
-
-def _dtype(dtype: str | torch.dtype, device: torch.device, is_named: bool) -> Any:
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype == "auto" and is_named:
-        return torch.float32
-    if dtype == "auto" and device.type == "cpu":
-        return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
-    if dtype == "auto":
-        return dtype
-    if dtype not in _DTYPES:
-        raise InputError(f"load_pair: dtype must be auto, {', '.join(_DTYPES)}, got {dtype!r}; choose one of these")
-    return _DTYPES[dtype]
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether this machine's processor has instructions for products of bfloat16, without which they are slow."""
-    # Torch says so in private functions alone; a release without them is taken to say no.
-    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, question, lambda: False)() for question in questions)
-
-
-def _check_same_vocabulary(role: str, base: Any, other: Any) -> None:
-    """Raise InputError unless both tokenizers give every id the same string."""
-    of_base = {i: token for token, i in base.get_vocab().items()}
-    of_other = {i: token for token, i in other.get_vocab().items()}
-    if of_base == of_other:
-        return
-    differing = [i for i in sorted(of_base.keys() | of_other.keys()) if of_base.get(i) != of_other.get(i)]
-    shown = ", ".join(f"id {i}: base {of_base.get(i)!r}, {role} {of_other.get(i)!r}" for i in differing[:3])
-    raise InputError(
-        f"load_pair: base and {role} must share one vocabulary, got {len(differing)} ids that differ ({shown}); "
-        f"take a base and a {role} of one model family"
-    )

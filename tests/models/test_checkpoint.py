@@ -165,7 +165,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1234\nsize 9\
         (config(num_attention_heads=3), "is not a multiple of the number of attention heads"),
         (config(hidden_act="zork"), "KeyError: 'zork'"),
         (config(quantization_config={"quant_method": "gptq", "bits": 4}), "requires optimum"),
-        (config(auto_map={"AutoConfig": "a.B"}, model_type="zork"), "contains custom code"),
+        (config(auto_map={"AutoConfig": "a.B"}, model_type="zork"), "trust_remote_code must be True for"),
         (write("adapter_config.json", b"{}"), "holds an adapter, which peft must be installed to read"),
     ],
 )
