@@ -36,6 +36,11 @@ def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
             f"{owner}: the models must be on a device that has float64 numbers, in which draws and sums are made, got "
             'mps; move both to the processor with .to("cpu")'
         )
+    if pair.has_two_vocabularies and rule.compares_tokens:
+        raise InputError(
+            f"{owner}: the rule must not compare p with q token by token, since two vocabularies cut a text in two "
+            f"ways, got {rule.name}; take one that reads the base alone, such as Dual, or a pair of one vocabulary"
+        )
     check_reference(owner, pair, rule)
 
 
@@ -47,21 +52,21 @@ def check_mode(mode: Any, window: Any) -> None:
         check_count("generate", "window", window, least=1)
 
 
-def prompt_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
-    """The prompts as lists of token ids, each non-empty, within the vocabulary, and short enough for the context."""
+def prompt_ids(pair: ModelPair, role: str, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
+    """The prompts as lists of token ids of the model of this role, each non-empty and short enough for its context."""
     if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
         raise InputError(
             f"generate: {argument} must be a list of one or more prompts, got {prompts!r}; put a single text in a list"
         )
-    room, all_ids = pair.context_length, []
+    room, all_ids = pair.context_of(role), []
     for i, prompt in enumerate(prompts):
         name = f"{argument}[{i}]"
         if not isinstance(prompt, str | Sequence | np.ndarray | torch.Tensor):
             raise InputError(f"generate: {name} must be a text or a list of token ids, got {prompt!r}; write a prompt")
-        ids = pair.encode(prompt) if isinstance(prompt, str) else as_list(prompt)
+        ids = pair.encode(prompt, role) if isinstance(prompt, str) else as_list(prompt)
         if not ids:
             raise InputError(f"generate: {name} must hold at least one token, got {prompt!r}; write a prompt")
-        ids = check_ids("generate", name, ids, pair.vocab_size)
+        ids = check_ids("generate", name, ids, pair.n_ids_of(role))
         if room is not None and len(ids) + max_new_tokens > room:
             raise InputError(
                 f"generate: {name} and max_new_tokens must fit the models' context of {room} tokens, "
@@ -69,6 +74,36 @@ def prompt_ids(pair: ModelPair, argument: str, prompts: Any, max_new_tokens: int
             )
         all_ids.append(ids)
     return all_ids
+
+
+def proxy_ids(pair: ModelPair, prompts: Any, base_ids: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+    """What the proxy reads where it has no prompts of its own: the base's, in its own tokens."""
+    if not pair.has_two_vocabularies:
+        return base_ids
+    texts = [
+        prompt if isinstance(prompt, str) else _text_of(pair, f"prompts[{i}]", ids)
+        for i, (prompt, ids) in enumerate(zip(prompts, base_ids, strict=True))
+    ]
+    return prompt_ids(pair, "proxy", "prompts", texts, max_new_tokens)
+
+
+def _text_of(pair: ModelPair, name: str, ids: list[int]) -> str:
+    """The text of a prompt of the base's ids, without the start that its tokenizer writes.
+
+    Raises InputError for ids that are no text.
+    """
+    known = pair.vocabulary.sides["base"].bytes
+    start = pair.encode("")
+    ids = ids[len(start) :] if ids[: len(start)] == start else ids
+    silent = next((i for i in ids if i >= len(known) or known.strings[i] is None), None)
+    text = known.join(ids).decode("utf-8", "replace") if silent is None else ""
+    if silent is not None or "\ufffd" in text:
+        what = "half a character" if silent is None else f"id {silent}, which spells nothing"
+        raise InputError(
+            f"generate: {name} must be a text that the proxy can read in its own tokens, got {what}; pass texts, or "
+            "proxy_prompts beside it"
+        )
+    return text
 
 
 def as_list(ids: Any) -> list[Any]:

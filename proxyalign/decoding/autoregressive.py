@@ -60,7 +60,11 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
         mass = drawn.mass if drawn.mass.size else np.zeros(ids.shape)
         written = (np.ones_like(n_before.host), ids.astype(np.int64), source, p_y, mass)
         _, goes_on = record.emit(*written, wanted, laws_at(p, wanted))
-        state, n_before = None if drawn.states is None else drawn.states[:, 1], n_before.plus(1)
+        states = drawn.states
+        if job.rule.follows_tokens:
+            states = job.rule.settled(states, drawn.deferred, tokens, torch.zeros_like(n_before.device))
+        state = None if states is None else states[:, 1]
+        n_before = n_before.plus(1)
         for reader in readers.values():
             reader.push(tokens)
         if not goes_on.all():

@@ -19,6 +19,7 @@ from proxyalign.decoding.arguments import (
     check_rotary,
     end_ids,
     prompt_ids,
+    proxy_ids,
     stop_strings,
 )
 from proxyalign.decoding.backends import backend_for
@@ -27,6 +28,7 @@ from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.trace import Counts, Record, Stats, Trace, stats
 from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
+from proxyalign.deferral.boundaries import BOUNDARIES, within_words
 from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopK, TopP
 from proxyalign.errors import InputError
@@ -83,6 +85,7 @@ def generate(
     batch_size: int = 16,
     distributions: bool | Callable[[int, int], bool] = False,
     first_index: int = 0,
+    boundaries: Literal["any", "word"] = "any",
 ) -> Generation:
     """Answer `prompts` from pi_T = (1 - d) p_T + (sum_y d_y p_T,y) q_T, with d decided by `rule` at temperature 1.
 
@@ -103,6 +106,13 @@ def generate(
     some positions alone where it is a function, of a prompt's index and a new token's position, that says so.
     first_index: the index of the first prompt, which seeds its samples with `seed` and the sample's number, so that a
     run may be cut in parts.
+
+    boundaries: where the rule may change hands, at any token, or between words alone: within one who wrote last goes on
+    (deferral.boundaries), for rules that defer each token by itself.
+
+    Over two vocabularies a token is a piece, whose bytes are `pair.vocabulary.pieces[id]`: answers, stop, logit_bias,
+    eos_token_ids and all laws are of pieces. Prompts of ids are each model's own; without proxy_prompts the proxy reads
+    the text of the base's. A text also ends where a model's context does, since a piece may take several of its tokens.
 
     A rule that always defers is the proxy alone and has nothing to verify: it decodes autoregressively in either mode.
 
@@ -125,10 +135,11 @@ def generate(
                 f"generate: min_new_tokens must be at most max_new_tokens, {max_new_tokens}, got {min_new_tokens}; "
                 "lower it"
             )
-        base_prompts = prompt_ids(pair, "prompts", prompts, max_new_tokens)
-        own_prompts = base_prompts
-        if proxy_prompts is not None:
-            own_prompts = prompt_ids(pair, "proxy_prompts", proxy_prompts, max_new_tokens)
+        base_prompts = prompt_ids(pair, "base", "prompts", prompts, max_new_tokens)
+        if proxy_prompts is None:
+            own_prompts = proxy_ids(pair, prompts, base_prompts, max_new_tokens)
+        else:
+            own_prompts = prompt_ids(pair, "proxy", "proxy_prompts", proxy_prompts, max_new_tokens)
             if len(own_prompts) != len(base_prompts):
                 raise InputError(
                     f"generate: proxy_prompts must be as many as prompts, {len(base_prompts)}, got "
@@ -153,7 +164,7 @@ def generate(
         job = Job(
             pair=pair,
             backend=backend_for(pair.device),
-            rule=rule.bound(pair.tokenizer, ends),
+            rule=_placed(pair, rule.bound(pair.spelling, ends), boundaries),
             base_prompts=[base_prompts[i] for i, _ in samples],
             proxy_prompts=[own_prompts[i] for i, _ in samples],
             keys=[(seed, first_index + i, sample) for i, sample in samples],
@@ -170,7 +181,7 @@ def generate(
 
 def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:
     """Decode all sequences of the job, and put the answers in order."""
-    tokenizer, n_sequences = job.pair.tokenizer, len(job.keys)
+    spelling, n_sequences = job.pair.spelling, len(job.keys)
     start, record = time.perf_counter(), job.record()
     n_rows, remedy = min(job.batch_size, n_sequences), "lower batch_size or max_new_tokens, or shorten the prompts"
     try:
@@ -182,11 +193,20 @@ def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:
         ):
             passes = decode(job, record)
     except KeyboardInterrupt as stopped:
-        raise Interrupted(record.traces(tokenizer), n_sequences) from stopped
-    seconds, traces = time.perf_counter() - start, list(record.traces(tokenizer).values())
+        raise Interrupted(record.traces(spelling), n_sequences) from stopped
+    seconds, traces = time.perf_counter() - start, list(record.traces(spelling).values())
     token_ids = [trace.token_ids.tolist() for trace in traces]
-    texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in token_ids]
+    texts = [spelling.decode(ids, skip_special_tokens=True) for ids in token_ids]
     return Generation(texts=texts, token_ids=token_ids, stats=stats(traces, passes, seconds), traces=traces)
+
+
+def _placed(pair: ModelPair, rule: Rule, boundaries: str) -> Rule:
+    """The rule where it may act."""
+    if boundaries not in BOUNDARIES:
+        raise InputError(
+            f"generate: boundaries must be {' or '.join(BOUNDARIES)}, got {boundaries!r}; choose one of these"
+        )
+    return rule if boundaries == "any" else within_words("generate", rule, *pair.vocabulary.word_edges)
 
 
 def _truncations(top_k: int | None, top_p: float | None) -> tuple[Rule, ...]:

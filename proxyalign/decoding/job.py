@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proxyalign.decoding.backends.reference import Backend
 from proxyalign.decoding.readers.contract import BoolArray, IntArray, Reads
+from proxyalign.decoding.room import Room
 from proxyalign.decoding.sampling import Uniforms
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.stopping import Stopping
@@ -68,7 +69,7 @@ class Job:
 
     def texts(self, role: str, rows: IntArray) -> list[Sequence[int]]:
         """What a model reads first, of these sequences: the base its prompts, the proxy and the reference theirs."""
-        prompts = self.base_prompts if role == "base" else self.proxy_prompts
+        prompts = self._prompts_of(role)
         return [prompts[row] for row in rows]
 
     @contextmanager
@@ -84,8 +85,11 @@ class Job:
             for role, of_role in widths.items():
                 if role == "reference" and not self.rule.reads("q0"):
                     continue
-                prompts = self.base_prompts if role == "base" else self.proxy_prompts
-                length = max(self.longest_prompt, *map(len, prompts)) + self.max_new_tokens + self.window.longest
+                length = (
+                    max(self.longest_prompt, *map(len, self._prompts_of(role)))
+                    + self.max_new_tokens
+                    + self.window.longest
+                )
                 readers[role] = stack.enter_context(self.backend.reader(self.pair, role, n_rows, length, of_role))
             yield readers
 
@@ -111,10 +115,21 @@ class Job:
         """As `record`, of a class that is more than a record."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
         ends[list(self.shaping.ends)] = True
-        before = [ids[-1:] for ids in self.base_prompts]
-        stopping = Stopping(ends, self.stop, self.pair.tokenizer, self.shaping.min_new_tokens, before)
+        # Pieces spell the same wherever they stand.
+        before = [[] if self.pair.has_two_vocabularies else ids[-1:] for ids in self.base_prompts]
+        stopping = Stopping(ends, self.stop, self.pair.spelling, self.shaping.min_new_tokens, before)
         has_base_laws = self.wants_law is not None and self.rule.constant is not True
-        return kind(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener)
+        room = Room(self.pair, self._prompts()) if self.pair.has_two_vocabularies else None
+        return kind(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener, room)
+
+    def _prompts(self) -> dict[str, Sequence[Sequence[int]]]:
+        """What the models that this job asks read first."""
+        rule = self.rule
+        asked = {"base": rule.constant is not True, "proxy": rule.asks_proxy, "reference": rule.reads("q0")}
+        return {role: self._prompts_of(role) for role, is_asked in asked.items() if is_asked}
+
+    def _prompts_of(self, role: str) -> Sequence[Sequence[int]]:
+        return self.base_prompts if role == "base" else self.proxy_prompts
 
 
 def counts(readers: Mapping[str, Reads]) -> Counts:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from proxyalign.decoding.room import Room
 from proxyalign.decoding.stopping import Stopping
 
 # Who wrote a token. In speculative decoding "base" and "proxy" are the free bonus (statement 11): a token that the base
@@ -156,10 +157,12 @@ class Record:
         stopping: Stopping,
         distributions: bool,
         listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None,
+        room: Room | None = None,
     ) -> None:
         self.active = np.arange(0)
         self._limits = np.full(n_rows, max_new_tokens)
         self._stopping = stopping
+        self._room = room
         self._listener = listener  # told the index of a sequence and its new tokens
         self._has_ended = np.zeros(n_rows, dtype=np.bool_)
         self._n = np.zeros(n_rows, dtype=np.int64)
@@ -176,6 +179,8 @@ class Record:
     def join(self, rows: npt.NDArray[np.int64]) -> None:
         """Take these sequences into the batch, after those that are there."""
         self.active = np.concatenate([self.active, rows])
+        if self._room is not None:
+            self._room.join(rows)
 
     @property
     def n_emitted(self) -> npt.NDArray[np.int64]:
@@ -211,6 +216,10 @@ class Record:
         if ended.any():
             counts = np.where(ended, ends.argmax(1) + 1, counts)
             written = offsets < counts[:, None]
+        if self._room is not None:
+            fitting, is_full = self._room.fill(self.active, tokens, counts)
+            ended = (ended & (fitting == counts)) | is_full
+            counts, written = fitting, offsets < fitting[:, None]
         row, offset = written.nonzero()
         at = (self.active[row], n_before[row] + offset)
         for store, values in ((self._tokens, tokens), (self._source, source), (self._p_y, p_y), (self._mass, mass)):

@@ -25,6 +25,7 @@ class StaticMixture(Mixture):
     name: ClassVar[str] = "static-mixture"
     domains: ClassVar[dict[str, Domain]] = {"weight": Domain(0.0, 1.0, "it is the base's share")}
     about: ClassVar[About] = About("pi = w p + (1 - w) q", "weight = 1", "weight = 0", "arXiv 2604.07622")
+    compares_tokens = False
 
     def target(self, p: Tensor, q: Tensor, q0: Tensor | None = None) -> Tensor:
         """p, q (..., V) -> weight p + (1 - weight) q (..., V)."""

@@ -52,8 +52,9 @@ class Rule:
     makes the free bonus of statement 11 possible; "p q" where it reads the proxy as well, "p q q0" the reference too.
     constant: True or False where the decision is the same for every token of every law, else None.
     asks_proxy: whether some token of the law may come from the proxy. decides_on_host: whether `propose` computes on
-    the host wherever the laws lie; these are then brought there once. domains: of the parameters, checked when a rule
-    is made, with InputError. about: its line in the table of rules.
+    the host wherever the laws lie; these are then brought there once. follows_tokens: whether its state depends on the
+    tokens that are emitted, and not on laws alone. domains: of the parameters, checked when a rule is made, with
+    InputError. about: its line in the table of rules.
     """
 
     name: ClassVar[str]
@@ -61,6 +62,7 @@ class Rule:
     constant: ClassVar[bool | None] = None
     asks_proxy: ClassVar[bool] = True
     decides_on_host: ClassVar[bool] = False
+    follows_tokens: ClassVar[bool] = False
     domains: ClassVar[dict[str, Domain]] = {}
     about: ClassVar[About]
 
@@ -99,6 +101,11 @@ class Rule:
         """Whether the row after a window of drafts, which the proxy has not read, can be decided (statement 11)."""
         return self.needs == "p"
 
+    @property
+    def compares_tokens(self) -> bool:
+        """Whether p and q are held against each other token by token, which two vocabularies do not allow."""
+        return self.reads("q")
+
     def bound(self, tokenizer: Any, ends: Sequence[int]) -> "Rule":
         """The rule for a vocabulary and the ids that end a text: itself, unless it looks at what tokens spell."""
         return self
@@ -120,6 +127,26 @@ class Rule:
         if self.constant is False:
             return Proposal(p.drawn, None)
         return Proposal(p.drawn, self.defer(p.own, None if q is None else q.own, None if q0 is None else q0.own))
+
+    def propose_along(
+        self,
+        written: Tensor | None,
+        p: Law,
+        q: Law | None = None,
+        q0: Law | None = None,
+        state: Tensor | None = None,
+    ) -> Proposal:
+        """As `propose`, along the tokens (B, m) that come at the first m places, for a rule that follows them."""
+        return self.propose(p, q, q0, state)
+
+    def settled(
+        self, states: Tensor | None, deferred: Tensor | None, tokens: Tensor, n_passed: Tensor
+    ) -> Tensor | None:
+        """The states (B, n + 1) once it is known which tokens (B, m) came after `n_passed` (B,) of those foreseen.
+
+        deferred: (B, n, V), of the proposal that had these states.
+        """
+        return states
 
 
 class Mixture(Rule, ABC):

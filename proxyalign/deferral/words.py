@@ -34,6 +34,9 @@ class NudgingWords(Rule):
     alpha: float
     name: ClassVar[str] = "nudging-words"
     needs: ClassVar[str] = "p q"
+    compares_tokens = (
+        False  # but for the two likeliest ones: over two vocabularies they agree where they spell the same
+    )
     domains: ClassVar[dict[str, Domain]] = {
         "alpha": Domain(0.0, 1.0, "it is the least top probability that the base is trusted with")
     }

@@ -1,4 +1,4 @@
-"""A base model and its proxy over one vocabulary: what they must have in common, and what they read and end with."""
+"""A base model and its proxy: what they must have in common, and what they read and end with."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +10,9 @@ import torch
 
 from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
+from proxyalign.models.token_bytes import same_vocabulary
 from proxyalign.models.tokens import check_unicode, ids_of_prompt
+from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.models.wrapped import config_of, device_of, end_ids_of, id_list, layers_of, logit_width, text_config_of
 
 _NO_CACHE = ("cpmant", "openai-gpt", "prophetnet", "reformer", "xlm", "xlnet")  # none, or one of another kind
@@ -19,15 +21,17 @@ _KNOWN_LAYERS = {"full_attention", "sliding_attention"}  # whose cache can be ta
 
 @dataclass(frozen=True, eq=False)
 class ModelPair:
-    """A base and a proxy (transformers causal language models, wrapped or not) that share a tokenizer.
+    """A base and a proxy: causal language models of transformers, wrapped or not, over one vocabulary or over two.
 
-    reference: the proxy before alignment, for targets that read it. proxy_tokenizer: the proxy's own, for its chat
-    template and its end of text; where left out, the shared one. reference_tokenizer: the reference's, for its end of
-    text. The models are put in evaluation mode; `evaluating` holds them in it where they are trained later.
+    tokenizer: the base's. proxy_tokenizer: the proxy's own, for its chat template and its end of text; where left out,
+    the same. Where the two differ in what their ids spell, the pair is decoded piece by piece over `vocabulary`
+    (statement 16); where they do not, ids are pieces. reference: the proxy before alignment, for targets that read it,
+    over the proxy's vocabulary. reference_tokenizer: the reference's, for its end of text. The models are put in
+    evaluation mode; `evaluating` holds them in it where they are trained later.
 
-    Raises InputError where a model is none, keeps a recurrent state, which no decoder can take back, where the models
-    are on several devices, or where their vocabularies differ in size and one does not reach all of the tokenizer's
-    tokens.
+    Raises InputError where a model is none, keeps a recurrent state, which no decoder can take back, where models of
+    one vocabulary differ in size and one does not reach all of the tokenizer's tokens, where a tokenizer of two cannot
+    write the other model's pieces, and where the reference's vocabulary is not the proxy's.
     """
 
     base: Any
@@ -36,26 +40,34 @@ class ModelPair:
     reference: Any = None
     proxy_tokenizer: Any = None
     reference_tokenizer: Any = None
-    vocab_size: int = field(init=False)  # ids that every model and the tokenizer share; padding columns are cut off
+    has_two_vocabularies: bool = field(init=False)
+    vocab_size: int = field(init=False)  # pieces; of one vocabulary the ids that all share, padding columns cut off
 
     def __post_init__(self) -> None:
         for role, model in self._models():
             _check_cacheable(role, model)
             for layer in layers_of(model):
                 layer.eval()
-        devices = {role: str(device_of(model)) for role, model in self._models()}
-        if len(set(devices.values())) > 1:
-            places = ", ".join(f"{role} on {device}" for role, device in devices.items())
-            raise InputError(f"ModelPair: the models must be on one device, got {places}; move them with .to(device)")
+        own = self.tokenizer_of("proxy")
+        if self.reference_tokenizer is not None and not same_vocabulary(self.reference_tokenizer, own):
+            raise InputError(
+                "ModelPair: the reference must share the proxy's vocabulary, got a tokenizer whose ids spell other "
+                "tokens; take the checkpoint that the proxy was aligned from"
+            )
+        differ = not same_vocabulary(self.tokenizer, own)
+        object.__setattr__(self, "has_two_vocabularies", differ)
+        object.__setattr__(self, "vocab_size", len(self.vocabulary) if differ else self._n_shared_ids())
+
+    def _n_shared_ids(self) -> int:
         widths = {role: logit_width(model) for role, model in self._models()}
         n_tokens = max(self.tokenizer.get_vocab().values()) + 1
         if len(set(widths.values())) > 1 and min(widths.values()) < n_tokens:
             sizes = ", ".join(f"{role} {width}" for role, width in widths.items())
             raise InputError(
                 f"ModelPair: the models must share the tokenizer's {n_tokens} tokens, got vocabularies of {sizes}; "
-                "take a base and a proxy of one model family"
+                "take models of one family, or pass the proxy's own tokenizer as proxy_tokenizer"
             )
-        object.__setattr__(self, "vocab_size", min(n_tokens, *widths.values()))
+        return int(min(n_tokens, *widths.values()))
 
     def _models(self) -> list[tuple[str, Any]]:
         named = [("base", self.base), ("proxy", self.proxy), ("reference", self.reference)]
@@ -65,12 +77,44 @@ class ModelPair:
     def eos_token_ids(self) -> tuple[int, ...]:
         """The ids that end a text: those of every model's generation settings and of every tokenizer, in rising order.
 
-        A model whose generation settings name none ends with its configuration's.
+        A model whose generation settings name none ends with its configuration's. Of two vocabularies the one piece
+        that stands for all of these.
         """
+        if self.has_two_vocabularies:
+            return self.vocabulary.end_ids
         ids = {i for _, model in self._models() for i in end_ids_of(model)}
         for tokenizer in (self.tokenizer, self.proxy_tokenizer, self.reference_tokenizer):
             ids.update(id_list(getattr(tokenizer, "eos_token_id", None)))
         return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What the ids of answers spell: `vocabulary.pieces`, byte strings, None for the end of text.
+
+        Raises InputError for a tokenizer whose bytes are not known.
+        """
+        if not self.has_two_vocabularies:
+            return Vocabulary.shared(self.tokenizer, self.eos_token_ids, self.vocab_size)
+        tokenizers, ends, widths = {}, {}, {}
+        for role, model in self._models():
+            tokenizers[role], widths[role] = self.tokenizer_of(role), logit_width(model)
+            ids = {*end_ids_of(model), *id_list(getattr(tokenizers[role], "eos_token_id", None))}
+            ends[role] = tuple(sorted(i for i in ids if 0 <= i < widths[role]))
+        return Vocabulary(tokenizers, ends, widths)
+
+    @property
+    def spelling(self) -> Any:
+        """What shows the ids of answers as text, by `decode`: the tokenizer, or the vocabulary where there are two."""
+        return self.vocabulary if self.has_two_vocabularies else self.tokenizer
+
+    def tokenizer_of(self, role: str) -> Any:
+        """The tokenizer whose ids the model of this role reads and writes."""
+        own = {"base": self.tokenizer, "proxy": self.proxy_tokenizer, "reference": self.proxy_tokenizer}[role]
+        return self.tokenizer if own is None else own
+
+    def n_ids_of(self, role: str) -> int:
+        """How many ids the model of this role may read and write."""
+        return logit_width(getattr(self, role)) if self.has_two_vocabularies else self.vocab_size
 
     def evaluating(self) -> AbstractContextManager[None]:
         """A context in which the models are in evaluation mode; at its end every module is back in its own mode.
@@ -79,22 +123,31 @@ class ModelPair:
         """
         return evaluating([model for _, model in self._models()])
 
-    def encode(self, text: str) -> list[int]:
-        """The token ids of a prompt.
+    def encode(self, text: str, role: str = "base") -> list[int]:
+        """The token ids of a prompt, for the model of this role.
 
         With the special tokens that the tokenizer writes first, unless the text begins with the first of them, and
         without those that it would close the text with; what the text itself spells is kept. A text longer than the
         tokenizer's limit raises no warning. Raises InputError for a text that is not Unicode.
         """
         check_unicode("encode", text)
-        return ids_of_prompt(self.tokenizer, text)
+        return ids_of_prompt(self._prompt_tokenizer(role), text)
 
     def chat(self, messages: str | Sequence[Mapping[str, str]]) -> list[int]:
         """Token ids of messages in the proxy's chat template, which writes all special tokens that there are to be.
 
         Arguments and errors are those of `chat_text`.
         """
-        return list(self.tokenizer(self.chat_text(messages), add_special_tokens=False, verbose=False)["input_ids"])
+        return self.template_ids(self.chat_text(messages))
+
+    def template_ids(self, text: str, role: str = "proxy") -> list[int]:
+        """Token ids of a text that has all its special tokens, such as `chat_text`, for the model of this role."""
+        tokenizer = self._prompt_tokenizer(role)
+        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _prompt_tokenizer(self, role: str) -> Any:
+        """What prompts are read with: one tokenizer where ids are shared, whichever the proxy brings."""
+        return self.tokenizer_of(role) if self.has_two_vocabularies else self.tokenizer
 
     def chat_text(self, messages: str | Sequence[Mapping[str, str]], *, goes_on: bool = False) -> str:
         """Messages in the proxy's chat template, up to where its answer begins; a text alone is what the user says.
@@ -131,14 +184,26 @@ class ModelPair:
 
     @property
     def device(self) -> torch.device:
-        """Where the base's input goes."""
+        """Where the base's input goes, and laws are worked on."""
         return device_of(self.base)
+
+    def device_of(self, role: str) -> torch.device:
+        """Where the input of the model of this role goes."""
+        return device_of(getattr(self, role))
 
     @cached_property
     def context_length(self) -> int | None:
-        """The most tokens, prompt and answer together, that both models can read; None where neither says."""
-        lengths = [getattr(text_config_of(model), "max_position_embeddings", None) for _, model in self._models()]
+        """The most tokens, prompt and answer together, that all models can read; None where none says."""
+        lengths = [_context_of(model) for _, model in self._models()]
         return min((length for length in lengths if length is not None), default=None)
+
+    def context_of(self, role: str) -> int | None:
+        """The most tokens of its own that the model of this role can read: of one vocabulary, those that all can."""
+        return _context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
+
+
+def _context_of(model: Any) -> int | None:
+    return getattr(text_config_of(model), "max_position_embeddings", None)
 
 
 def _roles(messages: Sequence[Mapping[str, str]]) -> str:

@@ -72,12 +72,6 @@ def test_padding_columns_are_cut_off_and_the_rest_renormalised(mode):
         assert mine.traces[0].p_y == pytest.approx(theirs.traces[0].p_y)
 
 
-def test_models_on_several_devices_are_refused():
-    """Fails when torch tells of it in the middle of the first pass."""
-    with pytest.raises(InputError, match="must be on one device, got base on cpu, proxy on meta; move them"):
-        ModelPair(base=llama(10, 0), proxy=llama(10, 1).to("meta"), tokenizer=word_tokenizer(10))
-
-
 def test_a_model_that_misses_tokens_is_refused():
     """Fails when a proxy that cannot give the tokenizer's last tokens is cut to the rest in silence."""
     with pytest.raises(InputError, match="share the tokenizer's 10 tokens, got vocabularies of base 10, proxy 8"):

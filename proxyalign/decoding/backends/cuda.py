@@ -73,7 +73,8 @@ class CudaBackend(Backend):
         from proxyalign.decoding.readers import static  # here, since it is of no use elsewhere and slow to load
 
         model = getattr(pair, role)
-        if not static.supports(model):
+        is_plain = not pair.has_two_vocabularies and pair.device_of(role) == pair.device
+        if not is_plain or not static.supports(model):
             with Backend.reader(self, pair, role, n_rows, length, widths) as reader:
                 yield reader
             return
@@ -153,8 +154,8 @@ class CudaBackend(Backend):
         state_there = None if state is None else found(state)
         drawn = ProcessorBackend().step(rule, p.mapped(found), q_there, q0_there, state_there, found(u))
         tokens, thrown = self.send(p.own.device, drawn.tokens.numpy()[:, 0], drawn.thrown.host)
-        states = None if drawn.states is None else drawn.states.to(p.own.device)
-        return drawn._replace(tokens=tokens.device.unsqueeze(1), thrown=thrown, states=states)
+        states, deferred = (None if one is None else one.to(p.own.device) for one in (drawn.states, drawn.deferred))
+        return drawn._replace(tokens=tokens.device.unsqueeze(1), thrown=thrown, states=states, deferred=deferred)
 
     def examine_fused(self, rule: Rule, logits: Tensor, window: DraftedWindow, rule_temperature: float = 1.0) -> Cycle:
         """What `examine` says of a window, from the base's logits; rules that are covered have no state.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proxyalign.decoding.cycle import Cycle, Tested
 from proxyalign.decoding.readers.contract import BoolArray, Both, Reads
-from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.readers.making import reader_of
 from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
@@ -68,7 +68,8 @@ class Drawn(NamedTuple):
 
     tokens: (B, 1). ids, p_y, mass: the same, the base's probability of it, and what is deferred of its law, on the host
     (B, 1); mass may be (B, 0), for nothing. thrown: whether the base's token was deferred (B,). q_y, q0_y: of the proxy
-    and the reference, where their laws were read; else (B, 0). states: the rule's (B, 2), or None.
+    and the reference, where their laws were read; else (B, 0). states: the rule's (B, 2), or None. deferred: the sets
+    (B, 1, V) of a rule whose states follow tokens, else None.
     """
 
     tokens: Tensor
@@ -79,6 +80,7 @@ class Drawn(NamedTuple):
     q_y: npt.NDArray[np.floating]
     q0_y: npt.NDArray[np.floating]
     states: Tensor | None
+    deferred: Tensor | None
 
 
 class Untested(NamedTuple):
@@ -111,7 +113,7 @@ class Backend:
 
         widths: how many positions most of its passes will have, in rising order.
         """
-        yield Reader.of(pair, role)
+        yield reader_of(pair, role)
 
     def draw(self, weights: Tensor, uniforms: Tensor) -> Tensor:
         """One token id a row by inverse CDF: weights (..., V) >= 0 of any positive sum, uniforms (...) -> int64 (...).
@@ -145,6 +147,7 @@ class Backend:
         the base's token and one for the proxy's. The device is asked once.
         """
         first, deferred, states = rule.propose(p, q, q0, state)
+        sets = deferred if rule.follows_tokens else None
         tokens = self.draw(first, u[:, :1])
         nothing = tokens[:, :0]
         is_thrown = nothing if deferred is None else at_tokens(deferred, tokens)
@@ -159,7 +162,7 @@ class Backend:
             nothing if q0 is None else at_tokens(q0.own, tokens),
         )
         both = Both(np.asarray(thrown.any(1)), is_thrown.any(1))
-        return Drawn(tokens, ids, p_y, mass, both, q_y, q0_y, states)
+        return Drawn(tokens, ids, p_y, mass, both, q_y, q0_y, states, sets)
 
     def verify(
         self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
@@ -197,9 +200,14 @@ class Backend:
         n_drafts, has_bonus = drafts.shape[1], rule.has_bonus
         read = p if has_bonus else p.rows(slice(0, n_drafts))
         of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
-        first, deferred, states = rule.propose(read, None if has_bonus else q, of_reference, state)
+        proposal = rule.propose_along(drafts, read, None if has_bonus else q, of_reference, state)
+        first, deferred, states = proposal
         tested = self.test(Untested(read, q, of_reference, first, deferred, drafts, owed, u))
-        return Cycle.of(tested, owed.host, n_before.host, has_bonus), states
+        cycle = Cycle.of(tested, owed.host, n_before.host, has_bonus)
+        if rule.follows_tokens:
+            written = torch.from_numpy(np.column_stack([cycle.tokens, cycle.n_passed])).to(drafts.device)
+            states = rule.settled(states, deferred, written[:, :-1], written[:, -1])
+        return cycle, states
 
     def test(self, untested: Untested) -> Tested:
         """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones, if there is one.

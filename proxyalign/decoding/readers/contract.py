@@ -68,8 +68,15 @@ class Texts(Protocol):
 class Reads(Texts, Protocol):
     """One model's reading of a batch of texts; `growing.Reader` says what each of these does."""
 
-    passes: Counter[int]
-    seconds_capturing: float  # of the passes that were made, which the next batch's will not take
+    @property
+    def passes(self) -> Counter[int]:
+        """Forward passes, by number of positions."""
+        ...
+
+    @property
+    def seconds_capturing(self) -> float:
+        """Of the passes that were made, which the next batch's will not take."""
+        ...
 
     def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""

@@ -54,7 +54,7 @@ class Reader:
     @classmethod
     def of(cls, pair: ModelPair, role: str) -> "Reader":
         """The model that has this role in the pair, and nothing to read yet."""
-        return cls(role, getattr(pair, role), pair.vocab_size, pair.context_length)
+        return cls(role, getattr(pair, role), pair.n_ids_of(role), pair.context_of(role))
 
     def push(self, tokens: Tensor, valid: Both | None = None) -> None:
         """Add tokens (B, n) to be read before the next logits; where `valid` (B, n) is False the row has no token."""
@@ -94,6 +94,18 @@ class Reader:
             valid = self._slots(len(n_tokens.host)).clone()
             valid[:, fewest - most :] &= distance > (n_tokens.device - fewest).unsqueeze(1)
             self._realign(valid)
+
+    def forget_tokens(self, n_tokens: Both) -> None:
+        """Take back the last `n_tokens` (B,) tokens of each row, whatever slots without one lie between them."""
+        if self._valid is None:
+            self.forget(n_tokens)
+            return
+        n_from_here = self._valid.flip(1).cumsum(1).flip(1)
+        valid = self._valid & (n_from_here > n_tokens.device.unsqueeze(1))
+        held = int(valid.any(0).nonzero().max()) + 1
+        if held < self._n_slots:
+            self._crop(self._n_slots - held)
+        self._realign(valid[:, :held])
 
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows, one list of ids each, none of them empty, after those that are there.
@@ -148,7 +160,8 @@ class Reader:
         arguments: dict[str, Any] = (
             {"logits_to_keep": last_places(n_last, n, tokens.device)} if self._keeps_logits else {}
         )
-        if valid is not None or self._valid is not None:
+        is_beyond = self._context is not None and self._n_slots + n > self._context  # drafts that are dropped unseen
+        if valid is not None or self._valid is not None or is_beyond:
             arguments |= self._ragged_arguments(tokens, valid)
         logits: Tensor = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, **arguments).logits
         self.passes[n] += 1
