@@ -25,11 +25,11 @@ def llama(n_tokens: int, seed: int, *, layers: int = 2, width: int = 16, context
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=layers,
-        num_attention_heads=2,
-        num_key_value_heads=1,
         max_position_embeddings=context,
         initializer_range=0.4,
-        **{"eos_token_id": None, "bos_token_id": None, "pad_token_id": None} | settings,
+        **{"num_attention_heads": 2, "num_key_value_heads": 1}
+        | {"eos_token_id": None, "bos_token_id": None, "pad_token_id": None}
+        | settings,
     )
     return LlamaForCausalLM(config).eval()
 

@@ -35,6 +35,11 @@ def load_tokenizer(owner: str, source: str, offline: bool, **options: Any) -> An
     return tokenizer
 
 
+def load_config(owner: str, source: str, offline: bool, **options: Any) -> Any:
+    """The configuration of a folder or a hub name, as AutoConfig reads it; arguments and errors as `load_tokenizer`."""
+    return _read("AutoConfig", owner, source, offline, **options)
+
+
 def load_model(owner: str, source: str, offline: bool, **options: Any) -> Any:
     """The causal language model of a folder or a hub name, as AutoModelForCausalLM reads it, every weight from there.
 

@@ -10,7 +10,7 @@ import torch
 
 from proxyalign.errors import InputError
 from proxyalign.models.adapter import Adapter, find_adapter, load_adapted
-from proxyalign.models.checkpoint import load_model, load_tokenizer
+from proxyalign.models.checkpoint import load_config, load_model, load_tokenizer
 from proxyalign.models.options import ByRole, Options, options_by_role
 from proxyalign.models.pair import ModelPair
 from proxyalign.models.wrapped import device_of
@@ -83,6 +83,9 @@ def load_pair(
         one.where()  # a device that is not there is told before anything is read
     adapters = {role: _adapter(source, offline, options[role]) for role, source in sources.items()}
     tokenizers = {role: _tokenizer(sources[role], adapters[role], offline, options[role]) for role in sources}
+    for role, source in sources.items():
+        if options[role].tp_plan is not None and adapters[role] is None:
+            _check_heads(role, load_config("load_pair", source, offline, **options[role].for_files()))
     models: dict[str, Any] = {}
     for role, source in sources.items():
         model = _model(source, adapters[role], offline, options[role], is_named=name is not None)
@@ -134,6 +137,18 @@ def _model(source: str, adapter: Adapter | None, offline: bool, options: Options
         return load_model("load_pair", source, offline, **options.for_files(), **weights)
     trusted = options.trust_remote_code
     return load_adapted("load_pair", adapter, offline, trust_remote_code=trusted, **weights)
+
+
+def _check_heads(role: str, config: Any) -> None:
+    """Raise InputError where heads of attention would be torn, which transformers finds out in the first pass."""
+    n_processes, decoder = int(os.environ["WORLD_SIZE"]), config.get_text_config(decoder=True)
+    for heads in ("num_attention_heads", "num_key_value_heads"):
+        n_heads = getattr(decoder, heads, None)
+        if n_heads is not None and n_heads % n_processes:
+            raise InputError(
+                f"load_pair: tp_plan must give each process whole heads, got {heads} {n_heads} of the {role} for "
+                f"{n_processes} processes; start a number of them that divides it, or leave this model whole"
+            )
 
 
 def _set_attention(models: Iterable[Any], implementation: str | None) -> None:

@@ -57,6 +57,15 @@ def test_tensor_parallel_is_the_base_s_alone_unless_roles_are_named(monkeypatch)
     assert {one.tp_plan for one in both.values()} == {"auto"}
 
 
+def test_heads_that_cannot_be_shared_out_are_told_before_anything_is_read(sources, monkeypatch):
+    """Fails when they come out as a shape that does not fit, in the first pass."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(
+        InputError, match="must give each process whole heads, got num_key_value_heads 1 of the base for 2"
+    ):
+        load_pair(**sources, tp_plan="auto")
+
+
 def test_each_model_may_have_its_own_dtype_and_place(sources):
     """Fails when one model's dtype or device is given to the other, or what was placed is moved again."""
     pair = load_pair(**sources, dtype={"base": "float64", "proxy": "float32"}, device={"base": "cpu"})
