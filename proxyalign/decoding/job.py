@@ -44,7 +44,7 @@ class Job:
     drafts a cycle makes, for speculative decoding. stop: strings that end a text. wants_law: whether the base's law is
     kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index of a sequence
     and its new tokens, as they come. source: where it is given, prompts and keys are those of `batch_size` rows, which
-    it fills again and again, with prompts of at most `longest_prompt` tokens.
+    it fills again and again; max_new_tokens then has room for their prompts too.
     """
 
     pair: ModelPair
@@ -61,7 +61,6 @@ class Job:
     wants_law: Callable[[int, int], bool] | None = None
     listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
     source: Source | None = None
-    longest_prompt: int = 0
 
     def start(self, rows: IntArray) -> Tensor | None:
         """The rule's state of these sequences before their first token."""
@@ -86,7 +85,7 @@ class Job:
                 if role == "reference" and not self.rule.reads("q0"):
                     continue
                 length = (
-                    max(self.longest_prompt, *map(len, self._prompts_of(role)))
+                    max(map(len, self._prompts_of(role)))
                     + self.max_new_tokens
                     + self.window.longest
                 )
