@@ -9,10 +9,22 @@ if TYPE_CHECKING:
     from proxyalign.decoding.generate import Generation, generate
     from proxyalign.deferral import policy, rules
     from proxyalign.models import ModelPair, load_pair
+    from proxyalign.serving.base import ServedBase
 
 __version__ = "0.1.0"
 
-__all__ = ["Generation", "ModelPair", "generate", "generate_kad", "knapsack", "load_pair", "policy", "rules", "tasks"]
+__all__ = [
+    "Generation",
+    "ModelPair",
+    "ServedBase",
+    "generate",
+    "generate_kad",
+    "knapsack",
+    "load_pair",
+    "policy",
+    "rules",
+    "tasks",
+]
 
 # Where each public name lives. Importing the package must cost nothing: torch, transformers and the solvers are
 # loaded by the first name that needs them.
@@ -21,6 +33,7 @@ _HOMES = {
     "generate": "proxyalign.decoding",
     "generate_kad": "proxyalign.decoding",
     "ModelPair": "proxyalign.models",
+    "ServedBase": "proxyalign.serving.base",
     "load_pair": "proxyalign.models",
     "policy": "proxyalign.deferral",
     "rules": "proxyalign.deferral",

@@ -1,0 +1,90 @@
+"""The proxy of a served base: a local model that reads a text only when it is asked to write in it."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+
+from proxyalign.decoding.readers.growing import Reader
+from proxyalign.deferral.law import tempered
+from proxyalign.errors import InputError
+from proxyalign.models.modes import evaluating
+from proxyalign.models.wrapped import device_of, logit_width, text_config_of
+from proxyalign.serving.pieces import Pieces
+
+_LARGEST = 1.0 - 2.0**-52  # keeps a draw within the law after rounding
+
+
+class LocalProxy:
+    """A causal language model of transformers that writes a piece now and then, in several texts at once.
+
+    passes: forward passes made, by number of positions.
+    """
+
+    def __init__(self, model: Any, pieces: Pieces, temperature: float) -> None:
+        self.passes: Counter[int] = Counter()
+        self.pieces = pieces
+        self.context = getattr(text_config_of(model), "max_position_embeddings", None)
+        self._model = model
+        self._temperature = temperature
+        self._width = logit_width(model)
+        self._one_at_a_time = threading.Lock()  # its passes use all cores
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """A context in which the model is in evaluation mode."""
+        return evaluating([self._model])
+
+    def beside(self, prompt: Sequence[int]) -> "Readings":
+        """A text of which it has read nothing yet."""
+        return Readings(self, prompt)
+
+
+class Readings:
+    """The proxy's reading of one text: its own prompt, and its own ids of each piece."""
+
+    def __init__(self, proxy: LocalProxy, prompt: Sequence[int]) -> None:
+        self._proxy = proxy
+        self._reader = Reader("proxy", proxy._model, proxy._width, proxy.context)
+        self._unread = list(prompt)
+        self._n_read = 0  # pieces
+        self._n_ids = 0
+
+    def write(self, pieces: Sequence[int], number: float) -> int:
+        """The next piece after these, all of the text so far, drawn by a uniform number in [0, 1)."""
+        proxy, own = self._proxy, self._proxy.pieces
+        self._unread += [i for piece in pieces[self._n_read :] for i in own.read_by_proxy(piece)]
+        self._n_read = len(pieces)
+        self._n_ids += len(self._unread)
+        if proxy.context is not None and self._n_ids > proxy.context:
+            raise InputError(
+                f"generate: the proxy's prompt and answer must fit its context of {proxy.context} tokens, got "
+                f"{self._n_ids}; shorten the prompt or lower max_new_tokens"
+            )
+        with proxy._one_at_a_time, torch.inference_mode():
+            self._reader.push(torch.tensor([self._unread], device=device_of(proxy._model)))
+            logits = own.law_of_proxy(self._reader.read()[0, -1])
+            proxy.passes[len(self._unread)] += 1
+            self._unread = []
+            law = tempered(logits, proxy._temperature)
+            if bool(law.isnan().any()):
+                raise InputError(
+                    f"generate: the proxy must give finite logits, got NaN or infinity in the step of new token "
+                    f"{len(pieces) + 1}; check its weights, or load it in a wider dtype"
+                )
+            sums = law.cumsum(-1, dtype=torch.float64)
+            place = torch.searchsorted(sums, sums[-1:] * min(number, _LARGEST), right=True)
+            return own.written_by_proxy(min(int(place), len(sums) - 1))
+
+
+def uniform(seed: int, *place: int) -> float:
+    """A uniform number in [0, 1) for a place: prompt, sample and position."""
+    return float(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=place))).random())
+
+
+def seed_of_request(seed: int, *place: int) -> int:
+    """A seed for a server, in 31 bits, which all of them take, for a place: prompt, sample, position and attempt."""
+    return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0] >> 1)
