@@ -12,6 +12,7 @@ from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
 from proxyalign.cli import rows as rows
 from proxyalign.cli import rules as rules
+from proxyalign.cli import serve as serve
 from proxyalign.cli import solve as solve
 from proxyalign.cli import verify as verify
 from proxyalign.errors import InputError
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command("solve")(solve.solve)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("serve")(serve.serve)
 app.command("rules")(rules.rules)
 app.command("rows")(rows.rows)
 app.command("verify")(verify.verify)

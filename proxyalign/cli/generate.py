@@ -74,7 +74,7 @@ def generate(
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
-    prompt = _as_asked(question) if name == "lab" else question
+    prompt = as_asked(question) if name == "lab" else question
     own = [models.chat(prompt)] if proxy_chat else None
     if max_new_tokens is None:
         room = models.context_length
@@ -104,7 +104,7 @@ def generate(
     notes.print(f"{chosen}: {_in_words(answer.stats)}", markup=False)
 
 
-def _as_asked(question: str) -> str:
+def as_asked(question: str) -> str:
     """The question as the lab's tasks put it."""
     from proxyalign.models.lab.tuning import fact_prompt
 

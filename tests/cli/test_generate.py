@@ -6,7 +6,7 @@ import shutil
 import pytest
 from tiny_models import llama, word_tokenizer
 
-from proxyalign.cli.generate import _as_asked
+from proxyalign.cli.generate import as_asked
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,9 @@ def test_the_answer_fills_the_context_where_no_length_is_asked_for(command, fold
 
 def test_the_shipped_pair_is_asked_as_its_tasks_ask():
     """Fails when a question reaches the lab pair in a form that it was never trained on."""
-    assert _as_asked("Which colour is it?") == "Question: Which colour is it?\n"
-    assert _as_asked("Question: x\n") == "Question: x\n"
-    assert _as_asked("") == ""
+    assert as_asked("Which colour is it?") == "Question: Which colour is it?\n"
+    assert as_asked("Question: x\n") == "Question: x\n"
+    assert as_asked("") == ""
 
 
 @pytest.mark.parametrize(
