@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis import pairs
 from analysis.product import commit, versions
 from analysis.profile import called, expand
 from proxyalign import tasks
@@ -43,17 +44,16 @@ def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     """Run the grid into `folder` and return one dictionary a run: settings, numbers, the files and their hashes."""
     import torch
 
-    from proxyalign.models import load_pair
-
     torch.set_num_threads(1)
-    pair = load_pair(wanted["pair"], offline=True)
+    pair = pairs.load(wanted["pair"])
     task = tasks.get(wanted["task"])
     common = {
-        "pair": wanted["pair"],
+        "pair": pairs.called(wanted["pair"]),
         "task": task.name,
         "task_version": task.version,
         "max_new_tokens": task.max_new_tokens,
         "rows": wanted["n_rows"],
+        "proxy_chat": wanted.get("proxy_chat", False),
         **{name: wanted[name] for name in ("split", "limit", "mode", "window", "temperature", "seed")},
     }
     rules = list(expand(wanted["rules"]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis import pairs
 from analysis.product import commit, versions
 from analysis.profile import Values, called, expand
 from proxyalign.files import write_json
@@ -41,13 +42,12 @@ def main() -> None:
     from proxyalign import tasks
     from proxyalign.bench.decoding_speed import measure
     from proxyalign.deferral.rules import make
-    from proxyalign.models import load_pair
 
     torch.set_num_threads(1)
     task = tasks.get(wanted["task"])
     questions = task.questions("test", data=wanted["data"], limit=wanted["n_questions"])
     numbers = measure(
-        load_pair(wanted["pair"], offline=True),
+        pairs.load(wanted["pair"]),
         [question.prompt for question in questions],
         contestants(wanted["rules"], wanted["window"]),
         max_new_tokens=task.max_new_tokens,
