@@ -182,13 +182,12 @@ def _edges(piece: bytes) -> tuple[bool, bool]:
     text = piece.decode("utf-8", "replace")
     if not text:
         return False, False
-    is_second_half = 0x80 <= piece[0] < 0xC0
-    is_first_half = text[-1] == "\ufffd"
-    return is_second_half or _is_of_word(text[0]), is_first_half or _is_of_word(text[-1])
+    return _is_of_word(text[0]), _is_of_word(text[-1])
 
 
 def _is_of_word(letter: str) -> bool:
-    return letter.isalnum() or letter == "_" or category(letter).startswith("M")
+    is_half = letter == "\ufffd"  # of a character
+    return is_half or letter.isalnum() or letter == "_" or category(letter).startswith("M")
 
 
 def _written(of_ids: TokenBytes, ends: Sequence[int], width: int) -> dict[bytes, tuple[int, ...]]:
