@@ -3,7 +3,7 @@
 Three forms are known. OpenAI's completions name tokens as texts, or as "bytes:" with what is no text, with lists of
 log-probabilities beside them. vLLM does as well, with U+FFFD for half a character, or names them "token_id:" with the
 id. llama.cpp gives id, bytes and log-probability of each, but of the tokens of one character the last alone, with all
-of its bytes: what the others' probabilities were is not told, and they count as kept.
+of its bytes: the others' ids and probabilities are not told (`halves.py`); read as text, they count as kept.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from proxyalign.serving.base import ServerError
 
 _BYTE = re.compile(r"\\x([0-9a-fA-F]{2})")
-_HALF = "\ufffd"
+HALF = "\ufffd"  # what stands for it in a text
 
 
 class Seen(NamedTuple):
@@ -22,7 +22,8 @@ class Seen(NamedTuple):
 
     string: its bytes; None for one that is no text, such as the one that ends it. token: its id where the server tells
     it; the last one's of several. p_y, p_max: the probability of each token that is shown, and the largest one that
-    there was at its place. is_end: whether it ended the text.
+    there was at its place. is_end: whether it ended the text. is_joined: whether it has the bytes of tokens before it
+    that are not shown.
     """
 
     string: bytes | None
@@ -30,6 +31,7 @@ class Seen(NamedTuple):
     p_y: tuple[float, ...]
     p_max: tuple[float, ...]
     is_end: bool = False
+    is_joined: bool = False
 
 
 class Shown(NamedTuple):
@@ -45,11 +47,15 @@ class Shown(NamedTuple):
     top: dict[str, float]
 
 
-def read(choices: Iterable[dict[str, Any]], strings: Sequence[bytes | None] | None) -> Iterator[Seen]:
+def read(
+    choices: Iterable[dict[str, Any]], strings: Sequence[bytes | None] | None, *, keeps_halves_back: bool = False
+) -> Iterator[Seen]:
     """The tokens of an answer's choices, as they come.
 
-    strings: what the base's ids spell, where it is known here; else tokens of one character are joined. A token that
-    spells nothing is held back until what follows tells whether it ended the text. Raises ServerError for an answer
+    strings: what the base's ids spell, where it is known here; else tokens of one character are joined.
+    keeps_halves_back: whether the server shows no token that ends in the middle of a character, as llama.cpp's does; an
+    end without its token then tells of such a one, and comes as joined. A token that spells nothing is held until what
+    follows tells whether it ended the text. Raises ServerError for an answer
     without log-probabilities or, with `strings`, without ids, and for an end whose log-probability is not shown.
     """
     held: Seen | None = None
@@ -62,6 +68,10 @@ def read(choices: Iterable[dict[str, Any]], strings: Sequence[bytes | None] | No
         if held is None:
             yield one
     if ended_by == ["stop"]:
+        if held is None and keeps_halves_back:
+            if strings is not None:
+                yield Seen(b"", None, (), (), is_joined=True)
+            return
         if held is None:
             raise ServerError(
                 "ServedBase: the server must show the log-probability of the token that ends a text, got an end "
@@ -129,7 +139,7 @@ def _seen(string: bytes | None, tokens: Sequence[Shown]) -> Seen:
 
 
 def _by_id(told: Iterable[tuple[list[Shown], str]], strings: Sequence[bytes | None]) -> Iterator[Seen]:
-    """The tokens by their ids; where more bytes are shown than the id spells, these are of tokens before it."""
+    """The tokens by their ids; where more bytes are shown than the id spells, these are of tokens before it too."""
     for tokens, _ in told:
         for one in tokens:
             if one.token is None:
@@ -138,9 +148,8 @@ def _by_id(told: Iterable[tuple[list[Shown], str]], strings: Sequence[bytes | No
                     f"{one.text!r}; leave the tokenizer out"
                 )
             string = strings[one.token] if one.token < len(strings) else None
-            if one.string and string is not None and len(one.string) > len(string):
-                string = one.string
-            yield _seen(string, [one])
+            is_joined = bool(one.string and string is not None and len(one.string) > len(string))
+            yield _seen(one.string if is_joined else string, [one])._replace(is_joined=is_joined)
 
 
 def _by_text(told: Iterable[tuple[list[Shown], str]]) -> Iterator[Seen]:
@@ -175,13 +184,13 @@ def _matched(tokens: list[Shown], text: str) -> list[tuple[bytes | None, list[Sh
     if all(one.string is not None for one in tokens):
         return [(one.string or None, [one]) for one in tokens]
     if not text:
-        return None if any(_HALF in one.text for one in tokens) else [(None, [one]) for one in tokens]
-    if "".join(one.text for one in tokens) == text and _HALF not in text:
+        return None if any(HALF in one.text for one in tokens) else [(None, [one]) for one in tokens]
+    if "".join(one.text for one in tokens) == text and HALF not in text:
         return [(one.text.encode() or None, [one]) for one in tokens]
     groups: list[tuple[bytes | None, list[Shown]]] = []
     at, half = 0, []
     for one in tokens:
-        if _HALF in one.text:
+        if HALF in one.text:
             half.append(one)
             continue
         start = text.find(one.text, at)

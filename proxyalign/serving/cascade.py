@@ -21,6 +21,7 @@ from proxyalign.serving.answers import Seen, read
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.chunks import chunk_length
 from proxyalign.serving.client import Client, Patience, Setback
+from proxyalign.serving.halves import draw_half
 from proxyalign.serving.pieces import Pieces, Request
 from proxyalign.serving.probe import Server
 from proxyalign.serving.proxy import Readings, seed_of_request, uniform
@@ -128,24 +129,43 @@ class Writer:
             seed=seed_of_request(seed, prompt, sample, n_drawn, attempt),
             slot=self._slot,
         )
-        is_thrown = False
+        last: Seen | None = None
         with self._client.stream(body) as choices:
-            for seen in read(choices, self._terms.pieces.strings):
+            halves = self._server.dialect.keeps_halves_back
+            for seen in read(choices, self._terms.pieces.strings, keeps_halves_back=halves):
                 patience.reset()
                 self.n_seen += 1
-                piece = self._terms.pieces.piece_of(seen)
-                if piece is None:
-                    return
-                is_thrown = self._is_deferred(seen)
-                if is_thrown:
+                last = seen
+                if seen.is_joined or not self._is_kept(text, seen):
                     break
-                self._add(text, piece, BASE, float(np.prod(seen.p_y)), thrown=False)
-                text.has_ended = text.has_ended or seen.is_end
                 n_tokens -= 1
-                if text.has_ended or not n_tokens or not self._terms.pieces.goes_on(piece, seen):
-                    return
-        if is_thrown:  # the server has been left by now, so that it writes no further
+                if text.has_ended or not n_tokens:
+                    break
+        # The server has been left by now, so that it writes no further.
+        if last is not None and last.is_joined:
+            last = self._half(text, attempt)
+            self._is_kept(text, last)
+        if last is not None and self._is_deferred(last) and self._terms.pieces.piece_of(last) is not None:
             self._hand_over(text, thrown=True)
+
+    def _is_kept(self, text: Text, seen: Seen) -> bool:
+        """Add a token of the server's to the text, where it is kept; whether the server may go on from it."""
+        piece = self._terms.pieces.piece_of(seen)
+        if piece is None or self._is_deferred(seen):
+            return False
+        self._add(text, piece, BASE, float(np.prod(seen.p_y)), thrown=False)
+        text.has_ended = text.has_ended or seen.is_end
+        return self._terms.pieces.goes_on(piece, seen)
+
+    def _half(self, text: Text, attempt: int) -> Seen:
+        """A token that the server has kept back, drawn from the law of its place."""
+        pieces, (seed, *place) = self._terms.pieces, text.key
+        request, strings = pieces.request(text.prompt, text.pieces), pieces.strings
+        assert isinstance(request, list)  # only tokens with ids are known to be joined
+        assert strings is not None
+        number = uniform(seed, *place, len(text.pieces), attempt, 0)
+        dialect, temperature = self._server.dialect, self._terms.temperature
+        return draw_half(self._client, dialect, request, strings, temperature, self._slot, number)
 
     def _is_deferred(self, seen: Seen) -> bool:
         """Whether the rule throws this token away, or any of those that are shown as one."""

@@ -53,8 +53,8 @@ def decode_served(
     texts where the server honours seeds and batches change no number. resume: an error of the same call, whose texts
     are gone on with.
 
-    In traces `deferral_mass` is 1 where the base's token was thrown away and 0 elsewhere, since no server tells D, whose
-    mean that has at temperature 1; p_y is NaN where the proxy wrote. The base's passes are the tokens that it was seen
+    In traces `deferral_mass` is 1 where the base's token was thrown away and 0 elsewhere, as no server tells D, whose
+    mean it has at temperature 1; p_y is NaN where the proxy wrote. The base's passes are the tokens that it was seen
     to write.
 
     Raises InputError for an argument out of its range, ServerError for a server that does not show the untouched law,

@@ -30,9 +30,10 @@ _BY_OWNER: Mapping[str, Mapping[str, Any]] = {
         "cache_prompt": True,
     },
 }
-# A server that keeps back a character's first tokens may be asked for so many more than are read, lest an answer end
-# between these.
-_SPARE = {"llamacpp": 3}
+_KEEP_HALVES_BACK = ("llamacpp",)
+# Where the tokens of a character come together, so many more are asked for than are read, lest an answer end amidst
+# these: a character has at most four bytes.
+_SPARE = 3
 
 
 class Dialect:
@@ -44,6 +45,11 @@ class Dialect:
     def __init__(self, owner: str, model: str, *, takes_ids: bool) -> None:
         self.owner, self._model, self._takes_ids = owner, model, takes_ids
 
+    @property
+    def keeps_halves_back(self) -> bool:
+        """Whether the server shows no token that ends in the middle of a character."""
+        return self.owner in _KEEP_HALVES_BACK
+
     def request(
         self, prompt: str | list[int], *, n_tokens: int, temperature: float, n_top: int, seed: int, slot: int | None
     ) -> dict[str, Any]:
@@ -54,7 +60,7 @@ class Dialect:
         body = {
             "model": self._model,
             "prompt": prompt,
-            "max_tokens": n_tokens + _SPARE.get(self.owner, 0),
+            "max_tokens": n_tokens + (_SPARE if self.keeps_halves_back or not self._takes_ids else 0),
             "temperature": temperature,
             "logprobs": n_top,
             "seed": seed,

@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from proxyalign.serving.answers import Shown, shown
+from proxyalign.serving.answers import HALF, Shown, shown
 from proxyalign.serving.base import ServedBase, ServerError
 from proxyalign.serving.client import Client
 from proxyalign.serving.dialects import Dialect
 from proxyalign.serving.pieces import Request
 
 _N_TEXTS, _N_TOKENS = 8, 32  # drawn at the start
+_N_ATTEMPTS = 20  # to see the token of one place
 _RANKS = (1, 2, 5, 10, 20)
 _N_TOPS = (20, 5, 1)  # likeliest tokens asked for: some servers show no more than 5
 _LEVEL = 1e-4  # with which an honest server is refused at most
@@ -30,6 +31,13 @@ class Server(NamedTuple):
 
     dialect: Dialect
     n_slots: int | None
+
+
+class Answer(NamedTuple):
+    """Tokens that a server drew, and how many others it did not show, or not so that one could be told from another."""
+
+    tokens: list[Shown]
+    n_hidden: int
 
 
 def meet(client: Client) -> Server:
@@ -54,7 +62,7 @@ def check_log_probs(
     dialect: Dialect,
     prompts: list[Request],
     temperature: float,
-    in_parallel: Callable[[Callable[[Request, int], list[Shown]], list[tuple[Request, int]]], Iterable[list[Shown]]],
+    in_parallel: Callable[[Callable[[Request, int], Answer], list[tuple[Request, int]]], Iterable[Answer]],
 ) -> None:
     """Raise ServerError where the log-probabilities are not those of the untouched law.
 
@@ -62,47 +70,61 @@ def check_log_probs(
     each of some arguments.
     """
     n_top = _most(client, dialect, prompts[0])
-    others = sorted({0.0, 0.5, temperature} - {1.0})
     for prompt in prompts:
-        first = _ask(client, dialect, prompt, n_top, 1, 1.0, seed=0)
-        for heat in others:
-            other = _ask(client, dialect, prompt, n_top, 1, heat, seed=0)
-            _compare(client.base, first[0], other[0], heat)
+        first = _first(client, dialect, prompt, n_top, 1.0)
+        for heat in sorted({0.0, 0.5, temperature} - {1.0}):
+            other = _first(client, dialect, prompt, n_top, heat)
+            if first is not None and other is not None:
+                _compare(client.base, first, other, heat)
     if temperature > 0.0:
-        draw: Callable[[Request, int], list[Shown]] = lambda prompt, seed: _ask(  # noqa: E731
-            client, dialect, prompt, n_top, _N_TOKENS, 1.0, seed=seed
-        )
+
+        def draw(prompt: Request, seed: int) -> Answer:
+            return _ask(client, dialect, prompt, n_top, _N_TOKENS, 1.0, seed)
+
         texts = in_parallel(draw, [(prompts[n % len(prompts)], 1 + n) for n in range(_N_TEXTS)])
-        _check_draws(client.base, [one for text in texts for one in text], n_top)
+        _check_draws(client.base, list(texts), n_top)
 
 
 def _most(client: Client, dialect: Dialect, prompt: Request) -> int:
-    """How many of the likeliest tokens the server shows."""
+    """How many of the likeliest tokens the server shows. Raises ServerError where it shows none."""
     for n_top in _N_TOPS:
         try:
-            _ask(client, dialect, prompt, n_top, 1, 1.0, seed=0)
+            answer = _ask(client, dialect, prompt, n_top, _N_TOKENS, 1.0, seed=0)
         except ServerError:
             if n_top == _N_TOPS[-1]:
                 raise
         else:
-            return n_top
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            if answer.tokens and answer.tokens[0].top:
+                return n_top
+            break
+    raise ServerError(
+        f"ServedBase: {client.base.root} must show log-probabilities of the likeliest tokens, got none; let it give "
+        "logprobs, or take a server that does"
+    )
+
+
+def _first(client: Client, dialect: Dialect, prompt: Request, n_top: int, temperature: float) -> Shown | None:
+    """The token after a prompt; None where the server keeps it back, as half a character, at each attempt."""
+    for seed in range(_N_ATTEMPTS):
+        answer = _ask(client, dialect, prompt, n_top, 1, temperature, seed)
+        if answer.tokens:
+            return answer.tokens[0]
+    return None
 
 
 def _ask(
     client: Client, dialect: Dialect, prompt: Request, n_top: int, n_tokens: int, temperature: float, seed: int
-) -> list[Shown]:
-    """The tokens that the server draws after a prompt. Raises ServerError where it shows none."""
+) -> Answer:
+    """The tokens that the server draws after a prompt."""
     body: dict[str, Any] = dialect.request(
         prompt, n_tokens=n_tokens, temperature=temperature, n_top=n_top, seed=seed, slot=None
     )
-    tokens = [one for choice in client.complete(body) for one in shown(choice)]
-    if not tokens or not tokens[0].top:
-        raise ServerError(
-            f"ServedBase: {client.base.root} must show log-probabilities of the likeliest tokens, got none; let it "
-            "give logprobs, or take a server that does"
-        )
-    return tokens
+    choices = client.complete(body | {"max_tokens": n_tokens})
+    tokens = [one for choice in choices for one in shown(choice)]
+    is_full = any(choice.get("finish_reason") == "length" for choice in choices)
+    n_hidden = n_tokens - len(tokens) if is_full else 0
+    plain = [one for one in tokens if HALF not in "".join((one.text, *one.top))]
+    return Answer(plain, n_hidden + len(tokens) - len(plain))
 
 
 def _compare(base: ServedBase, one: Shown, other: Shown, temperature: float) -> None:
@@ -123,21 +145,23 @@ def _compare(base: ServedBase, one: Shown, other: Shown, temperature: float) -> 
         )
 
 
-def _check_draws(base: ServedBase, tokens: list[Shown], n_top: int) -> None:
+def _check_draws(base: ServedBase, answers: list[Answer], n_top: int) -> None:
     """Raise ServerError where tokens are drawn otherwise than their log-probabilities tell."""
+    tokens = [one for answer in answers for one in answer.tokens]
+    n_hidden = sum(answer.n_hidden for answer in answers)
     ranks = [rank for rank in _RANKS if rank <= n_top]
     for rank in ranks:
-        excess, variance = 0.0, 0.0
-        for is_below, p_below in _below(tokens, rank):
-            excess += is_below - p_below
-            variance += p_below * (1.0 - p_below)
-        bound = math.exp(-(excess**2) / (2.0 * (variance + abs(excess) / 3.0))) if excess else 1.0
+        below = list(_below(tokens, rank))
+        expected = sum(p_below for _, p_below in below)
+        found = sum(is_below for is_below, _ in below)
+        excess = max(0.0, abs(found - expected) - n_hidden)  # whatever the hidden ones are
+        variance = sum(p_below * (1.0 - p_below) for _, p_below in below) + n_hidden / 4.0
+        bound = math.exp(-(excess**2) / (2.0 * (variance + excess / 3.0))) if excess else 1.0
         if bound < _LEVEL / (2 * len(ranks)):
-            expected = sum(p_below for _, p_below in _below(tokens, rank))
             raise ServerError(
-                f"ServedBase: {base.root} must draw from the law that it shows, got {expected + excess:.0f} of "
-                f"{len(tokens)} tokens outside the {rank} likeliest where {expected:.1f} are expected; switch off its "
-                "top-k, top-p, min-p, penalties and biases"
+                f"ServedBase: {base.root} must draw from the law that it shows, got {found} of {len(tokens)} tokens "
+                f"outside the {rank} likeliest where {expected:.1f} are expected; switch off its top-k, top-p, min-p, "
+                "penalties and biases"
             )
 
 

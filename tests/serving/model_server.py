@@ -116,7 +116,10 @@ class ModelServer:
                     raise ConnectionAbortedError
             time.sleep(self.wait)
             logits = out.logits[0, -1, : len(self.strings)]
-            token = int(generator.choice(len(logits), p=self.law(logits, body["temperature"])))
+            bias = torch.zeros(len(logits), dtype=torch.float64)
+            for i, amount in body.get("logit_bias", ()):
+                bias[i] = amount
+            token = int(generator.choice(len(logits), p=self.law(logits + bias, body["temperature"])))
             yield token, self.shown(logits, body["temperature"])
             unread = [token]
             if token == self.tokenizer.eos_token_id:
