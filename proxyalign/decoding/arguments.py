@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from proxyalign.deferral.boundaries import BOUNDARIES, within_words
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
@@ -81,29 +82,40 @@ def proxy_ids(pair: ModelPair, prompts: Any, base_ids: list[list[int]], max_new_
     if not pair.has_two_vocabularies:
         return base_ids
     texts = [
-        prompt if isinstance(prompt, str) else _text_of(pair, f"prompts[{i}]", ids)
+        prompt if isinstance(prompt, str) else text_of("generate", pair, f"prompts[{i}]", ids)
         for i, (prompt, ids) in enumerate(zip(prompts, base_ids, strict=True))
     ]
     return prompt_ids(pair, "proxy", "prompts", texts, max_new_tokens)
 
 
-def _text_of(pair: ModelPair, name: str, ids: list[int]) -> str:
-    """The text of a prompt of the base's ids, without the start that its tokenizer writes.
+def text_of(owner: str, pair: ModelPair, name: str, ids: Sequence[int]) -> str:
+    """The text of what the base reads (its own ids), without the start and the blank that its tokenizer puts before it.
 
     Raises InputError for ids that are no text.
     """
     known = pair.vocabulary.sides["base"].bytes
     start = pair.encode("")
-    ids = ids[len(start) :] if ids[: len(start)] == start else ids
-    silent = next((i for i in ids if i >= len(known) or known.strings[i] is None), None)
-    text = known.join(ids).decode("utf-8", "replace") if silent is None else ""
+    own = ids[len(start) :] if list(ids[: len(start)]) == start else ids
+    silent = next((i for i in own if i >= len(known) or known.strings[i] is None), None)
+    text = known.join(own).decode("utf-8", "replace") if silent is None else ""
     if silent is not None or "\ufffd" in text:
         what = "half a character" if silent is None else f"id {silent}, which spells nothing"
         raise InputError(
-            f"generate: {name} must be a text that the proxy can read in its own tokens, got {what}; pass texts, or "
-            "proxy_prompts beside it"
+            f"{owner}: {name} must be a text that the proxy can read in its own tokens, got {what}; pass texts, or "
+            "what the proxy reads beside it"
         )
-    return text
+    bare = text.removeprefix(" ")
+    return bare if pair.encode(bare) == list(ids) else text
+
+
+def placed(owner: str, pair: ModelPair, rule: Rule, ends: Sequence[int], boundaries: str) -> Rule:
+    """The rule for the pair's vocabulary, acting where it may: anywhere or between words."""
+    if boundaries not in BOUNDARIES:
+        raise InputError(
+            f"{owner}: boundaries must be {' or '.join(BOUNDARIES)}, got {boundaries!r}; choose one of these"
+        )
+    rule = rule.bound(pair.spelling, ends)
+    return rule if boundaries == "any" else within_words(owner, rule, *pair.vocabulary.word_edges)
 
 
 def as_list(ids: Any) -> list[Any]:

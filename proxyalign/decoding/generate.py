@@ -18,6 +18,7 @@ from proxyalign.decoding.arguments import (
     check_pair_and_rule,
     check_rotary,
     end_ids,
+    placed,
     prompt_ids,
     proxy_ids,
     stop_strings,
@@ -28,7 +29,6 @@ from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.decoding.trace import Counts, Record, Stats, Trace, stats
 from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
-from proxyalign.deferral.boundaries import BOUNDARIES, within_words
 from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopK, TopP
 from proxyalign.errors import InputError
@@ -164,7 +164,7 @@ def generate(
         job = Job(
             pair=pair,
             backend=backend_for(pair.device),
-            rule=_placed(pair, rule.bound(pair.spelling, ends), boundaries),
+            rule=placed("generate", pair, rule, ends, boundaries),
             base_prompts=[base_prompts[i] for i, _ in samples],
             proxy_prompts=[own_prompts[i] for i, _ in samples],
             keys=[(seed, first_index + i, sample) for i, sample in samples],
@@ -198,15 +198,6 @@ def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:
     token_ids = [trace.token_ids.tolist() for trace in traces]
     texts = [spelling.decode(ids, skip_special_tokens=True) for ids in token_ids]
     return Generation(texts=texts, token_ids=token_ids, stats=stats(traces, passes, seconds), traces=traces)
-
-
-def _placed(pair: ModelPair, rule: Rule, boundaries: str) -> Rule:
-    """The rule where it may act."""
-    if boundaries not in BOUNDARIES:
-        raise InputError(
-            f"generate: boundaries must be {' or '.join(BOUNDARIES)}, got {boundaries!r}; choose one of these"
-        )
-    return rule if boundaries == "any" else within_words("generate", rule, *pair.vocabulary.word_edges)
 
 
 def _truncations(top_k: int | None, top_p: float | None) -> tuple[Rule, ...]:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.arguments import check_pair_and_rule, check_rotary
+from proxyalign.decoding.arguments import check_pair_and_rule, check_rotary, placed, text_of
 from proxyalign.decoding.memory import enough_memory
-from proxyalign.decoding.readers.contract import Both
+from proxyalign.decoding.readers.contract import Both, side_by_side
 from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.readers.making import reader_of
 from proxyalign.decoding.sampling import at_tokens, check_finite
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
@@ -49,10 +51,13 @@ def score(
     proxy_contexts: Sequence[Sequence[int]] | None = None,
     shaping: Shaping | None = None,
     n_top: int = 0,
+    boundaries: Literal["any", "word"] = "any",
 ) -> list[Score]:
     """Score each continuation after its context, token ids both, all in one batch.
 
-    proxy_contexts: as many, where the proxy, and the reference with it, reads other ones. shaping: of logits into laws,
+    proxy_contexts: as many, where the proxy, and the reference with it, reads other ones. boundaries: as in `generate`.
+    Over two vocabularies contexts are each model's own ids, and continuations pieces: log pi is that of the text cut
+    into these, of which many spell one text. shaping: of logits into laws,
     at a temperature above 0; by default they stay as they are, at temperature 1. n_top: how many of the likeliest
     tokens are told beside each.
 
@@ -63,14 +68,17 @@ def score(
     context, the rule needs a reference that the pair does not have, or the memory does not suffice.
     """
     check_pair_and_rule("score", pair, rule)
-    _check(pair, "contexts", contexts, continuations)
+    _check(pair, "base", "contexts", contexts, continuations)
     own = contexts
+    if proxy_contexts is None and pair.has_two_vocabularies:
+        texts = [text_of("score", pair, f"contexts[{i}]", ids) for i, ids in enumerate(contexts)]
+        proxy_contexts = [pair.encode(text, "proxy") for text in texts]
     if proxy_contexts is not None:
-        _check(pair, "proxy_contexts", proxy_contexts, continuations)
+        _check(pair, "proxy", "proxy_contexts", proxy_contexts, continuations)
         own = proxy_contexts
     remedy = "score fewer or shorter texts at once"
     with torch.inference_mode(), pair.evaluating(), enough_memory("score", len(contexts), remedy):
-        bound = rule.bound(pair.tokenizer, pair.eos_token_ids)
+        bound = placed("score", pair, rule, pair.eos_token_ids, boundaries)
         return _score(pair, bound, contexts, own, continuations, shaping or _AS_IT_IS, min(n_top, pair.vocab_size))
 
 
@@ -92,8 +100,7 @@ def _score(
     for role, is_asked in roles.items():
         if is_asked:
             before = contexts if role == "base" else proxy_contexts
-            texts = [[*context, *ids[:-1]] for context, ids in zip(before, continuations, strict=True)]
-            logits[role] = _logits(pair, role, texts, n_steps)
+            logits[role] = _logits(pair, role, before, continuations, n_steps)
     # Texts end together, so that a continuation's places are the last ones.
     scores = []
     for row, ids in enumerate(continuations):
@@ -117,7 +124,7 @@ def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shapin
         tokens = torch.tensor(ids[first : first + at_once], device=one.device)[None]  # (1, m)
         rows = {role: of_role[None, first : first + at_once] for role, of_role in logits.items()}
         laws = {role: shaping.law(role, of_role, none_before) for role, of_role in rows.items()}
-        pi, greedy, state = _target(rule, laws, state)
+        pi, greedy, state = _target(rule, laws, state, tokens)
         found = [at_tokens(law.own, tokens) for law in laws.values()]
         of_pi, hits, *read = torch.cat([at_tokens(pi, tokens), greedy == tokens, *found]).double().cpu().numpy()
         for role, probabilities in zip(laws, read, strict=True):
@@ -131,8 +138,10 @@ def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shapin
     return Score(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """pi (1, m, V) of m positions in a row, the tokens of greedy decoding (1, m), and the rule's state after them."""
+def _target(
+    rule: Rule, laws: Mapping[str, Law], state: Tensor | None, tokens: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """pi (1, m, V) at the places of tokens (1, m), what greedy decoding writes there, and the state after them."""
     p, q = laws.get("base"), laws.get("proxy")
     if p is None:  # a rule that always defers
         pi = laws["proxy"].drawn
@@ -142,7 +151,7 @@ def _target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None) -> tuple[
         assert p is not None
     else:
         q0 = laws.get("reference")
-    first, deferred, states = rule.propose(p, q, q0, state)
+    first, deferred, states = rule.propose_along(tokens, p, q, q0, state)
     pi, greedy = first, first.argmax(-1)
     if deferred is not None and q is not None:
         pi = policy.cascade(first, q.drawn, deferred)
@@ -156,14 +165,28 @@ def _apart(law: Tensor) -> Tensor:
     return law.transpose(0, 1)
 
 
-def _logits(pair: ModelPair, role: str, texts: Sequence[Sequence[int]], n_last: int) -> Tensor:
-    reader = Reader.of(pair, role)
-    reader.push_texts(texts)
+def _logits(
+    pair: ModelPair, role: str, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], n_last: int
+) -> Tensor:
+    """The logits (B, n_last, V) of the last places of the texts, all read at once; the last token is not read."""
+    before_last = [list(ids[:-1]) for ids in continuations]
+    if not pair.has_two_vocabularies:
+        own = Reader.of(pair, role)
+        own.push_texts([[*context, *ids] for context, ids in zip(contexts, before_last, strict=True)])
+        return own.read(n_last).to(pair.device)
+    reader = reader_of(pair, role)
+    reader.join(contexts)
+    if any(before_last):
+        reader.push(*side_by_side(before_last, pair.device))
     return reader.read(n_last)
 
 
 def _check(
-    pair: ModelPair, argument: str, contexts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    pair: ModelPair,
+    role: str,
+    argument: str,
+    contexts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
 ) -> None:
     """Raise InputError for the first text that cannot be scored. argument: what the contexts are called."""
     if len(contexts) != len(continuations):
@@ -171,17 +194,23 @@ def _check(
             f"score: {argument} must be as many as continuations, {len(continuations)}, got {len(contexts)}; "
             "pass one for each"
         )
-    room = pair.context_length
+    room = pair.context_of(role)
     for i, (context, ids) in enumerate(zip(contexts, continuations, strict=True)):
         if not context:
             raise InputError(
                 f"score: {argument}[{i}] must hold at least one token, got none; begin with a special token"
             )
-        check_ids("score", f"{argument}[{i}] and its continuation", (*context, *ids), pair.vocab_size)
-        if room is not None and len(context) + len(ids) - 1 > room:
+        check_ids("score", f"{argument}[{i}]", context, pair.n_ids_of(role))
+        check_ids("score", f"the continuation of {argument}[{i}]", ids, pair.vocab_size)
+        if room is not None and len(context) + _n_read(pair, role, ids[:-1]) > room:
             raise InputError(
                 f"score: {argument}[{i}] and its continuation must fit the models' context of {room} tokens, got "
-                f"{len(context)} + {len(ids)}; cut the context on its left"
+                f"{len(context)} + {_n_read(pair, role, ids)}; cut the context on its left"
             )
     if contexts:
         check_rotary("score", pair, [len(context) for context in contexts], max(map(len, continuations)) - 1)
+
+
+def _n_read(pair: ModelPair, role: str, ids: Sequence[int]) -> int:
+    """How many of its own tokens the model reads for these."""
+    return sum(len(pair.vocabulary.sides[role].ids[i]) for i in ids) if pair.has_two_vocabularies else len(ids)

@@ -69,9 +69,10 @@ class PieceReader:
         after_prompt = counts == _PROMPT
         own = np.where(after_prompt, 0, counts)
         self._history += list(own.T)
-        # A piece is read where its last token lies; before the pushed tokens there may be a slot of a prompt's last.
+        # A piece is read where its last token lies; before the pushed tokens there may be a slot of a prompt's last, to
+        # which places belong that come before a row's first piece.
         n_before, width = int(after_prompt.any()), max(map(len, self._unread))
-        places = np.where(after_prompt, 0, n_before + np.maximum(own.cumsum(1) - 1, 0))[:, -n_last:]
+        places = np.maximum(n_before - 1 + own.cumsum(1), 0)[:, -n_last:]
         if width:
             padded = [ids + [-1] * (width - len(ids)) for ids in self._unread]
             tokens = torch.tensor(padded, device=self._device)
