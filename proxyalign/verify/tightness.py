@@ -1,12 +1,14 @@
 """How tight each inequality is: cases that attain it, or the largest ratio of its two sides that a search finds."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from proxyalign.verify.cases import Case, Floats, Knapsack, Laws
+from proxyalign.verify.cases import Case, Clash, Floats, Knapsack, Laws
+from proxyalign.verify.cases.clashing import tokens_of
 from proxyalign.verify.statements import statement
 from proxyalign.verify.statements.token_laws import CONTEXTS, TOKENS
 
@@ -143,6 +145,18 @@ def _on_budget(price: float) -> Laws:
     return _of_laws(p, p, np.zeros_like(p), budget=0.25, start=price, rate=price / 0.25)
 
 
+def _no_common_piece(_: Floats) -> Clash:
+    """A base that writes two pieces, one of which is deferred, and a proxy that writes one that the base has not."""
+    for number in itertools.count():
+        base, proxy = tokens_of(number)
+        alone = [i for i, string in proxy.strings.items() if string not in base.strings.values()]
+        if alone:
+            break
+    p, q = np.zeros((1, base.width)), np.zeros((1, proxy.width))
+    p[0, list(base.strings)[:2]], q[0, alone[0]] = (0.25, 0.75), 1.0
+    return Clash("made", number, p, q, alpha=0.5, budget=0.5, window=1, start=0.0, rate=1.0, run="")
+
+
 def _proxy_alone(_: Floats) -> Laws:
     """Everything is deferred, so that the text is the proxy's; what is true is neither model's law."""
     p, q = np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])
@@ -192,6 +206,7 @@ INEQUALITIES: tuple[Inequality, ...] = (
     Inequality(14, "each step's optimum <= the best at its mass", _steps, 10, lowest=True),
     Inequality(15, "sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", lambda _: _on_budget(1.0)),
     Inequality(15, "sum OPT_t - sum v(d_t) <= its bound", lambda _: _on_budget(math.log(4.0))),
+    Inequality(16, "D <= A over pieces", _no_common_piece),
     Inequality(18, "the loss rises by no more than its price on S", _proxy_on_the_set),
     Inequality(18, "KL(P || pi) <= KL(P || q) + log(1/D)", _proxy_alone),
     Inequality(19, "TV of texts <= P(a token of the base's is below alpha)", _rare_tokens, CONTEXTS + 1),

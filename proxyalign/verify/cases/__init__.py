@@ -1,5 +1,9 @@
 """What the statements are checked on: generated knapsacks and laws, trials of a wide dynamic range, recorded laws."""
 
-from proxyalign.verify.cases.generated import Case, Floats, Knapsack, Laws
+from proxyalign.verify.cases.clashing import Clash
+from proxyalign.verify.cases.extremes import Extreme
+from proxyalign.verify.cases.generated import Floats, Knapsack, Laws
 
-__all__ = ["Case", "Floats", "Knapsack", "Laws"]
+Case = Knapsack | Laws | Extreme | Clash
+
+__all__ = ["Case", "Clash", "Floats", "Knapsack", "Laws"]

@@ -13,7 +13,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from proxyalign.knapsack import DeferralProblem
-from proxyalign.verify.cases.extremes import Extreme
 from proxyalign.verify.reference.integer_knapsack import IntegerKnapsack
 
 Floats = NDArray[np.float64]
@@ -107,9 +106,6 @@ class Laws:
         """What `numpy.savez` keeps: `base` is p, of which `p` is the first row, for `proxyalign solve --probs`."""
         kept = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**kept, "p": self.p[0], "base": self.p}
-
-
-Case = Knapsack | Laws | Extreme
 
 
 def _some(rng: Generator, numbers: Floats, size: int) -> Floats:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proxyalign.models.pair import ModelPair
 from proxyalign.verify.cases import Floats
+from proxyalign.verify.cases.clashing import Tokens
 
 Prefix = tuple[int, ...]
 
@@ -100,3 +101,15 @@ def table_pair(
 def _pair(n_tokens: int, has_reference: bool) -> ModelPair:
     base, proxy, reference = (TableModel(n_tokens) for _ in range(3))
     return ModelPair(base, proxy, _Numbers(n_tokens), reference=reference if has_reference else None)
+
+
+def clashing_pair(tokens: tuple[Tokens, Tokens], laws: tuple[Callable[[Prefix], Floats], ...]) -> ModelPair:
+    """A pair of such models over the tokenizers of base and proxy. Each names one end of text, its model any other."""
+    models = []
+    for one, law in zip(tokens, laws, strict=True):
+        model = TableModel(one.width)
+        model.law, model.generation_config.eos_token_id = law, list(one.end_ids[1:]) or None
+        models.append(model)
+    base, proxy = models
+    of_base, of_proxy = (one.tokenizer() for one in tokens)
+    return ModelPair(base, proxy, of_base, proxy_tokenizer=of_proxy)

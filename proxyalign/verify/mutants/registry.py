@@ -11,6 +11,7 @@ from proxyalign.verify.mutants.of_near_optimal import NEAR_MUTANTS
 from proxyalign.verify.mutants.of_rules import RULE_MUTANTS
 from proxyalign.verify.mutants.of_search import SEARCH_MUTANTS
 from proxyalign.verify.mutants.of_sequences import SEQUENCE_MUTANTS
+from proxyalign.verify.mutants.of_vocabularies import VOCABULARY_MUTANTS
 
 MUTANTS: tuple[Mutant, ...] = (
     APPROXIMATION_MUTANTS
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     + SEQUENCE_MUTANTS
     + SEARCH_MUTANTS
     + NEAR_MUTANTS
+    + VOCABULARY_MUTANTS
 )

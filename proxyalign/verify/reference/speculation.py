@@ -1,4 +1,4 @@
-"""Speculative decoding written down from its definition, a sequence and a number at a time, to hold the engine to."""
+"""Decoding written down from its definition, a sequence and a number at a time, to hold the engine to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,6 +53,18 @@ class Speculation:
             for text, stream in zip(texts, streams, strict=True):
                 if not text.has_ended:
                     self._cycle(text, n_drafts, stream.take()[0].tolist())
+        return texts
+
+    def write_step_by_step(self, keys: list[tuple[int, int, int]]) -> list[Written]:
+        """The same without drafts: a token is drawn from `first`, and anew from the proxy where it is deferred."""
+        texts = [Written() for _ in keys]
+        for text, key in zip(texts, keys, strict=True):
+            stream = Uniforms([], 2, torch.device("cpu"))
+            stream.join([key])
+            while not text.has_ended:
+                u, prefix = stream.take()[0].tolist(), tuple(text.tokens)
+                token = drawn(self.first(prefix), u[0])
+                self._emit(text, drawn(self.proxy(prefix), u[1]) if self.deferred(prefix)[token] else token)
         return texts
 
     def _cycle(self, text: Written, n_drafts: int, u: list[float]) -> None:

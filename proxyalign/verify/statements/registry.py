@@ -9,9 +9,10 @@ import numpy as np
 from numpy.random import Generator
 
 from proxyalign.errors import InputError
+from proxyalign.verify.cases import Case
+from proxyalign.verify.cases.clashing import clash, recorded_clash
 from proxyalign.verify.cases.extremes import extreme
 from proxyalign.verify.cases.generated import (
-    Case,
     Floats,
     Knapsack,
     Laws,
@@ -31,6 +32,7 @@ from proxyalign.verify.statements import (
     one_step,
     owed_drafts,
     token_laws,
+    two_vocabularies,
 )
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.questions import Step, side_by_side
@@ -174,6 +176,9 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(13, "stmt:plug-in", "Plug-in error", token_laws.plug_in, *_shaped(4, 8), _full_laws),
     Statement(14, "stmt:one-budget", "One budget", many_steps.one_budget, _union, _union_real),
     Statement(15, "stmt:hybrid", "Hybrid rule", many_steps.hybrid, _many_steps, _many_real_steps),
+    Statement(
+        16, "stmt:two-vocabularies", "Two vocabularies", two_vocabularies.two_vocabularies, clash, recorded_clash
+    ),
     Statement(18, "stmt:log-loss", "Log loss", log_loss.log_loss, *_shaped(4, 8), _full_laws),
     Statement(
         19, "stmt:base-texts", "Threshold from texts", base_texts.threshold_from_texts,
