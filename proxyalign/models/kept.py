@@ -98,14 +98,22 @@ def _fill(place: Path, make: Callable[[Path], None], notes: Console) -> None:
         n_bytes = sum(path.stat().st_size for path in files)
         for path in [*partial.rglob("*"), partial]:
             _sync(path)
-        partial.rename(place)
-        _sync(place.parent)
+        _put(partial, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     notes.print(
         f"made in {perf_counter() - start:.0f} s and kept for the next time: {place} "
         f"({n_bytes / 1e9:.2g} GB, which may be deleted)"
     )
+
+
+def _put(partial: Path, place: Path) -> None:
+    try:
+        partial.rename(place)
+    except OSError:
+        if not _is_whole(place):  # as it is where another host, whose locks a shared disk does not tell of, was first
+            raise
+    _sync(place.parent)
 
 
 def _sync(path: Path) -> None:

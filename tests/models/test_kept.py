@@ -129,6 +129,7 @@ def test_of_two_processes_one_makes_and_the_other_waits(cache):
     """Fails without the lock, when the second makes the folder too, or takes the first one's half."""
     make = (
         "def make(folder):\n"
+        "    print('making', file=sys.stderr, flush=True)\n"
         "    with open('made', 'a') as log:\n"
         "        log.write('once\\n')\n"
         "    (folder / 'weights').write_text('half')\n"
@@ -141,10 +142,24 @@ def test_of_two_processes_one_makes_and_the_other_waits(cache):
     while not (cache.parent / "made").exists():
         assert first.poll() is None
     second = start(make, stdout=subprocess.PIPE, cwd=cache.parent)
-    assert "waiting for another process" in second.stderr.readline()
+    said = second.stderr.readline()
     (cache.parent / "go").touch()
+    assert "waiting for another process" in said
     assert [process.communicate()[0] for process in (first, second)] == ["whole\n", "whole\n"]
     assert (cache.parent / "made").read_text() == "once\n"
+
+
+def test_a_folder_that_came_to_its_place_meanwhile_is_taken(cache):
+    """Fails when a maker on another host, which sees no lock of this one and was faster, makes this one fail."""
+
+    def overtaken(folder):
+        two_files(folder)
+        kept_elsewhere = kept("owner", "elsewhere", never)
+        kept_elsewhere.rename(cache / "name")
+
+    kept("owner", "elsewhere", two_files)
+    assert kept("owner", "name", overtaken) == cache / "name"
+    assert {path.name for path in cache.iterdir()} == {"name", ".lock"}
 
 
 def no_room(folder):
