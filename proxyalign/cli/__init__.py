@@ -10,6 +10,7 @@ from proxyalign.cli import bench as bench
 from proxyalign.cli import evaluate as evaluate
 from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
+from proxyalign.cli import plan as plan
 from proxyalign.cli import rows as rows
 from proxyalign.cli import rules as rules
 from proxyalign.cli import serve as serve
@@ -31,6 +32,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("rules")(rules.rules)
 app.command("rows")(rows.rows)
+app.command("plan")(plan.plan)
 app.command("verify")(verify.verify)
 app.add_typer(bench.app, name="bench")
 app.add_typer(lab.app, name="lab")
