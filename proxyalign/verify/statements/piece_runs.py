@@ -21,7 +21,7 @@ from proxyalign.verify.reference.speculation import Speculation, Written
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.token_laws import equal
 
-N_SEQUENCES, LIMIT = 5, 6
+N_SEQUENCES, LIMIT = 4, 6
 Sets = NDArray[np.bool_]
 LawOf = Callable[[Prefix], Floats]
 
