@@ -9,6 +9,7 @@ from proxyalign.cli.common import notes, print_json
 from proxyalign.cli.options import (
     Alpha,
     Base,
+    Boundaries,
     Budget,
     Device,
     Offline,
@@ -50,6 +51,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: RuleTemperature = 1.0,
+    boundaries: Boundaries = "any",
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
@@ -86,6 +88,7 @@ def evaluate(
             window=window,
             temperature=temperature,
             rule_temperature=rule_temperature,
+            boundaries=boundaries,
             max_new_tokens=benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens,
             seed=seed,
             rows=rows,
@@ -112,6 +115,7 @@ def evaluate(
     models_asked = {"pair": name, "base": base, "proxy": proxy, "reference": reference}
     source = " ".join(f"--{key} {value}" for key, value in models_asked.items() if value is not None)
     source += " --proxy-chat" * proxy_chat + f" --rule-temperature {rule_temperature:g}" * (rule_temperature != 1.0)
+    source += f" --boundaries {boundaries}" * (boundaries != "any")
     options = as_options(chosen[at])
     report = f"evaluate {source} --task {task} {options} --split test --out ..."
     look = f'generate {source} {options} "QUESTION"'

@@ -9,6 +9,7 @@ from proxyalign.cli.common import notes, print_json
 from proxyalign.cli.options import (
     Alpha,
     Base,
+    Boundaries,
     Budget,
     Device,
     Offline,
@@ -51,6 +52,7 @@ def generate(
     window: Window = "5",
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: RuleTemperature = 1.0,
+    boundaries: Boundaries = "any",
     max_new_tokens: Annotated[
         int | None, typer.Option(help=f"Longest answer; by default {_MOST_TOKENS}, or what the context leaves.")
     ] = None,
@@ -78,7 +80,8 @@ def generate(
     own = [models.chat(prompt)] if proxy_chat else None
     if max_new_tokens is None:
         room = models.context_length
-        n_prompt = max(map(len, [models.encode(prompt), *(own or ())]))
+        of_proxy = own or ([models.encode(prompt, "proxy")] if models.has_two_vocabularies else [])
+        n_prompt = max(map(len, [models.encode(prompt), *of_proxy]))
         max_new_tokens = _MOST_TOKENS if room is None else max(1, min(_MOST_TOKENS, room - n_prompt))
     answer = decode(
         models,
@@ -92,10 +95,11 @@ def generate(
         num_return_sequences=num_return_sequences,
         seed=seed,
         proxy_prompts=own,
+        boundaries=boundaries,
     )
     if json:
         asked = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
-        asked |= {"rule_temperature": rule_temperature, "proxy_chat": proxy_chat}
+        asked |= {"rule_temperature": rule_temperature, "proxy_chat": proxy_chat, "boundaries": boundaries}
         stats = dataclasses.asdict(answer.stats)
         print_json({**asked, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
         return

@@ -29,6 +29,10 @@ RuleTemperature = Annotated[
 ]
 Window = Annotated[str, typer.Option(help="Drafts per cycle in speculative mode: a number, or auto.")]
 
+Boundaries = Annotated[
+    str, typer.Option(help="Where the rule may change hands: any (token), or word: inside one, who wrote last goes on.")
+]
+
 _OWN = ("alpha", "budget")  # the parameters with an option of their own
 
 

@@ -85,7 +85,7 @@ def generate(
     batch_size: int = 16,
     distributions: bool | Callable[[int, int], bool] = False,
     first_index: int = 0,
-    boundaries: Literal["any", "word"] = "any",
+    boundaries: str = "any",
 ) -> Generation:
     """Answer `prompts` from pi_T = (1 - d) p_T + (sum_y d_y p_T,y) q_T, with d decided by `rule` at temperature 1.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +50,7 @@ def score(
     proxy_contexts: Sequence[Sequence[int]] | None = None,
     shaping: Shaping | None = None,
     n_top: int = 0,
-    boundaries: Literal["any", "word"] = "any",
+    boundaries: str = "any",
 ) -> list[Score]:
     """Score each continuation after its context, token ids both, all in one batch.
 

@@ -103,8 +103,8 @@ class Rule:
 
     @property
     def compares_tokens(self) -> bool:
-        """Whether p and q are held against each other token by token, which two vocabularies do not allow."""
-        return self.reads("q")
+        """Whether p is held against q or q0 token by token, which two vocabularies do not allow."""
+        return self.reads("q") or self.reads("q0")
 
     def bound(self, tokenizer: Any, ends: Sequence[int]) -> "Rule":
         """The rule for a vocabulary and the ids that end a text: itself, unless it looks at what tokens spell."""

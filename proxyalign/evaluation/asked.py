@@ -94,12 +94,10 @@ def ask(
     prompts = [pair.encode(question.prompt) for question in questions]
     proxy_prompts = None
     if chats is not None:
-        proxy_prompts = [_ids_of_chat(pair, text) for text in chats]
-    elif any(question.proxy_prompt is not None for question in questions):
-        proxy_prompts = [
-            ids if question.proxy_prompt is None else pair.encode(question.proxy_prompt)
-            for question, ids in zip(questions, prompts, strict=True)
-        ]
+        proxy_prompts = [pair.template_ids(text) for text in chats]
+    elif pair.has_two_vocabularies or any(question.proxy_prompt is not None for question in questions):
+        texts = [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in questions]
+        proxy_prompts = [pair.encode(text, "proxy") for text in texts]
     asked = Asked(questions, prompts, chats, proxy_prompts, tasks.get(settings.task).stop, template)
     _check_lengths(pair, asked, n_new)
     return asked
@@ -135,11 +133,6 @@ def store_chats(folder: Path, asked: Asked) -> None:
         write_json(folder / PROMPTS, {"texts": asked.chats})
 
 
-def _ids_of_chat(pair: "ModelPair", text: str) -> list[int]:
-    """The ids of a text that a chat template wrote, with all special tokens that there are to be."""
-    return list(pair.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-
 def _template_digest(pair: "ModelPair") -> str:
     """A SHA-256 over the proxy's chat template and the special tokens that it may write."""
     tokenizer = pair.chat_tokenizer
@@ -152,15 +145,16 @@ def _check_lengths(pair: "ModelPair", asked: Asked, n_new: int) -> None:
     for question, of_base, of_proxy in zip(
         asked.questions, asked.prompts, asked.proxy_prompts or asked.prompts, strict=True
     ):
-        shortest, longest = sorted((len(of_base), len(of_proxy)))
-        if not shortest:
+        if not of_base or not of_proxy:
             raise InputError(
                 f"evaluation: a prompt must hold at least one token, got none for question {question.id}; mend the "
                 "task's files or the chat template"
             )
-        if pair.context_length is not None and longest + n_new > pair.context_length:
-            raise InputError(
-                f"evaluation: prompt and reply must fit the models' context of {pair.context_length} tokens, "
-                f"got {longest} + {n_new} for question {question.id}; "
-                "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
-            )
+        for role, ids in (("base", of_base), ("proxy", of_proxy)):
+            room = pair.context_of(role)
+            if room is not None and len(ids) + n_new > room:
+                raise InputError(
+                    f"evaluation: prompt and reply must fit the models' context of {room} tokens, "
+                    f"got {len(ids)} + {n_new} for question {question.id}; "
+                    "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
+                )

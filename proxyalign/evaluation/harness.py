@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from proxyalign.decoding.arguments import text_of
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.scoring import score
 from proxyalign.deferral.rules import make
@@ -118,15 +119,32 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
 
         add_special_tokens: False for the text alone, as whatever is scored must be.
         """
-        if add_special_tokens is False:
-            check_unicode("harness", string)
-            return list(self.tokenizer(string, add_special_tokens=False, verbose=False)["input_ids"])
-        return self.pair.encode(string)
+        if add_special_tokens is not False:
+            return self.pair.encode(string)
+        check_unicode("harness", string)
+        if self.pair.has_two_vocabularies:
+            return self.pair.vocabulary.encode(string)
+        return list(self.tokenizer(string, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """The ids of both, with something to stand before the continuation where the context is blank."""
+        """The ids of both, with something to stand before the continuation where the context is blank.
+
+        Over two vocabularies what is scored are the pieces that the base's tokenizer makes of the continuation.
+        """
+        if self.pair.has_two_vocabularies:
+            bare = context.rstrip()
+            after = self.tok_encode(context[len(bare) :] + continuation, add_special_tokens=False)
+            return self.pair.encode(bare) or self._opening, after
         before, after = super()._encode_pair(context, continuation)
         return before or [self.prefix_token_id], after
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """For each (context, continuation), log pi of the continuation and whether all of it is greedy."""
+        if not self.pair.has_two_vocabularies:  # of which the harness would compare a piece with a model's first id
+            likelihoods: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+            return likelihoods
+        asked = [(request.args, *self._encode_pair(*request.args)) for request in requests]
+        return self._loglikelihood_tokens(asked, disable_tqdm=disable_tqdm)
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """The answers to `requests`, whose arguments are (prompt, generation settings), cut before a stop string."""
@@ -138,7 +156,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         for batch in self._batches(list(alike.values()), [len(r.args[0]) for r in requests], disable_tqdm):
             stops, limit, temperature = read_generation(requests[batch[0]].args[1], self._max_gen_toks)
             texts = [requests[i].args[0] for i in batch]
-            prompts = [self._cut(self.pair.encode(text) or [self.prefix_token_id], limit) for text in texts]
+            prompts = [self._cut("base", self.pair.encode(text) or [self.prefix_token_id], limit) for text in texts]
             answered = generate(
                 self.pair,
                 prompts,
@@ -169,9 +187,10 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         everything, opening = list(range(len(requests))), self._opening
         requests = [(texts, opening if context == opening[-1:] else context, ids) for texts, context, ids in requests]
         for batch in self._batches([everything], [len(c) + len(ids) for _, c, ids in requests], disable_tqdm):
-            contexts = [self._cut(requests[i][1], len(requests[i][2]) - 1) for i in batch]
+            n_more = [self._n_read(requests[i][2][:-1]) for i in batch]
+            contexts = [self._cut("base", requests[i][1], n) for i, n in zip(batch, n_more, strict=True)]
             texts = [(requests[i][0] or [""])[0] for i in batch]
-            own = self._for_proxy(texts, contexts, [len(requests[i][2]) - 1 for i in batch])
+            own = self._for_proxy(texts, contexts, n_more)
             scores = score(self.pair, self.rule, contexts, [requests[i][2] for i in batch], proxy_contexts=own)
             for i, one in zip(batch, scores, strict=True):
                 answers[i] = (float(one.log_probs.sum()), bool(one.is_greedy.all()))
@@ -181,6 +200,8 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """log pi of each whole text (`request.args` holds it alone), in windows as long as the context."""
+        if self.pair.has_two_vocabularies:
+            return [self._rolled_over_pieces(request.args) for request in requests]
         windows: list[tuple[Any, list[int], list[int]]] = []
         owners: list[int] = []
         for i, request in enumerate(requests):
@@ -196,11 +217,46 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
         return totals
 
+    def _rolled_over_pieces(self, arguments: tuple[str]) -> float:
+        """log pi of a text cut into the base's pieces, in windows that both models have room for."""
+        pieces, sides = self.tok_encode(arguments[0], add_special_tokens=False), self.pair.vocabulary.sides
+        openings = {"base": self._opening, "proxy": self._as_proxy(self._opening)}
+        longest = max((len(sides[role].ids[i]) for role in openings for i in pieces), default=1)
+        rooms = [
+            (context - len(opening)) // longest
+            for role, opening in openings.items()
+            if (context := self.pair.context_of(role)) is not None
+        ]
+        start = -1
+        windows = [
+            make_disjoint_window(window)
+            for window in get_rolling_token_windows(
+                pieces, start, max_seq_len=min(rooms, default=len(pieces) + 1), context_len=1
+            )
+        ]
+        total = 0.0
+        for at in range(0, len(windows), self.batch_size):
+            before, after = zip(*windows[at : at + self.batch_size], strict=True)
+            of_base, of_proxy = (
+                [
+                    openings[role] if ids == [start] else [own for i in ids for own in sides[role].ids[i]]
+                    for ids in before
+                ]
+                for role in openings
+            )
+            scores = score(self.pair, self.rule, of_base, after, proxy_contexts=of_proxy)
+            total += sum(float(one.log_probs.sum()) for one in scores)
+        self.cache_hook.add_partial("loglikelihood_rolling", arguments, total)
+        return total
+
     @property
     def _opening(self) -> list[int]:
         """The ids that stand before a text without a context, one or more."""
-        first = self.tokenizer.bos_token_id
-        return self.pair.encode("") or [self.eot_token_id if first is None else int(first)]
+        first, opening = self.tokenizer.bos_token_id, self.pair.encode("")
+        if opening or first is not None:
+            return opening or [int(first)]
+        end = self.eot_token_id
+        return list(self.pair.vocabulary.sides["base"].ids[end]) if self.pair.has_two_vocabularies else [end]
 
     def _ids_to_score(self, text: str) -> list[int]:
         """The ids of a whole text without its opening, which is no text even where the text spells it."""
@@ -219,9 +275,15 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
                     yield batch
                     bar.update(len(batch))
 
-    def _cut(self, ids: list[int], n_more: int) -> list[int]:
-        """The last of the ids that leave room for `n_more` tokens; one at least, for the engine to refuse."""
-        room = self.pair.context_length
+    def _n_read(self, ids: Sequence[int]) -> int:
+        """The most tokens that a model reads for these ids of a text."""
+        if not self.pair.has_two_vocabularies:
+            return len(ids)
+        return max(sum(len(side.ids[i]) for i in ids) for side in self.pair.vocabulary.sides.values())
+
+    def _cut(self, role: str, ids: list[int], n_more: int) -> list[int]:
+        """The last of a model's ids that leave room for `n_more` tokens; one at least, for the engine to refuse."""
+        room = self.pair.context_of(role)
         if room is None or len(ids) + n_more <= room:
             return ids
         _logger.warning("a prompt of %d tokens was cut on its left to leave room for %d more", len(ids), n_more)
@@ -231,12 +293,20 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         self, texts: Sequence[str], contexts: list[list[int]], n_more: Sequence[int]
     ) -> list[list[int]] | None:
         """What the proxy reads in place of the contexts, the ids of these texts; None where it reads the same."""
-        if not self._proxy_chat:
+        if not self._proxy_chat and not self.pair.has_two_vocabularies:
             return None
         return [
-            self._cut(self.pair.chat(text), n) if text else context  # nothing said, nothing to wrap
+            # Nothing said, nothing to wrap.
+            self._cut("proxy", self.pair.chat(text) if text and self._proxy_chat else self._as_proxy(context), n)
             for text, context, n in zip(texts, contexts, n_more, strict=True)
         ]
+
+    def _as_proxy(self, context: list[int]) -> list[int]:
+        """What the base reads, in the proxy's ids."""
+        if not self.pair.has_two_vocabularies:
+            return context
+        text = "" if context == self._opening else text_of("harness", self.pair, "context", context)
+        return self.pair.encode(text, "proxy") or list(self.pair.vocabulary.sides["proxy"].ids[self.eot_token_id])
 
 
 if __name__ == "__main__":

@@ -192,6 +192,7 @@ def _decoded(
         batch_size=batch_size,
         distributions=distributions,
         first_index=first,
+        boundaries=settings.boundaries,
     )
 
 

@@ -20,10 +20,10 @@ class Settings:
 
     pair: what the models are called ("lab", or "BASE + PROXY"); task, task_version, split, limit: which questions;
     rule, parameters: the rule by its registered name; mode, window, temperature, rule_temperature, max_new_tokens,
-    seed: as in `proxyalign.generate`; rows: how many of the visited base distributions are kept; proxy_chat: whether
-    the proxy reads each prompt in its chat template. The batch size is not here: each reply has its own random
-    generator, so its neighbours change nothing (but the last bits of its logits, which batched arithmetic may round
-    otherwise).
+    seed, boundaries: as in `proxyalign.generate`; rows: how many of the visited base distributions are kept;
+    proxy_chat: whether the proxy reads each prompt in its chat template. The batch size is not here: each reply has its
+    own random generator, so its neighbours change nothing (but the last bits of its logits, which batched arithmetic
+    may round otherwise).
 
     Raises InputError for a value that no run can have.
     """
@@ -43,10 +43,16 @@ class Settings:
     rows: int = 0
     proxy_chat: bool = False
     rule_temperature: float = 1.0
+    boundaries: str = "any"
 
     def __post_init__(self) -> None:
         from proxyalign.decoding.arguments import MODES
+        from proxyalign.deferral.boundaries import BOUNDARIES
 
+        if self.boundaries not in BOUNDARIES:
+            raise InputError(
+                f"evaluation: boundaries must be {' or '.join(BOUNDARIES)}, got {self.boundaries!r}; pass one of them"
+            )
         if self.mode not in MODES:
             raise InputError(f"evaluation: mode must be one of {', '.join(MODES)}, got {self.mode!r}; pass one of them")
         for name in ("temperature", "rule_temperature"):
@@ -64,6 +70,8 @@ class Settings:
         temperature = f"t{float(self.temperature)}"
         if self.rule_temperature != 1.0:
             temperature += f"_rule-t{float(self.rule_temperature)}"
+        if self.boundaries != "any":
+            mode += f"_{self.boundaries}"
         return f"{self.task}_{rule}_{mode}_{temperature}_seed{self.seed}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Vocabulary:
                     f"ModelPair: the {role}'s tokenizer must be able to write every piece of the other model, got none "
                     f"of its tokens for {missing!r}; take a model whose tokenizer has a token for every byte"
                 )
+        self._index = {piece: i for i, piece in enumerate(self.pieces)}
         self.sides = {role: Side(self.pieces, of_role[role], ends[role], widths[role]) for role in of_role}
         self._end_text = str(getattr(tokenizers["base"], "eos_token", None) or "")
 
@@ -79,6 +80,11 @@ class Vocabulary:
         edges = [_edges(piece or b"") for piece in self.pieces]
         goes_on, ends_inside = torch.tensor(edges, dtype=torch.bool).unbind(1)
         return goes_on, ends_inside
+
+    def encode(self, text: str) -> list[int]:
+        """The pieces that the base's tokenizer makes of a text that goes on from another: no start, no dummy blank."""
+        of_base, string = self.sides["base"].bytes, text.encode()
+        return [self._index[of_base.strings[i]] for i in of_base.whole(string) or of_base.encode(string)]
 
     def spells(self, ids: Iterable[int]) -> bytes:
         """The bytes of these pieces, one after the other."""

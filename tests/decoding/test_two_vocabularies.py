@@ -34,6 +34,7 @@ RULES = [
     rules.Nudging(0.3),
     rules.NudgingWords(0.3),
     rules.Chow(0.4),
+    rules.Gap(0.2),
     rules.EntropyGate(1.8),
     rules.TopK(3, min_keep=0),
     rules.TopP(0.6, min_keep=0),
