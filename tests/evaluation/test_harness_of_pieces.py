@@ -39,7 +39,7 @@ def test_likelihoods_are_those_of_the_bases_pieces(base):
     definition, model = Definition(pair, base), model_of(pair)
     cut = {"bytes": [b"ab", b" a"], "signs": [b"a", b"b", b" ", b"a"]}[base]
     found = model.loglikelihood(requests(("ba ", "ab a"), ("ab", "ab a"), ("", "ab a")), disable_tqdm=True)
-    spaced = {"bytes": [b" a", b"b", b" a"], "signs": [b" ", b"a", b"b", b" ", b"a"]}[base]
+    spaced = {"bytes": [b" ", b"ab", b" a"], "signs": [b" ", b"a", b"b", b" ", b"a"]}[base]
     opening = {"base": pair.encode(""), "proxy": pair.encode("", "proxy")}
     expected = [
         log_pi(definition, pair.encode("ba"), pair.encode("ba", "proxy"), spaced),
