@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import linear
 
 from proxyalign.models.sizes import Size
 
@@ -59,7 +60,7 @@ def measure(rows: Iterable[int], device: str, dtype: str, lab: Size) -> Pace:
                 x = torch.randn(n_rows, _WIDTH, device=device, dtype=kind)
                 # Texts side by side read one token each; a window or a prompt costs no more than as many texts do.
                 ids = torch.zeros(n_rows, 1, dtype=torch.int64, device=device)
-                products = _best(lambda x=x: [x @ matrix for matrix in matrices], device)
+                products = _best(lambda x=x: [linear(x, matrix) for matrix in matrices], device)
                 per_byte[n_rows] = products / (len(matrices) * matrices[0].nbytes)
                 whole = _best(lambda ids=ids: model(input_ids=ids, use_cache=False), device)
                 per_layer[n_rows] = max(0.0, whole - lab.weights(dtype) * per_byte[n_rows]) / lab.n_layers

@@ -107,10 +107,17 @@ def _of_folder(owner: str, name: str, folder: Path, config: Any) -> Size:
 
 def _of_hub(owner: str, name: str, revision: str | None, subfolder: str) -> Size:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
+    except GatedRepoError:  # which is a kind of the next ones, and is there
+        raise
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise InputError(
             f"{owner}: {name!r} must be a folder or a name that the hub knows, at a revision that it has, got "
@@ -121,7 +128,10 @@ def _of_hub(owner: str, name: str, revision: str | None, subfolder: str) -> Size
     if not weights or info.safetensors is None:
         raise ValueError(f"{name} has no safetensors that it counts")
     options = {} if revision is None else {"revision": revision}
-    config = load_config(owner, name, False, subfolder=subfolder, **options)
+    try:
+        config = load_config(owner, name, False, subfolder=subfolder, **options)
+    except InputError as error:  # behind a gate, or an adapter, which has none
+        raise ValueError(f"{name} has no config.json that can be fetched") from error
     n_bytes = sum(file.size or 0 for file in weights)
     return Size(name, revision or "main", info.sha, info.safetensors.total, n_bytes, *decoder(config), source="the hub")
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from tiny_models import gpt2, llama
 
 from proxyalign.errors import InputError
@@ -96,6 +96,25 @@ def test_without_a_hub_the_record_counts_and_is_named(online, offline):
     with pytest.raises(InputError, match=f"^owner: the size of 'org/model' must be .* got none here .{reason}") as told:
         size_of("owner", "org/model", offline=offline)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("shut", ["page", "config"])
+def test_a_gate_is_no_unknown_name(online, monkeypatch, shut):
+    """Fails when a model whose terms one has yet to accept cannot be planned for although its size is recorded."""
+    if shut == "page":
+        online["info"] = GatedRepoError("403: accept the terms", response=SimpleNamespace(headers={}, request=None))
+    else:
+        siblings = [SimpleNamespace(rfilename="model.safetensors", size=1)]
+        online["info"] = SimpleNamespace(sha="c0ffee", siblings=siblings, safetensors=SimpleNamespace(total=1))
+
+        def load_config(*_, **__):
+            raise InputError("owner: no config.json")
+
+        monkeypatch.setattr("proxyalign.models.sizes.load_config", load_config)
+    found = size_of("owner", "org/model", recorded=RECORD)
+    assert found.source.startswith("the profile's record (a card), as the hub could not be asked: ")
+    with pytest.raises(InputError, match="the size of 'org/model' must be in its files, on the hub or recorded"):
+        size_of("owner", "org/model")
 
 
 def test_a_name_that_the_hub_does_not_know_is_told_although_a_size_is_recorded(online):
