@@ -23,6 +23,7 @@ _RANKS = (1, 2, 5, 10, 20)
 _N_TOPS = (20, 5, 1)  # likeliest tokens asked for: some servers show no more than 5
 _LEVEL = 1e-4  # with which an honest server is refused at most
 _NATS = 0.1  # by which two answers to one question may differ, in half precision and other batches
+_NONE = -100.0  # no softmax gives so little to one of the likeliest
 _LEAST = -8.0  # below this log-probability they may differ by more
 
 
@@ -34,10 +35,14 @@ class Server(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Tokens that a server drew, and how many others it did not show, or not so that one could be told from another."""
+    """Tokens that a server drew, and how many others it did not show, or not so that one could be told from another.
+
+    has_top: whether it shows the likeliest tokens of a place.
+    """
 
     tokens: list[Shown]
     n_hidden: int
+    has_top: bool
 
 
 def meet(client: Client) -> Server:
@@ -72,6 +77,12 @@ def check_log_probs(
     n_top = _most(client, dialect, prompts[0])
     for prompt in prompts:
         first = _first(client, dialect, prompt, n_top, 1.0)
+        if first is not None and min(first.top.values()) < _NONE:
+            n_likely = sum(log >= _NONE for log in first.top.values())
+            raise ServerError(
+                f"ServedBase: {client.base.root} must show log-probabilities of the whole law, got {n_likely} tokens "
+                f"that have any of {len(first.top)}; switch off its top-k, top-p and min-p"
+            )
         for heat in sorted({0.0, 0.5, temperature} - {1.0}):
             other = _first(client, dialect, prompt, n_top, heat)
             if first is not None and other is not None:
@@ -94,7 +105,7 @@ def _most(client: Client, dialect: Dialect, prompt: Request) -> int:
             if n_top == _N_TOPS[-1]:
                 raise
         else:
-            if answer.tokens and answer.tokens[0].top:
+            if answer.has_top:
                 return n_top
             break
     raise ServerError(
@@ -124,7 +135,7 @@ def _ask(
     is_full = any(choice.get("finish_reason") == "length" for choice in choices)
     n_hidden = n_tokens - len(tokens) if is_full else 0
     plain = [one for one in tokens if HALF not in "".join((one.text, *one.top))]
-    return Answer(plain, n_hidden + len(tokens) - len(plain))
+    return Answer(plain, n_hidden + len(tokens) - len(plain), bool(tokens and tokens[0].top))
 
 
 def _compare(base: ServedBase, one: Shown, other: Shown, temperature: float) -> None:

@@ -30,7 +30,8 @@ class ModelServer:
     top_k: draws from so many likeliest tokens alone, whatever is asked. shows: what log-probabilities are of, "law",
     "tempered" (by the request's temperature) or "truncated" (renormalised after top_k); "nothing" leaves them out.
     failures: statuses with which the first requests for completions are answered. key: without which they are refused.
-    dies_after: tokens after which it breaks off every connection, once. wait: seconds that a token takes.
+    deaths: how many tokens it writes until it breaks off every connection, each time. away: seconds until it is back,
+    None for never.
     """
 
     def __init__(self, model: Any, tokenizer: Any, form: str = "vllm", **behaviour: Any) -> None:
@@ -39,14 +40,15 @@ class ModelServer:
         self.shows = "law"
         self.failures: list[int] = []
         self.key: str | None = None
-        self.dies_after: int | None = None
-        self.wait = 0.0
+        self.deaths: list[int] = []
+        self.away: float | None = 0.05
+        self.n_deaths = 0
         self.stops_with = "stop"
         vars(self).update(behaviour)
         self.strings = TokenBytes(tokenizer).strings
         self.bodies: list[dict[str, Any]] = []
         self.n_written = 0
-        self._lock = threading.Lock()
+        self._lock, self._dying = threading.Lock(), threading.Lock()
         self._open: set[socket.socket] = set()
         self._port = 0
 
@@ -82,6 +84,15 @@ class ModelServer:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def die(self) -> None:
+        """Be killed, and start again after a while."""
+        with self._dying:
+            self.kill()
+            self.n_deaths += 1
+            if self.away is not None:
+                time.sleep(self.away)
+                self.start()
+
     def law(self, logits: torch.Tensor, temperature: float) -> np.ndarray:
         """What is drawn from (V,): the law at this temperature, cut where `top_k` says so."""
         if temperature == 0.0:
@@ -111,10 +122,10 @@ class ModelServer:
             with self._lock, torch.inference_mode():
                 out = self.model(input_ids=torch.tensor([unread]), past_key_values=cache, use_cache=True)
                 self.n_written += 1
-                if self.dies_after is not None and self.n_written > self.dies_after:
-                    self.dies_after = None
+                if self.deaths and self.n_written > self.deaths[0]:
+                    del self.deaths[0]
+                    self.n_written = 0
                     raise ConnectionAbortedError
-            time.sleep(self.wait)
             logits = out.logits[0, -1, : len(self.strings)]
             bias = torch.zeros(len(logits), dtype=torch.float64)
             for i, amount in body.get("logit_bias", ()):
@@ -221,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._event("[DONE]")
             self.wfile.write(b"0\r\n\r\n")
         except ConnectionAbortedError:
-            threading.Thread(target=served.kill).start()
+            threading.Thread(target=served.die).start()
             self.close_connection = True
         return None
 
