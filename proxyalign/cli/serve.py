@@ -1,5 +1,6 @@
 """`proxyalign serve`: a cascade behind OpenAI's protocol, for chat clients and lm-eval's local-completions."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from proxyalign.cli.options import (
     window_from_option,
 )
 from proxyalign.errors import InputError
+from proxyalign.validation import Domain, check_number
 
 KEY = "PROXYALIGN_API_KEY"
 _LONGEST = 4096  # tokens of a prompt and its answer, where the context is longer and no other number is asked for
@@ -73,8 +75,7 @@ def serve(
     """
     (chosen,) = rules_from_options(rule, alpha, budget, settings)
     drafts = window_from_option(window)
-    if not grace >= 0:
-        raise InputError(f"serve: grace must be at least 0 seconds, got {grace}; pass 0 to wait for nobody")
+    check_number("serve", "grace", grace, Domain(0.0, math.inf, "0 waits for nobody"))
     try:
         from proxyalign.serving.server.run import listening, run
     except ImportError as error:
@@ -94,16 +95,13 @@ def serve(
     logging.disable_progress_bar()
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
-    room = models.context_length or _LONGEST
-    if max_length is not None and max_length > (models.context_length or max_length):
-        raise InputError(f"serve: max_length must be at most the models' context, {room}, got {max_length}; lower it")
-    longest = max_length or min(room, _LONGEST)
-    limits = Limits(
-        model=name.rstrip("/").rsplit("/", 1)[-1] if name else f"{_short(base)}+{_short(proxy)}",
-        max_length=longest,
-        max_tokens=min(max_tokens or _LONGEST_ANSWER, longest - 1),
-        n_sequences=queue,
-    )
+    room = models.context_length
+    longest = min(room or _LONGEST, _LONGEST) if max_length is None else max_length
+    check_number("serve", "max_length", longest, Domain(2, room or math.inf, "the models have no more", whole=True))
+    longest_answer = min(_LONGEST_ANSWER, longest - 1) if max_tokens is None else max_tokens
+    check_number("serve", "max_tokens", longest_answer, Domain(1, longest - 1, "a prompt needs a token", whole=True))
+    model = name.rstrip("/").rsplit("/", 1)[-1] if name else f"{_short(base)}+{_short(proxy)}"
+    limits = Limits(model, max_length=longest, max_tokens=longest_answer, n_sequences=queue)
     prompts = Prompts(models, proxy_chat=proxy_chat, as_asked=as_asked if name == "lab" else None)
     engine = Engine(
         models,

@@ -9,7 +9,9 @@ import uvicorn
 
 from proxyalign.errors import InputError
 from proxyalign.serving.server.app import Service
+from proxyalign.validation import Domain, check_number
 
+_PORTS = Domain(0, 65535, "0 is any that is free", whole=True)
 _LAST_SECONDS = 1  # in which connections close once their answers have come, or been given up
 
 
@@ -41,13 +43,14 @@ class _Server(uvicorn.Server):
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 for any that is free. Raises InputError where that cannot be."""
+    """A socket that is bound there; port 0 for any that is free. Raises InputError where that cannot be."""
+    check_number("serve", "port", port, _PORTS)
     try:
         where, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         there = socket.socket(where[0], socket.SOCK_STREAM)
         there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         there.bind(where[4])
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise InputError(
             f"serve: host and port must be free to listen at, got {host}:{port} ({error}); choose another port, or 0"
         ) from error
