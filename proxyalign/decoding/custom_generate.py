@@ -30,6 +30,7 @@ def generate_kad(
     mode: str = "autoregressive",
     window: int = 5,
     pair_tokenizer: Any = None,
+    proxy_tokenizer: Any = None,
     proxy_prompts: Sequence[Sequence[int]] | None = None,
     **kwargs: Any,
 ) -> Any:
@@ -42,8 +43,10 @@ def generate_kad(
     either model's generation settings say. mode, window: as in `generate`. proxy_prompts: token ids that the proxy, and
     the reference, reads in place of each prompt. pair_tokenizer: for rules that read words, and to cut ids past the
     tokenizer's last from both laws; without it they share as many ids as all models have. reference: the proxy before
-    alignment, for the rules that read it. The seed is drawn from torch's global generator, so that `torch.manual_seed`
-    repeats a run. All models are left in evaluation mode.
+    alignment, for the rules that read it. proxy_tokenizer: the proxy's own, beside pair_tokenizer, the base's, where
+    their vocabularies differ: the answer is then decoded in pieces (as in `generate`), of which max_new_tokens and
+    min_new_tokens count, and returned in the base's ids. The seed is drawn from torch's global generator, so that
+    `torch.manual_seed` repeats a run. All models are left in evaluation mode.
 
     `model.generate` keeps its arguments tokenizer, streamer and assistant_model from a custom method: they do nothing,
     and stop strings are given as stopping_criteria=[StopStringCriteria(tokenizer, strings)], with pair_tokenizer. They
@@ -73,14 +76,25 @@ def generate_kad(
     if not generation_config.do_sample:
         shaping["temperature"] = 0.0
     max_length, ends, stop = limits_of(stopping_criteria, pair_tokenizer)
-    if ends is None or set(ends) == set(end_ids_of(model)):
-        ends = tuple(sorted({*(ends or ()), *end_ids_of(proxy)}))
     models = [model, proxy] if reference is None else [model, proxy, reference]
-    pair = ModelPair(model, proxy, _tokenizer(models, rule, pair_tokenizer), reference=reference)
+    if proxy_tokenizer is not None and pair_tokenizer is None:
+        raise InputError(
+            "generate_kad: proxy_tokenizer must come beside the base's tokenizer, got no pair_tokenizer; pass both"
+        )
+    tokenizer = _tokenizer(models, rule, pair_tokenizer)
+    pair = ModelPair(model, proxy, tokenizer, reference=reference, proxy_tokenizer=proxy_tokenizer)
+    if ends is None or set(ends) == set(end_ids_of(model)):
+        of_proxy = () if pair.has_two_vocabularies else end_ids_of(proxy)
+        ends = tuple(sorted({*(ends or ()), *of_proxy}))
     own_prompts = _repeated(proxy_prompts, len(input_ids), generation_config.num_return_sequences or 1)
     # To forbid a token that the pair does not have changes nothing.
     bias = shaping["logit_bias"]
-    shaping["logit_bias"] = {i: bias[i] for i in bias if i in range(pair.vocab_size) or bias[i] > -math.inf}
+    bias = {i: bias[i] for i in bias if i in range(pair.n_ids_of("base")) or bias[i] > -math.inf}
+    known_ends = [i for i in ends if 0 <= i < pair.n_ids_of("base")]  # transformers takes -1 for none
+    if pair.has_two_vocabularies:
+        bias = {_piece(pair, i): amount for i, amount in bias.items()}
+        known_ends = sorted({_piece(pair, i) for i in known_ends})
+    shaping["logit_bias"] = bias
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
         pair,
@@ -92,10 +106,13 @@ def generate_kad(
         seed=int(torch.randint(2**62, ())) if shaping["temperature"] else 0,
         proxy_prompts=own_prompts,
         stop=stop,
-        eos_token_ids=[i for i in ends if 0 <= i < pair.vocab_size],  # transformers takes -1 for none
+        eos_token_ids=known_ends,
         batch_size=len(prompts),
         **shaping,
     ).token_ids
+    if pair.has_two_vocabularies:
+        of_base = pair.vocabulary.sides["base"].ids
+        answers = [[own for i in ids for own in of_base[i]] for ids in answers]
     pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
     fill = int(pad) if pad is not None else (ends or (0,))[0]
     new = torch.full((len(answers), max(map(len, answers))), fill, dtype=input_ids.dtype, device=input_ids.device)
@@ -107,6 +124,17 @@ def generate_kad(
     from transformers.generation import GenerateDecoderOnlyOutput
 
     return GenerateDecoderOnlyOutput(sequences=sequences)
+
+
+def _piece(pair: ModelPair, token: int) -> int:
+    """The piece that an id of the base writes. Raises InputError for one that writes none."""
+    pieces = pair.vocabulary.pieces_of("base", [token])
+    if not pieces:
+        raise InputError(
+            f"generate_kad: a bias or an end of text must be of a token that spells something, got id {token}; leave "
+            "it out"
+        )
+    return pieces[0]
 
 
 def _repeated(prompts: Any, n_rows: int, times: int) -> list[list[int]] | None:

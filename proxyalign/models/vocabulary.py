@@ -84,7 +84,14 @@ class Vocabulary:
     def encode(self, text: str) -> list[int]:
         """The pieces that the base's tokenizer makes of a text that goes on from another: no start, no dummy blank."""
         of_base, string = self.sides["base"].bytes, text.encode()
-        return [self._index[of_base.strings[i]] for i in of_base.whole(string) or of_base.encode(string)]
+        return self.pieces_of("base", of_base.whole(string) or of_base.encode(string))
+
+    def pieces_of(self, role: str, ids: Iterable[int]) -> list[int]:
+        """The pieces that ids of one model write, those left out that write none."""
+        side = self.sides[role]
+        known = [i for i in ids if i < len(side.bytes)]
+        strings = [(i in side.ends, side.bytes.strings[i]) for i in known]
+        return [self._index[None if is_end else string] for is_end, string in strings if is_end or string is not None]
 
     def spells(self, ids: Iterable[int]) -> bytes:
         """The bytes of these pieces, one after the other."""
@@ -130,11 +137,13 @@ class Vocabulary:
 class Side:
     """One model's side of a vocabulary: its ids for each piece, and its logits as logits over pieces.
 
-    bytes: of its ids. ids: its own ids by index of a piece, as it reads them; made when they are asked for.
+    bytes: of its ids. ends: its ids that end a text. ids: its own ids by index of a piece, as it reads them; made when
+    they are asked for.
     """
 
     def __init__(self, pieces: tuple[bytes | None, ...], of_ids: TokenBytes, ends: Sequence[int], width: int) -> None:
         self.bytes = of_ids
+        self.ends = frozenset(ends)
         self.ids = _Encodings(pieces, of_ids, ends)
         self._n_pieces = len(pieces)
         index = {piece: i for i, piece in enumerate(pieces)}

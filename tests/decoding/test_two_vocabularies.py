@@ -358,3 +358,26 @@ def test_bytes_that_a_model_cannot_write_are_refused():
     for tokenizers, role in (((tokenizer, bytes_tokenizer()), "base"), ((bytes_tokenizer(), tokenizer), "proxy")):
         with pytest.raises(InputError, match=f"the {role}'s tokenizer must be able to write every piece of the other"):
             ModelPair(base=llama(12, 0), proxy=llama(12, 1), tokenizer=tokenizers[0], proxy_tokenizer=tokenizers[1])
+
+
+def test_a_models_own_generate_decodes_the_pair():
+    """Fails when pieces are handed back as ids of the base, or an end of one model does not end the text."""
+    from proxyalign.decoding.custom_generate import generate_kad
+
+    pair = clashing_pair()
+    ids = torch.tensor([pair.encode("ab a")])
+    settings = {"proxy": pair.proxy, "rule": rules.Dual(0.15), "pair_tokenizer": pair.tokenizer}
+    found = pair.base.generate(
+        ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=9,
+        pad_token_id=0,
+        attention_mask=torch.ones_like(ids), **settings,
+    )  # fmt: skip
+    (expected,) = generate(pair, ["ab a"], rules.Dual(0.15), temperature=0, max_new_tokens=9).token_ids
+    own = [i for piece in expected for i in pair.vocabulary.sides["base"].ids[piece]]
+    assert found[0].tolist() == ids[0].tolist() + own
+    letter = pair.base.generate(
+        ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=9,
+        eos_token_id=[1, own[0]], pad_token_id=0,
+        attention_mask=torch.ones_like(ids), **settings,
+    )  # fmt: skip
+    assert letter[0].tolist() == ids[0].tolist() + own[:1]
