@@ -31,9 +31,9 @@ def test_a_run_over_two_vocabularies_is_the_one_that_the_definition_writes(run, 
 
 def test_one_vocabulary_given_as_two_writes_what_it_does_as_one():
     """Fails when pieces with one id in each model are not drawn and tested as ids are."""
-    made = (clash(np.random.default_rng(seed)) for seed in range(400))
+    made = (clash(np.random.default_rng(seed)) for seed in range(160))
     cases = [replace(case, run="dual") for case in made if is_permuted(case.tokenizers)]
-    assert len(cases) > 30
+    assert len(cases) > 10
     for case in cases:
         claims = {claim.name: claim for claim in statement(16).judged(case)}
         assert claims["one vocabulary in two orders: a run writes what one over ids does"].holds
