@@ -12,6 +12,7 @@ from proxyalign.cli.generate import as_asked
 from proxyalign.cli.options import (
     Alpha,
     Base,
+    Boundaries,
     Budget,
     Device,
     Offline,
@@ -47,6 +48,7 @@ def serve(
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
     window: Window = "5",
     rule_temperature: RuleTemperature = 1.0,
+    boundaries: Boundaries = "any",
     host: Annotated[str, typer.Option(help="Where to listen; by default this machine alone can ask.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 for any that is free.")] = 8000,
     batch_size: Annotated[int, typer.Option(help="Sequences decoded together.")] = 16,
@@ -109,6 +111,7 @@ def serve(
         mode=mode,
         window=drafts,
         rule_temperature=rule_temperature,
+        boundaries=boundaries,
         batch_size=batch_size,
         queue=queue,
         max_length=longest,

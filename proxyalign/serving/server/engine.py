@@ -12,14 +12,14 @@ from typing import Literal
 import torch
 
 from proxyalign.decoding import autoregressive, speculative
-from proxyalign.decoding.arguments import bias_of, check_mode, check_pair_and_rule
+from proxyalign.decoding.arguments import bias_of, check_mode, check_pair_and_rule, check_rotary, placed
 from proxyalign.decoding.backends import backend_for
 from proxyalign.decoding.job import Job
 from proxyalign.decoding.memory import enough_memory
 from proxyalign.decoding.readers.contract import IntArray
 from proxyalign.decoding.scoring import Score, score
 from proxyalign.decoding.shaping import Shaping
-from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
+from proxyalign.decoding.window import LONGEST, AdaptiveWindow, FixedWindow
 from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopP
 from proxyalign.errors import InputError
@@ -54,8 +54,8 @@ class Engine:
     `PATIENCE` seconds, nobody who came after it is let in any more, and the next batch is its own. An answer depends on
     its prompts, key and settings alone: it is the one that `generate` gives.
 
-    queue: how many sequences may wait; max_length: tokens of a prompt and its answer. Raises InputError for what
-    `generate` would refuse.
+    mode, window, rule_temperature, boundaries: as in `generate`. batch_size: sequences decoded together. queue: how
+    many may wait. max_length: tokens of a prompt and its answer. Raises InputError for what `generate` would refuse.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Engine:
         mode: str = "autoregressive",
         window: int | Literal["auto"] = 5,
         rule_temperature: float = 1.0,
+        boundaries: str = "any",
         batch_size: int = 16,
         queue: int = 128,
         max_length: int,
@@ -76,9 +77,11 @@ class Engine:
             check_count("serve", name, value, 1)
         self.pair, self.rule = pair, rule
         self.queue, self.max_length, self._batch_size = queue, max_length, batch_size
-        self._rule_temperature, self._window = float(rule_temperature), window
+        self._rule_temperature, self._window, self._boundaries = float(rule_temperature), window, boundaries
         self._is_speculative = mode == "speculative" and rule.constant is not True
-        self._bound = rule.bound(pair.spelling, pair.eos_token_ids)
+        self._placed = placed("serve", pair, rule, pair.eos_token_ids, boundaries)
+        beyond = 0 if not self._is_speculative else LONGEST if isinstance(window, str) else window
+        check_rotary("serve", pair, [1], max_length - 1 + beyond)
         self._backend = backend_for(pair.device)
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Asked, float]] = deque()  # with the time at which each came
@@ -242,7 +245,7 @@ class Engine:
         return Job(
             pair=self.pair,
             backend=self._backend,
-            rule=self._bound,
+            rule=self._placed,
             base_prompts=rows.base_prompts,
             proxy_prompts=rows.proxy_prompts,
             keys=rows.keys,
@@ -278,6 +281,7 @@ class Engine:
                 proxy_contexts=reading.proxy_contexts[some],
                 shaping=shaping,
                 n_top=reading.n_top,
+                boundaries=self._boundaries,
             )
         return scores
 
