@@ -43,10 +43,11 @@ def change(folder, **entries):
 
 
 def test_the_proxy_may_be_an_adapter(sources):
-    """Fails when the adapter's change is left out, its tokenizer is not its parent's, or its weights keep gradients."""
+    """Fails when its change is left out or stays beside the weights, or its tokenizer is not its parent's."""
     folder, expected = sources
     pair = load(folder)
     assert type(pair.proxy).__name__ == "LlamaForCausalLM"
+    assert not any("lora" in name for name, _ in pair.proxy.named_modules())  # merged: a pass costs no more
     assert not any(weight.requires_grad for weight in pair.proxy.parameters())
     torch.testing.assert_close(pair.proxy(IDS).logits, expected)
     assert (pair.proxy(IDS).logits - llama(10, 1, layers=2, width=64)(IDS).logits).abs().max() > 0.01
