@@ -107,11 +107,11 @@ class TokenBytes:
             yield at, i
             at += len(self.strings[i] or b"")
 
-    def cannot_write(self, strings: Iterable[bytes]) -> bytes | None:
-        """The first of these strings that no ids spell, None where there is none."""
-        if len(self._byte_ids) == 256:
-            return None
-        return next((one for one in strings if one not in self.ids and self._fewest(one) is None), None)
+    def unwritable(self, strings: Iterable[bytes]) -> list[bytes]:
+        """Those of these strings that no ids spell."""
+        lacking = set(range(256)) - self._byte_ids.keys()
+        doubtful = (string for string in strings if not lacking.isdisjoint(string) and string not in self.ids)
+        return [string for string in doubtful if self._fewest(string) is None]
 
     def join(self, ids: Iterable[int]) -> bytes:
         """The bytes of these ids, those without a string left out."""

@@ -11,12 +11,18 @@ from torch import Tensor
 from proxyalign.errors import InputError
 from proxyalign.models.token_bytes import TokenBytes
 
+# Bytes that text does not hold, for which real tokenizers lack letters: most of the control characters, the beginnings
+# of characters that nobody has defined, and those of none.
+_SELDOM = frozenset({*range(32), 0x7F, 0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 0x100)} - {0x09, 0x0A, 0x0D})
+
 
 class Vocabulary:
     """The pieces of a pair, byte strings, and the one symbol that ends a text.
 
     pieces: the strings of the base's ids, in the order of ids, then those that the proxy alone has, then None, the end
-    of the text, where a model has one. It is read as a tokenizer where pieces are shown (`decode`).
+    of the text, where a model has one. Left out, and without probability as tokens are that spell nothing, are strings
+    of bytes that no text holds where one model cannot write them. It is read as a tokenizer where pieces are shown
+    (`decode`).
     """
 
     def __init__(self, tokenizers: Mapping[str, Any], ends: Mapping[str, Sequence[int]], widths: Mapping[str, int]):
@@ -30,16 +36,19 @@ class Vocabulary:
                 maps[id(tokenizer)] = TokenBytes(tokenizer)
         of_role = {role: maps[id(tokenizer)] for role, tokenizer in tokenizers.items()}
         written = {role: _written(of_role[role], ends[role], widths[role]) for role in ("base", "proxy")}
-        strings = tuple(dict.fromkeys(string for role in written for string in written[role]))
+        strings = dict.fromkeys(string for role in written for string in written[role])
         has_end = any(ends[role] for role in written)
-        self.pieces: tuple[bytes | None, ...] = (*strings, *((None,) if has_end else ()))
         for role, of_one in of_role.items():
-            missing = of_one.cannot_write(strings)
-            if missing is not None:
+            missing = of_one.unwritable(strings)
+            some = next((string for string in missing if _SELDOM.isdisjoint(string)), None)
+            if some is not None:
                 raise InputError(
                     f"ModelPair: the {role}'s tokenizer must be able to write every piece of the other model, got none "
-                    f"of its tokens for {missing!r}; take a model whose tokenizer has a token for every byte"
+                    f"of its tokens for {some!r}; take a model whose tokenizer has a token for every byte"
                 )
+            for string in missing:
+                del strings[string]
+        self.pieces: tuple[bytes | None, ...] = (*strings, *((None,) if has_end else ()))
         self._index = {piece: i for i, piece in enumerate(self.pieces)}
         self.sides = {role: Side(self.pieces, of_role[role], ends[role], widths[role]) for role in of_role}
         self._end_text = str(getattr(tokenizers["base"], "eos_token", None) or "")
@@ -90,8 +99,8 @@ class Vocabulary:
         """The pieces that ids of one model write, those left out that write none."""
         side = self.sides[role]
         known = [i for i in ids if i < len(side.bytes)]
-        strings = [(i in side.ends, side.bytes.strings[i]) for i in known]
-        return [self._index[None if is_end else string] for is_end, string in strings if is_end or string is not None]
+        found = [None if i in side.ends else side.bytes.strings[i] or b"" for i in known]
+        return [self._index[piece] for piece in found if piece in self._index]
 
     def spells(self, ids: Iterable[int]) -> bytes:
         """The bytes of these pieces, one after the other."""

@@ -131,7 +131,7 @@ def test_word_pieces_are_words_after_a_blank_and_parts_without_one():
     assert known.strings == (None, b" the", b"m", b"e", b" a", b" ,", b" m", b" e")
     assert known.encode(b" them") == (1, 2)
     assert known.encode(b"me") == (2, 3)
-    assert known.cannot_write([b" the", b"me", b"\n", b"x"]) == b"\n"
+    assert known.unwritable([b" the", b"me", b"\n", b"x"]) == [b"\n", b"x"]
 
 
 def test_words_without_a_decoder_are_words_between_blanks():
