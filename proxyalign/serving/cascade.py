@@ -79,9 +79,9 @@ class Text:
             tokenizer=tokenizer,
         )
 
-    def resume(self, trace: Trace, *, has_ended: bool) -> None:
+    def resume(self, trace: Trace, pieces: Pieces, *, has_ended: bool) -> None:
         """Go on from a trace."""
-        self.pieces, self.p_y = trace.token_ids.tolist(), trace.p_y.tolist()
+        self.pieces, self.p_y = pieces.of_trace(trace), trace.p_y.tolist()
         self.source = [SOURCES.index(name) for name in trace.source]
         self.was_thrown = [mass > 0 for mass in trace.deferral_mass.tolist()]
         self.has_ended = has_ended

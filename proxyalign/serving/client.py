@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -81,17 +81,20 @@ class Client:
         Raises Setback where the answer breaks off; what came before it is good.
         """
         asked = {**body, "stream": True}
-        with (
-            self._meeting_setbacks(),
-            self._http.stream("POST", self._completions, json=asked, headers=self._headers()) as response,
-        ):
-            if response.status_code != 200:
-                response.read()
-                self._check(response)
-            if response.headers.get("content-type", "").startswith("application/json"):  # it streams nothing
-                yield iter(self._choices(_parsed(response.read())))
-            else:
-                yield self._events(response)
+        request = self._http.build_request("POST", self._completions, json=asked, headers=self._headers())
+        with self._meeting_setbacks():
+            response = self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    response.read()
+                    self._check(response)
+                if response.headers.get("content-type", "").startswith("application/json"):  # it streams nothing
+                    yield iter(self._choices(_parsed(response.read())))
+                else:
+                    yield self._events(response)
+            finally:
+                with suppress(httpx.HTTPError):  # what was read stays good
+                    response.close()
 
     def _events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
         """The choices in a stream of server-sent events."""

@@ -77,7 +77,12 @@ def decode_served(
         )
     pieces = pieces_of(base.tokenizer, proxy, proxy_tokenizer)
     reader = LocalProxy(proxy, pieces, float(temperature))
-    own_ids = [prompt_of("generate", proxy_tokenizer, one) for one in own]
+    if proxy_prompts is None and not pieces.is_shared and not all(isinstance(one, str) for one in own):
+        raise InputError(
+            "generate: prompts must be texts where the proxy has another vocabulary, got token ids; write texts, or "
+            "pass proxy_prompts"
+        )
+    own_ids = [prompt_of("prompts" if proxy_prompts is None else "proxy_prompts", proxy_tokenizer, one) for one in own]
     texts = [
         Text((seed, first_index + i, sample), base_prompts[i], reader.beside(own_ids[i]))
         for i in range(len(base_prompts))
@@ -86,7 +91,7 @@ def decode_served(
     terms = Terms(rule, pieces, max_new_tokens, float(temperature), tuple(one.encode() for one in _strings(stop)))
     if resume is not None:
         for i, trace in (*resume.partial.items(), *resume.traces.items()):
-            texts[i].resume(trace, has_ended=i in resume.traces)
+            texts[i].resume(trace, pieces, has_ended=i in resume.traces)
     with Client(base, n_concurrent) as client, reader.evaluating():
         server = meet(client)
         n_writers = min(n_concurrent, server.n_slots or n_concurrent)
@@ -129,7 +134,7 @@ class _Pool:
 
 def _check(client: Client, server: Server, prompt: Request, temperature: float, pool: _Pool) -> None:
     tokenizer = client.base.tokenizer
-    at_first: Request = _AT_FIRST if tokenizer is None else prompt_of("generate", tokenizer, _AT_FIRST)
+    at_first: Request = _AT_FIRST if tokenizer is None else prompt_of("prompts", tokenizer, _AT_FIRST)
     check_log_probs(client, server.dialect, [prompt, at_first], temperature, pool.all)
 
 
@@ -192,7 +197,7 @@ def _listed(argument: str, prompts: Any) -> list[Any]:
 def _base_prompt(base: ServedBase, prompt: Any) -> Request:
     """What the server reads first: ids where the base's tokenizer is known, else the text."""
     if base.tokenizer is not None:
-        return prompt_of("generate", base.tokenizer, prompt)
+        return prompt_of("prompts", base.tokenizer, prompt)
     if not isinstance(prompt, str) or not prompt:
         raise InputError(
             f"generate: prompts must be texts for a served base without its tokenizer, got {prompt!r}; write a text, "

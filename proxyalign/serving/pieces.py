@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proxyalign.decoding.trace import Trace
 from proxyalign.errors import InputError
 from proxyalign.models.token_bytes import TokenBytes, same_vocabulary
 from proxyalign.models.tokens import ids_of_prompt
 from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.models.wrapped import end_ids_of, id_list, logit_width
 from proxyalign.serving.answers import Seen, ends_in_half
+from proxyalign.validation import check_ids
 
 Request = str | list[int]  # what a server is asked to go on from
 
@@ -26,8 +28,10 @@ class Pieces(ABC):
     """What the server's tokens and the proxy's are to each other.
 
     strings: what the base's ids spell, None where that is not known. tokenizer: what shows pieces as text, by `decode`.
+    is_shared: whether ids of the base are the proxy's.
     """
 
+    is_shared = False
     strings: Sequence[bytes | None] | None = None
     tokenizer: Any
 
@@ -63,9 +67,15 @@ class Pieces(ABC):
         """Whether what the server writes after this token has the context that the cascade gives it."""
         return True
 
+    def of_trace(self, trace: Trace) -> list[int]:
+        """The pieces of another run's trace."""
+        return list(trace.token_ids.tolist())
+
 
 class _SharedIds(Pieces):
     """One vocabulary: pieces are ids, as in a pair of models that share a tokenizer."""
+
+    is_shared = True
 
     def __init__(self, tokenizer: Any, ends: Sequence[int], width: int) -> None:
         of_ids = TokenBytes(tokenizer)
@@ -180,6 +190,9 @@ class _Texts(Pieces):
     def written_by_proxy(self, drawn: int) -> int:
         return self._numbered(None if drawn in self._ends else self._bytes.strings[drawn])
 
+    def of_trace(self, trace: Trace) -> list[int]:
+        return [self._numbered(trace.tokenizer.pieces[i]) for i in trace.token_ids.tolist()]
+
     def decode(self, ids: Sequence[int], **_: Any) -> str:
         """As a tokenizer's."""
         return self.spells(ids).decode("utf-8", "replace")
@@ -197,9 +210,12 @@ def pieces_of(base_tokenizer: Any, proxy: Any, proxy_tokenizer: Any) -> Pieces:
     return _TwoVocabularies(base_tokenizer, proxy_tokenizer, ends, width)
 
 
-def prompt_of(owner: str, tokenizer: Any, prompt: Any) -> list[int]:
-    """The ids of a prompt, which is a text or ids. Raises InputError for an empty one."""
-    ids = ids_of_prompt(tokenizer, prompt) if isinstance(prompt, str) else [int(i) for i in prompt]
+def prompt_of(argument: str, tokenizer: Any, prompt: Any) -> list[int]:
+    """The ids of a prompt, which is a text or ids. Raises InputError for none, and for no ids of the tokenizer."""
+    if isinstance(prompt, str):
+        ids = ids_of_prompt(tokenizer, prompt)
+    else:
+        ids = check_ids("generate", argument, prompt, max(tokenizer.get_vocab().values()) + 1)
     if not ids:
-        raise InputError(f"{owner}: a prompt must hold at least one token, got {prompt!r}; write a prompt")
+        raise InputError(f"generate: {argument} must hold at least one token each, got {prompt!r}; write a prompt")
     return ids

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import proxyalign as pa
+from proxyalign.errors import InputError
 from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.serving.decode import decode_served
 from tests.serving.byte_models import byte_model, byte_tokenizer, law
@@ -89,6 +90,16 @@ def test_pieces_of_two_vocabularies_have_the_law_of_statement_16(shared):
     assert p_value(Counter(ids[0] for ids in out.token_ids), first) > 1e-3
     assert p_value(Counter(ids[1] for ids in out.token_ids if len(ids) == 2), second / second.sum()) > 1e-3
     assert {len(vocabulary.pieces)} == {len(out.traces[0].tokenizer)}
+
+
+def test_ids_of_the_base_are_no_prompt_for_a_proxy_of_another_vocabulary(shared):
+    """Fails when the proxy reads the base's ids as if they were its own."""
+    base = pa.ServedBase("http://localhost:1", "base", tokenizer=shared[0], patience=1)
+    other = byte_tokenizer(PROXY_TEXTS, 7)
+    with pytest.raises(InputError, match="prompts must be texts where the proxy has another vocabulary"):
+        decode_served(base, byte_model(other, 5), other, [[5, 6]], pa.rules.Dual(0.1))
+    with pytest.raises(InputError, match="prompts must hold token ids from 0 to"):
+        decode_served(base, byte_model(other, 5), other, [[10**6]], pa.rules.Dual(0.1), proxy_prompts=["a"])
 
 
 def test_a_base_without_its_tokenizer_has_the_same_law_at_the_first_piece(shared):
