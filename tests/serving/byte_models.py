@@ -3,10 +3,9 @@
 from typing import Any
 
 import torch
+from tiny_models import llama
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
-
-from tests.tiny_models import llama
 
 END = "<end>"
 

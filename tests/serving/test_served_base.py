@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
+from model_server import ModelServer
 
 import proxyalign as pa
 from proxyalign.errors import InputError
 from proxyalign.serving.answers import ends_in_half
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.decode import decode_served
-from tests.serving.model_server import ModelServer
 
 RULE = pa.rules.Dual(0.4)
 

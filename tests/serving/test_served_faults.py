@@ -5,13 +5,13 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from model_server import ModelServer
 
 import proxyalign as pa
 from proxyalign.decoding.generate import Interrupted
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.client import Client, Patience, Setback
 from proxyalign.serving.decode import decode_served
-from tests.serving.model_server import ModelServer
 
 RULE = pa.rules.Dual(0.4)
 N_KILLS = 6

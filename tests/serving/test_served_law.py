@@ -4,14 +4,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from byte_models import byte_model, byte_tokenizer, law
+from model_server import ModelServer
 from scipy import stats
 
 import proxyalign as pa
 from proxyalign.errors import InputError
 from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.serving.decode import decode_served
-from tests.serving.byte_models import byte_model, byte_tokenizer, law
-from tests.serving.model_server import ModelServer
 
 BASE_TEXTS, PROXY_TEXTS = ["the cat the hat the cat"], ["a hat a bat chat that"]
 PROMPT, N_DRAWS = "the c", 700

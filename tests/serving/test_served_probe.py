@@ -1,12 +1,12 @@
 """What a server shows is checked at the start: one that shows or draws from another law is refused in a sentence."""
 
 import pytest
+from byte_models import byte_model, byte_tokenizer
+from model_server import ModelServer
 
 import proxyalign as pa
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.decode import decode_served
-from tests.serving.byte_models import byte_model, byte_tokenizer
-from tests.serving.model_server import ModelServer
 
 
 @pytest.fixture(scope="module")
