@@ -8,6 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -198,8 +199,19 @@ class _Texts(Pieces):
         return self.spells(ids).decode("utf-8", "replace")
 
 
+# Of each proxy the last ones that were made, with their tokenizers: of large vocabularies that takes seconds.
+_made: WeakKeyDictionary[Any, tuple[Any, Any, Pieces]] = WeakKeyDictionary()
+
+
 def pieces_of(base_tokenizer: Any, proxy: Any, proxy_tokenizer: Any) -> Pieces:
     """The pieces of a served base, with its tokenizer where that is given, and a proxy."""
+    known = _made.get(proxy)
+    if known is None or known[0] is not base_tokenizer or known[1] is not proxy_tokenizer:
+        known = _made[proxy] = (base_tokenizer, proxy_tokenizer, _pieces_of(base_tokenizer, proxy, proxy_tokenizer))
+    return known[2]
+
+
+def _pieces_of(base_tokenizer: Any, proxy: Any, proxy_tokenizer: Any) -> Pieces:
     ends = sorted({*end_ids_of(proxy), *id_list(getattr(proxy_tokenizer, "eos_token_id", None))})
     width = logit_width(proxy)
     if base_tokenizer is None:
