@@ -60,7 +60,7 @@ def plan(
     Options(device=device).where()
     told("asking how large the models are")
     sizes = _sizes(profile, offline)
-    dtypes = {role: _dtype(profile["pair"], role, device) for role in sizes}
+    dtypes = {role: _dtype(profile, role, device) for role in sizes}
     context = _context(profile, sizes)
     work = parts(profile, context)
     rows = {one.n_rows for part in work for one in part.passes}
@@ -147,14 +147,15 @@ def _loaded(name: str) -> dict[str, Size]:
         n_parameters = model.num_parameters()
         n_bytes = sum(weight.nbytes for weight in model.parameters())
         source = "the installed package, with bytes as loaded"
-        sizes[role] = Size(name, "-", None, n_parameters, n_bytes, *decoder(model.config), source=source)
+        sizes[role] = Size(f"{name}/{role}", "-", None, n_parameters, n_bytes, *decoder(model.config), source=source)
     return sizes
 
 
-def _dtype(pair: Any, role: str, device: str) -> str:
+def _dtype(profile: Mapping[str, Any], role: str, device: str) -> str:
     """The dtype in which `load_pair` would load the model on this device."""
-    asked = {} if isinstance(pair, str) else pair[role]
-    numbers = Options(device=device, dtype=asked.get("dtype", "auto")).numbers(is_named=isinstance(pair, str))
+    pair = profile["pair"]
+    asked = "auto" if isinstance(pair, str) else pair[role].get("dtype", "auto")
+    numbers = Options(device=device, dtype=asked).numbers(is_named=_folder(profile) is not None)
     return "bfloat16" if numbers == "auto" else str(numbers).removeprefix("torch.")
 
 

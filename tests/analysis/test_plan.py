@@ -150,6 +150,24 @@ def test_every_shipped_profile_can_be_planned_without_a_hub(path, monkeypatch):
     assert {part["name"] for part in found["parts"]} == {*read["grids"], *(["speed"] if "speed" in read else [])}
 
 
+def test_a_pair_out_of_packages_is_made_and_counted(monkeypatch):
+    """Fails when it is looked for on a hub, or planned for in the dtype of a pair whose numbers are recorded."""
+    from types import SimpleNamespace
+
+    from tiny_models import gpt2, llama
+
+    monkeypatch.setattr(planning, "measure", lambda *_: Pace("cpu", "bfloat16", Always(1e-9), Always(1e-3)))
+    monkeypatch.setattr("proxyalign.models.options.multiplies_bfloat16", lambda: True)
+    models = SimpleNamespace(base=llama(10, 0, layers=3), proxy=gpt2(10, 0, layers=1))
+    monkeypatch.setattr("proxyalign.models.load_pair", lambda name, offline: models if name == "smol" else None)
+    found = planning.plan(profile({"dual": [0.4]}, pair="smol", context=60))
+    assert [(model["name"], model["dtype"]) for model in found["models"].values()] == [
+        ("smol/base", "bfloat16"), ("smol/proxy", "bfloat16")
+    ]  # fmt: skip
+    assert found["models"]["base"]["n_parameters"] == sum(weight.numel() for weight in models.base.parameters())
+    assert found["n_bytes_to_download"] == 0
+
+
 def test_a_pass_is_measured_on_this_machine():
     """Fails when a pass of a model that is twice as large costs no more, or one of more rows has no time of its own."""
     lab = Size("lab", "-", None, 3787968, 0, 8, 4, 48, 512, "")
