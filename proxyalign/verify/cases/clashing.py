@@ -14,7 +14,8 @@ from numpy.random import Generator
 
 from proxyalign.verify.cases.generated import LAWS, RATES, Floats, law
 
-BYTE_OF = {"a": 0x61, "b": 0x62, "Ġ": 0x20, "Ã": 0xC3, "©": 0xA9, "Ċ": 0x0A}  # letters of GPT-2's alphabet of bytes
+# Letters of GPT-2's alphabet of bytes; the last is one that no text holds, and that some tokenizers lack.
+BYTE_OF = {"a": 0x61, "b": 0x62, "Ġ": 0x20, "Ã": 0xC3, "©": 0xA9, "Ċ": 0x0A, "ā": 0x01}
 CHARACTERS = "abé▁"  # of the other kind, with its sign for a blank; it writes a new line in bytes alone
 START, FILLER, FIRST_END, SECOND_END = "<s>", "<|of no use|>", "</s>", "<turn>"
 RUNS = ("dual", "hybrid", "nudging", "words")  # rules under which the engine decodes
@@ -57,6 +58,10 @@ class Tokens:
         if self.by_letter:
             return bytes(BYTE_OF[letter] for letter in token)
         return bytes([int(token[3:5], 16)]) if token.startswith("<0x") else token.replace("▁", " ").encode()
+
+    def reads(self, string: bytes) -> bool:
+        """Whether the model has a token for each of these bytes."""
+        return all(bytes([byte]) in self.strings.values() for byte in string)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -132,13 +137,13 @@ def is_permuted(number: int) -> bool:
 
 def _drawn(rng: Generator, by_letter: bool, added: str) -> Tokens:
     """A tokenizer of this kind: which merges, which ids, which tokens beside, how many ends."""
+    letters = list(BYTE_OF)[: len(BYTE_OF) - int(rng.integers(2))]
     if by_letter:
-        parts, others = list(BYTE_OF), [added] if added else []
-        parts.remove("Ċ")  # after which every text begins anew
-        others.append("Ċ")
+        parts = [letter for letter in letters if letter not in "Ċā"]  # after a new line every text begins anew
+        others = [*letters[len(parts) :], *([added] if added else [])]
     else:
         parts = [one for one in CHARACTERS if one == "▁" or rng.random() < 0.8]
-        others = [f"<0x{byte:02X}>" for byte in BYTE_OF.values()]
+        others = [f"<0x{BYTE_OF[letter]:02X}>" for letter in letters]
         others += [" "] if rng.random() < 0.3 else []  # a token that no text is made into, beside "▁" and a byte token
         added = ""
     merges = []
@@ -219,6 +224,6 @@ def _some_of(rng: Generator, one: Floats, size: int) -> Floats:
 def _spread(one: Floats, tokens: Tokens, number: int) -> Floats:
     """The law (V,) with some mass on what the model can write; where ids are in two orders, with nothing elsewhere."""
     writes = np.zeros(one.size, dtype=bool)
-    writes[[*tokens.strings, *tokens.end_ids]] = True
+    writes[[*(i for i, string in tokens.strings.items() if string != b"\1"), *tokens.end_ids]] = True
     spread: Floats = one if one[writes].sum() > 1e-3 else np.where(writes, 1.0, one)
     return np.where(writes, spread, 0.0) if is_permuted(number) else spread

@@ -26,6 +26,8 @@ VOCABULARY_MUTANTS: tuple[Mutant, ...] = (
            "None if added.special else added.content.encode()\n"
            "    for i in self._tokenizer.all_special_ids:\n        strings[i] = None",
            "added.content.encode()"),
+    Mutant("pieces: one that a model cannot read is kept", (16,), "models.vocabulary:Vocabulary.__init__",
+           "del strings[string]", "pass"),
     # From pieces to what a model reads.
     Mutant("context: encoded anew as a text of its own, with a start token", (16,), _MADE, _ENCODED,
            'tuple(self._bytes._tokenizer(string.decode("utf-8", "replace"))["input_ids"])'),

@@ -16,9 +16,10 @@ Indices = tuple[int, ...]
 
 
 def all_pieces(*models: Tokens) -> set[Piece]:
-    """What some model can write as one token, None for the end of a text among them where some model has one."""
+    """What some model can write as one token and all can read; None, the end of a text, where some model has one."""
     ends: set[Piece] = {None} if any(tokens.ends for tokens in models) else set()
-    return ends.union(*(tokens.strings.values() for tokens in models))
+    strings: set[bytes] = set().union(*(tokens.strings.values() for tokens in models))
+    return ends.union(string for string in strings if all(tokens.reads(string) for tokens in models))
 
 
 class PieceLaws:
@@ -123,4 +124,4 @@ def _in_bytes(character: str) -> list[str]:
 
 def is_of_word(piece: Piece, at: int) -> bool:
     """Whether this byte of a piece, of those that cases have, is one of a word: a letter, or a part of one."""
-    return piece is not None and piece[at] not in b" \n"
+    return piece is not None and piece[at] not in b" \n\1"
