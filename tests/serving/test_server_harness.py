@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed (extra [lm-eval])")
-for package in ("uvicorn", "aiohttp", "tenacity"):
-    pytest.importorskip(package, reason=f"{package} is not installed (extras [serve] and lm-eval[api])")
+pytest.importorskip("lm_eval", reason="lm-eval is not installed (extra [lm-eval])")
+pytest.importorskip("uvicorn", reason="starlette and uvicorn are not installed (extra [serve])")
+pytest.importorskip("tenacity", reason="tenacity is not installed (lm-eval[api])")
+pytest.importorskip("aiohttp", reason="aiohttp is not installed (lm-eval[api])")
 
 from served_here import MODEL, engine_of, service_of, url_of
 
