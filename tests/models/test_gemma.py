@@ -8,6 +8,8 @@ Gemma's pieces write a blank as, and runs of over 31 blanks, which llama.cpp cut
 import pytest
 import torch
 
+from proxyalign import generate, rules
+from proxyalign.models import load_pair
 from proxyalign.models.causal import has_gemma, has_smol, load_causal
 
 PROSE = (
@@ -76,3 +78,19 @@ def test_smollms_tokens_are_those_of_llama_cpp():
     assert asked.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
     assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert perplexity(model, tokenizer) == pytest.approx(31.74, abs=0.2)
+
+
+@needs_gemma
+@needs_smol
+def test_the_pair_decodes_by_pieces_of_both():
+    """Fails when the few bytes that SmolLM2 has no token for stop the pair, or a chat is not in its template."""
+    pair = load_pair("gemma-smol")
+    pieces = pair.vocabulary.pieces
+    assert (len(pieces), pieces[-1]) == (258_754, None)
+    assert b"\x04" not in pieces
+    asked = "What is the capital of France?"
+    out = generate(
+        pair, [f"Question: {asked}\nAnswer:"], rules.Dual(0.4), proxy_prompts=[pair.chat(asked)], mode="speculative",
+        window=3, temperature=0, max_new_tokens=12,
+    )  # fmt: skip
+    assert "Paris" in out.texts[0]
