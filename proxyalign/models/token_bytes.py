@@ -27,9 +27,10 @@ class TokenBytes:
     strings: what each id spells, in the order of ids; None for special tokens, for ids without a token and for tokens
     that spell nothing. Known are byte-level BPE, SentencePiece's BPE and Unigram with their sign for a blank and their
     byte tokens, WordPiece, and words between blanks. A blank that a tokenizer puts before a text is no part of the map.
+    width: how many ids the model knows, of which a tokenizer may have more; those spell nothing. None for all.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, width: int | None = None) -> None:
         if getattr(tokenizer, "backend_tokenizer", None) is None:
             raise InputError(
                 f"ModelPair: a pair of two vocabularies must have fast tokenizers, got {type(tokenizer).__name__}; "
@@ -37,6 +38,7 @@ class TokenBytes:
             )
         self._tokenizer = tokenizer
         self._kind = _Kind(tokenizer.backend_tokenizer)
+        self._width = width
         wrong: tuple[str, bytes] | None = None
         for spelling in self._kind.spellings():
             self.strings = self._spelt(spelling)
@@ -142,7 +144,8 @@ class TokenBytes:
             strings[i] = None if added.special else added.content.encode()
         for i in self._tokenizer.all_special_ids:
             strings[i] = None
-        return tuple(string or None for string in strings)
+        known = strings[: self._width]
+        return (*(string or None for string in known), *[None] * (len(strings) - len(known)))
 
     def _misspelt(self) -> Iterator[tuple[str, bytes]]:
         """Texts of a sample whose ids do not spell them, with what they spell; texts with unknown tokens do not count.

@@ -30,12 +30,14 @@ class Vocabulary:
 
         Raises InputError for a tokenizer whose bytes are not known, and for one that cannot write another's pieces.
         """
-        maps: dict[int, TokenBytes] = {}
-        for tokenizer in tokenizers.values():
-            if id(tokenizer) not in maps:
-                maps[id(tokenizer)] = TokenBytes(tokenizer)
-        of_role = {role: maps[id(tokenizer)] for role, tokenizer in tokenizers.items()}
-        written = {role: _written(of_role[role], ends[role], widths[role]) for role in ("base", "proxy")}
+        maps: dict[tuple[int, int], TokenBytes] = {}
+        of_role: dict[str, TokenBytes] = {}
+        for role, tokenizer in tokenizers.items():
+            key = id(tokenizer), widths[role]
+            if key not in maps:
+                maps[key] = TokenBytes(tokenizer, widths[role])
+            of_role[role] = maps[key]
+        written = {role: _written(of_role[role], ends[role]) for role in ("base", "proxy")}
         strings = dict.fromkeys(string for role in written for string in written[role])
         has_end = any(ends[role] for role in written)
         for role, of_one in of_role.items():
@@ -50,7 +52,7 @@ class Vocabulary:
                 del strings[string]
         self.pieces: tuple[bytes | None, ...] = (*strings, *((None,) if has_end else ()))
         self._index = {piece: i for i, piece in enumerate(self.pieces)}
-        self.sides = {role: Side(self.pieces, of_role[role], ends[role], widths[role]) for role in of_role}
+        self.sides = {role: Side(self.pieces, of_role[role], ends[role]) for role in of_role}
         self._end_text = str(getattr(tokenizers["base"], "eos_token", None) or "")
 
     def __len__(self) -> int:
@@ -150,13 +152,13 @@ class Side:
     they are asked for.
     """
 
-    def __init__(self, pieces: tuple[bytes | None, ...], of_ids: TokenBytes, ends: Sequence[int], width: int) -> None:
+    def __init__(self, pieces: tuple[bytes | None, ...], of_ids: TokenBytes, ends: Sequence[int]) -> None:
         self.bytes = of_ids
         self.ends = frozenset(ends)
         self.ids = _Encodings(pieces, of_ids, ends)
         self._n_pieces = len(pieces)
         index = {piece: i for i, piece in enumerate(pieces)}
-        groups = {index[string]: ids for string, ids in _written(of_ids, ends, width).items() if string in index}
+        groups = {index[string]: ids for string, ids in _written(of_ids, ends).items() if string in index}
         if ends and None in index:
             groups[index[None]] = tuple(ends)
         self._places = torch.tensor(list(groups))
@@ -214,10 +216,9 @@ def _is_of_word(letter: str) -> bool:
     return is_half or letter.isalnum() or letter == "_" or category(letter).startswith("M")
 
 
-def _written(of_ids: TokenBytes, ends: Sequence[int], width: int) -> dict[bytes, tuple[int, ...]]:
-    """The strings that a model can write as one token, with those of their ids that end no text and have a column."""
-    apart = {*ends, *range(width, len(of_ids))}
-    if not apart:
+def _written(of_ids: TokenBytes, ends: Sequence[int]) -> dict[bytes, tuple[int, ...]]:
+    """The strings that a model can write as one token, with those of their ids that end no text."""
+    if not ends:
         return of_ids.ids
-    kept = {string: tuple(i for i in ids if i not in apart) for string, ids in of_ids.ids.items()}
+    kept = {string: tuple(i for i in ids if i not in ends) for string, ids in of_ids.ids.items()}
     return {string: ids for string, ids in kept.items() if ids}

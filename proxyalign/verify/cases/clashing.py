@@ -18,6 +18,7 @@ from proxyalign.verify.cases.generated import LAWS, RATES, Floats, law
 BYTE_OF = {"a": 0x61, "b": 0x62, "Ġ": 0x20, "Ã": 0xC3, "©": 0xA9, "Ċ": 0x0A, "ā": 0x01}
 CHARACTERS = "abé▁"  # of the other kind, with its sign for a blank; it writes a new line in bytes alone
 START, FILLER, FIRST_END, SECOND_END = "<s>", "<|of no use|>", "</s>", "<turn>"
+SPECIAL = frozenset({START, FILLER, FIRST_END, SECOND_END})
 RUNS = ("dual", "hybrid", "nudging", "words")  # rules under which the engine decodes
 ADDED = ("", "", " ", "é ")  # none of which is written in letters of that alphabet, as which they would be shown
 ONE_IN = 16  # cases of which a run is made, since it costs ten times as much as all else
@@ -33,7 +34,7 @@ class Tokens:
     by_letter: whether letters stand for bytes. ids: of each token, special ones too. merges: by falling rank. added: a
     text that is a token before anything is merged, "" for none. ends: special tokens that end a text, the tokenizer's
     own before that of the model's settings. starts: whether a start token is put before a text. has_blank: whether a
-    blank is. width: columns of the model's logits.
+    blank is. width: columns of the model's logits, now and then one fewer than there are ids.
     """
 
     by_letter: bool
@@ -47,9 +48,8 @@ class Tokens:
 
     @cached_property
     def strings(self) -> dict[int, bytes]:
-        """What each id spells, without those that spell nothing."""
-        special = {START, FILLER, FIRST_END, SECOND_END}
-        return {i: self.spelt(token) for token, i in self.ids.items() if token not in special}
+        """What each id spells, without those that spell nothing or that the model does not know."""
+        return {i: self.spelt(token) for token, i in self.ids.items() if token not in SPECIAL and i < self.width}
 
     def spelt(self, token: str) -> bytes:
         """The bytes of a token that is not special."""
@@ -155,6 +155,8 @@ def _drawn(rng: Generator, by_letter: bool, added: str) -> Tokens:
     ends = (FIRST_END, SECOND_END)[: rng.integers(3)]
     names = [START, FILLER, *parts, *others, *ends]
     places = rng.permutation(len(names) + rng.integers(3))[: len(names)].tolist()
+    is_merged = names[places.index(max(places))] in map("".join, merges)
+    beyond = -1 if is_merged and rng.integers(2) else int(rng.integers(3))
     return Tokens(
         by_letter=by_letter,
         ids=dict(zip(names, places, strict=True)),
@@ -163,13 +165,13 @@ def _drawn(rng: Generator, by_letter: bool, added: str) -> Tokens:
         ends=ends,
         starts=bool(rng.integers(2)),
         has_blank=not added and bool(rng.integers(2)),  # else each part of a text would have one
-        width=max(places) + 1 + int(rng.integers(3)),
+        width=max(places) + 1 + beyond,
     )
 
 
 def _ordered(tokens: Tokens) -> Tokens:
     """The same with ids in the order of pieces: strings, then an end, which it has, between two that spell nothing."""
-    names = [START, *(token for token, i in tokens.ids.items() if i in tokens.strings), FIRST_END, FILLER]
+    names = [START, *(token for token in tokens.ids if token not in SPECIAL), FIRST_END, FILLER]
     ids = {token: i for i, token in enumerate(names)}
     return replace(tokens, ids=ids, ends=(FIRST_END,), width=len(names))
 

@@ -28,6 +28,8 @@ VOCABULARY_MUTANTS: tuple[Mutant, ...] = (
            "added.content.encode()"),
     Mutant("pieces: one that a model cannot read is kept", (16,), "models.vocabulary:Vocabulary.__init__",
            "del strings[string]", "pass"),
+    Mutant("pieces: ids that the model has no column for", (16,), "models.token_bytes:TokenBytes._spelt",
+           "strings[: self._width]", "strings"),
     # From pieces to what a model reads.
     Mutant("context: encoded anew as a text of its own, with a start token", (16,), _MADE, _ENCODED,
            'tuple(self._bytes._tokenizer(string.decode("utf-8", "replace"))["input_ids"])'),

@@ -52,13 +52,14 @@ class PieceLaws:
         return made or tuple(i for byte in string for i in self._of_byte(byte))
 
     def made_of(self, string: bytes) -> Indices | None:
-        """What the tokenizer makes of the text, in the midst of another; None where it is no text."""
+        """What the tokenizer makes of the text in the midst of another; None for no text, or an id without a column."""
         try:
             text = string.decode()
         except UnicodeDecodeError:
             return None
         parts = re.split(f"({self._tokens.added})", text) if self._tokens.added else [text]
-        return tuple(i for part in parts for i in self._merged(part))
+        made = tuple(i for part in parts for i in self._merged(part))
+        return made if all(i < self._tokens.width for i in made) else None
 
     def _merged(self, text: str) -> list[int]:
         """The ids of a text: its letters, of which two neighbours are merged for as long as some can be."""
