@@ -4,6 +4,7 @@ The comparison is with the base alone, decoding autoregressively in this engine.
 statement 12 predicts from the acceptance and the forward costs of the same run.
 """
 
+import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -91,6 +92,7 @@ def measure(
     *,
     max_new_tokens: int,
     stop: Sequence[str] = (),
+    proxy_prompts: Sequence[Sequence[int]] | None = None,
     temperature: float = 1.0,
     repeats: int = 1,
     seed: int = 0,
@@ -99,7 +101,10 @@ def measure(
 ) -> dict[str, Any]:
     """Let every contestant answer every prompt `repeats` times, one sequence at a time, and compare their speeds.
 
-    stop: strings that end an answer, whoever decodes. The field must hold `BASE_ALONE`. progress is called with the
+    stop: strings that end an answer, whoever decodes. proxy_prompts: the proxy's ids in place of each prompt, which
+    transformers' assistant cannot have. Over two vocabularies our tokens are pieces, transformers' the base's, and its
+    assistance the universal one; a pass has as many positions as a piece has tokens, so that nothing is predicted from
+    the costs of passes. The field must hold `BASE_ALONE`. progress is called with the
     number of prompts done and of all. Returns JSON
     values: "costs_ms", the mean time of one forward pass by model and number of positions, and "runs", one
     dictionary a contestant: n_tokens, seconds, tokens_per_second; speedup, the ratio to the base alone, with
@@ -120,8 +125,12 @@ def measure(
     tallies = {one: _Tally() for one in field}
     costs: dict[tuple[str, int], list[float]] = {}
     reading = 0.0  # seconds that both models take for all prompts
+    # Over two vocabularies transformers cuts its assistant's head and embedding down to what both have, for good.
+    assistant = copy.deepcopy(pair.proxy) if pair.has_two_vocabularies else pair.proxy
     for one in field:  # the first call pays for memory and kernels
-        _decode(pair, prompts[0], one, min(8, max_new_tokens), stop, temperature, seed)
+        _decode(
+            pair, assistant, prompts[0], _first(proxy_prompts, 0), one, min(8, max_new_tokens), stop, temperature, seed
+        )
     rng = np.random.default_rng(seed)
     for done, prompt in enumerate(prompts):
         n_prompt = len(pair.encode(prompt))
@@ -130,16 +139,18 @@ def measure(
                 one, tally = field[which], tallies[field[which]]
                 start = time.perf_counter()
                 n_tokens, stats = _decode(
-                    pair, prompt, one, max_new_tokens, stop, temperature, seed + done * repeats + repeat
-                )
+                    pair, assistant, prompt, _first(proxy_prompts, done), one, max_new_tokens, stop, temperature,
+                    seed + done * repeats + repeat,
+                )  # fmt: skip
                 capturing = 0.0 if stats is None else stats.seconds_capturing
                 tally.seconds.append(time.perf_counter() - start - capturing)
                 tally.n_tokens.append(n_tokens)
                 if stats is not None:
                     tally.stats.append(stats)
+                if stats is not None and not pair.has_two_vocabularies:
                     n_drafts = min(one.window or 0, max_new_tokens)
                     tally.passes.update(_after_prompt(stats, n_prompt, n_drafts))
-        of_prompt, of_steps = _forward_costs(pair, prompt, longest)
+        of_prompt, of_steps = (0.0, {}) if pair.has_two_vocabularies else _forward_costs(pair, prompt, longest)
         reading += repeats * of_prompt
         for key, seconds in of_steps.items():
             costs.setdefault(key, []).append(seconds)
@@ -163,9 +174,16 @@ def measure(
     }
 
 
+def _first(prompts: Sequence[Sequence[int]] | None, at: int) -> list[Sequence[int]] | None:
+    """One prompt in a list, as the engine takes it; None where there are none."""
+    return None if prompts is None else [prompts[at]]
+
+
 def _decode(
     pair: ModelPair,
+    assistant: Any,
     prompt: str,
+    of_proxy: list[Sequence[int]] | None,
     one: Contestant,
     max_new_tokens: int,
     stop: Sequence[str],
@@ -184,6 +202,7 @@ def _decode(
             stop=stop,
             temperature=temperature,
             seed=seed,
+            proxy_prompts=of_proxy,
         )
         return answer.stats.n_tokens, answer.stats
     from transformers import StopStringCriteria  # here, since it is slow to load
@@ -191,16 +210,21 @@ def _decode(
     torch.manual_seed(seed)
     ids = torch.tensor([pair.encode(prompt)], device=pair.device)
     ends = list(pair.eos_token_ids) or None
-    with _constant_drafts(pair.proxy, one.window or 1), torch.inference_mode():
+    assisted: dict[str, Any] = {"assistant_model": assistant} if one.engine == ASSISTED else {}
+    if pair.has_two_vocabularies:
+        ends = sorted(pair.vocabulary.sides["base"].ends) or None
+        if assisted:
+            assisted |= {"tokenizer": pair.tokenizer, "assistant_tokenizer": pair.proxy_tokenizer}
+    with _constant_drafts(assistant, one.window or 1), torch.inference_mode():
         out = pair.base.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
             eos_token_id=ends,
             pad_token_id=ends[0] if ends else None,  # an id of the text would be hidden from the assistant
-            assistant_model=pair.proxy if one.engine == ASSISTED else None,
             # As `stop_strings` they would be handed on to the assistant, without the tokenizer that it then asks for.
             stopping_criteria=[StopStringCriteria(pair.tokenizer, list(stop))] if stop else None,
+            **assisted,
             **sampling_settings(temperature),
         )
     return out.shape[1] - ids.shape[1], None
@@ -325,7 +349,7 @@ def _summary(
         "predicted_speedup_at_cost": None,
         "share_of_bare_passes": None,
     }
-    if tested and one.window is not None:
+    if tested and one.window is not None and costs:
         expected = tokens_per_cycle(accepted / tested, one.window)
         draft, verify = (costs["proxy", 1] / costs["base", 1], costs["base", one.window + 1] / costs["base", 1])
         summary["predicted_tokens_per_cycle"] = expected
