@@ -81,8 +81,8 @@ def test_without_a_seed_answers_differ(served):
 def test_an_answer_shorter_than_a_window_is_that_of_generate(lab, served):
     """Fails when a short answer draws its numbers as a long one does, so that its seed means something else."""
     for seed, n in itertools.product(range(6), (1, 2, 3)):
-        found = complete(served, "Question:", max_tokens=n, temperature=1, seed=seed).choices[0].text
-        assert found == alone(lab, served, "Question:", max_new_tokens=n, temperature=1, seed=seed).texts[0]
+        found = complete(served, "Mia", max_tokens=n, temperature=1, seed=seed).choices[0].text
+        assert found == alone(lab, served, "Mia", max_new_tokens=n, temperature=1, seed=seed).texts[0]
 
 
 def test_several_prompts_in_one_request_are_answered_as_one_call_answers_them(lab, served, prompts):

@@ -3,11 +3,13 @@
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from tiny_models import llama, word_tokenizer
 
 import proxyalign as pa
+from proxyalign.decoding.stopping import Stopping
 from proxyalign.deferral import rules
 from proxyalign.models import ModelPair
 
@@ -16,9 +18,10 @@ pytest.importorskip("starlette", reason="starlette and uvicorn are not installed
 from served_here import engine_of
 
 from proxyalign.serving.server import engine as engine_module
-from proxyalign.serving.server.asked import Asked
+from proxyalign.serving.server.asked import Asked, Shape
 from proxyalign.serving.server.engine import Reading
 from proxyalign.serving.server.refusal import Refusal
+from proxyalign.serving.server.rows import LiveRecord, Rows
 
 N_TOKENS, POISON = 12, 11
 MODES = [{}, {"mode": "speculative", "window": 3}]
@@ -217,6 +220,38 @@ def test_each_row_has_its_own_limit_and_stop_strings(pair, settings):
             assert client.ids(i) == given.token_ids[0]
             by_string = bool(stop) and stop[0] in given.texts[0]
             assert client.news[i][-1].reason == ("stop" if by_string else "length")
+
+
+def test_a_string_after_the_limit_has_ended_nothing(pair):
+    """Fails when a row that its limit has cut is told to have ended with a string that came in the same window."""
+    told = []
+    for limit, reason in ((2, "length"), (3, "stop"), (4, "stop")):
+        rows = Rows(pair, 1)
+        shape = Shape()
+        rows.fill([Asked([1], [1], (0, 0, 0), limit, ("t5",), shape, told.append)])
+        record = LiveRecord(1, 9, Stopping(np.zeros(N_TOKENS, dtype=bool), (), pair.spelling, 0, [[]]), False)
+        record.rows = rows
+        record.join(np.array([0]))
+        ids, numbers = np.array([[3, 4, 5, 6]]), np.zeros((1, 4))
+        written, goes_on = record.emit(np.array([4]), ids, numbers.astype(np.uint8), numbers, numbers)
+        assert (written[0], goes_on[0], told[-1].reason) == (min(limit, 3), False, reason)
+        assert not len(record.active)
+        assert not rows.held
+
+
+def test_what_was_told_is_not_told_again_when_a_sequence_is_begun_again():
+    """Fails when a client gets tokens twice after an error, or others after those that it has."""
+    told = []
+    asked = Asked([1], [1], (0, 0, 0), 9, (), Shape(), told.append)
+    asked.hear([3, 4, 5], None)
+    asked.begin()
+    asked.hear([3, 4], None)
+    asked.hear([5, 6], "length")
+    assert [(news.ids, news.reason) for news in told] == [([3, 4, 5], None), ([6], "length")]
+    asked.begin()
+    asked.hear([3, 5], None)
+    assert "other tokens came" in str(told[-1].error)
+    assert asked.is_cancelled
 
 
 def test_a_closed_engine_takes_nothing_and_leaves_nobody_waiting(pair):

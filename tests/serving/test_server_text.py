@@ -1,7 +1,7 @@
 """Text told piece by piece: no half character, no stop string, nothing lost and nothing taken back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -29,7 +29,10 @@ def pair_of(tokenizer, pieces=None):
     return SimpleNamespace(spelling=tokenizer, vocabulary=vocabulary)
 
 
-PLAIN, CLEANING = byte_tokenizer(), byte_tokenizer(clean_up_tokenization_spaces=True)
+PLAIN = byte_tokenizer()
+CLEANING = byte_tokenizer(
+    clean_up_tokenization_spaces=True, clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output=True
+)
 
 
 def told(tokenizer, ids, stop, steps):
@@ -42,6 +45,8 @@ def told(tokenizer, ids, stop, steps):
 
 
 @pytest.mark.parametrize("tokenizer", [PLAIN, CLEANING], ids=["plain", "cleaning"])
+@example(text="a ' .", stop=[], steps=[1] * 5, end=False)
+@example(text="a n't b", stop=[], steps=[1] * 7, end=False)
 @given(
     text=st.text(st.sampled_from("ab .,'nt\N{REPLACEMENT CHARACTER}é漢😀\n"), max_size=30),
     stop=st.lists(st.text(st.sampled_from("ab .é"), min_size=1, max_size=4), max_size=2),

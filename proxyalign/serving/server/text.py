@@ -7,13 +7,13 @@ from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 
 _HALF = "\N{REPLACEMENT CHARACTER}"  # what decoding shows in place of bytes that are no whole character (yet)
-_CLEANED = 4  # characters from a space on in which a tokenizer may still drop it, as in " n't" (transformers)
+_CLEANED = 4  # characters at the end in which a tokenizer may still drop spaces, as in " n't" (transformers)
 
 
 class Growing:
     """The text of an answer as its tokens come: what may be told of it, never to be taken back.
 
-    Kept back at the end are half characters, what may begin a stop string, and a space that the tokenizer may yet clean
+    Kept back at the end are half characters, what may begin a stop string, and spaces that the tokenizer may yet clean
     away. Together the pieces are `shown` of all tokens.
     """
 
@@ -28,8 +28,8 @@ class Growing:
         if not is_last:
             text = text.rstrip(_HALF)
             text = text[: len(text) - max((_n_begun(text, stop) for stop in self._stop), default=0)]
-            if self._cleans and " " in text[-_CLEANED:]:
-                text = text[: text.index(" ", max(len(text) - _CLEANED, 0))]
+            if self._cleans:
+                text = text[:-_CLEANED]
         if not text.startswith(self._told):  # shorter than before, or another beginning, which cannot be taken back
             return ""
         piece = text[len(self._told) :]
