@@ -51,6 +51,11 @@ def check_mode(mode: Any, window: Any) -> None:
         raise InputError(f"generate: mode must be {' or '.join(MODES)}, got {mode!r}; choose one of these")
     if not (isinstance(window, str) and window == "auto"):
         check_count("generate", "window", window, least=1)
+    elif torch.distributed.is_available() and torch.distributed.is_initialized():
+        raise InputError(
+            "generate: window must be a number where several processes share a model, got 'auto', which each would "
+            "choose by its own clock; pass one such as 5"
+        )
 
 
 def prompt_ids(pair: ModelPair, role: str, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:

@@ -9,6 +9,7 @@ import torch
 
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
+from proxyalign.errors import InputError
 from proxyalign.models import load_pair
 
 PROMPTS = ["t1 t2 t3", "t4", "t5 t6 t7 t8 t9"]
@@ -33,7 +34,12 @@ def main() -> None:
         base=folder / "base", proxy=folder / "proxy", dtype=dtype, offline=True, tp_plan=dict.fromkeys(roles, "auto")
     )
     held = {role: list(getattr(pair, role).model.layers[0].mlp.up_proj.weight.to_local().shape) for role in roles}
-    result = {"answers": answers(pair), "held": held}
+    try:
+        generate(pair, PROMPTS, rules.Dual(0.3), mode="speculative", window="auto", max_new_tokens=16)
+        refused = ""
+    except InputError as error:
+        refused = str(error)
+    result = {"answers": answers(pair), "held": held, "refused": refused}
     (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(result))
     torch.distributed.destroy_process_group()
 

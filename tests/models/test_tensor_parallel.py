@@ -49,3 +49,4 @@ def test_a_split_model_decodes_as_the_whole_one_in_every_process(folder, roles):
     assert first["answers"] == second["answers"] == whole
     for role in roles.split(","):
         assert first["held"][role] == second["held"][role] == [32, 32]  # half of the 64 rows of up_proj
+    assert "window must be a number where several processes share a model" in first["refused"]

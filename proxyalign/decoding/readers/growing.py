@@ -148,7 +148,8 @@ class Reader:
             self._cache, self._n_slots, self._valid, self._pending = _empty_cache(), 0, None, []
             return
         if self._n_slots:
-            self._cache.batch_select_indices(at)
+            for layer in self._cache.layers:  # which may lie on several devices
+                layer.batch_select_indices(at.to(layer.keys.device))
         else:  # a cache that was emptied still has its rows
             self._cache = _empty_cache()
         self._pending = [(tokens[at], None if valid is None else valid[at]) for tokens, valid in self._pending]
@@ -211,8 +212,9 @@ class Reader:
         # A stable sort of False before True puts the stale slots first and keeps the order of the valid ones.
         order = valid.to(torch.uint8).argsort(dim=1, stable=True)[:, self._n_slots - width :]
         for layer in self._cache.layers:
-            layer.keys = layer.keys.take_along_dim(order[:, None, :, None], dim=2)
-            layer.values = layer.values.take_along_dim(order[:, None, :, None], dim=2)
+            there = order[:, None, :, None].to(layer.keys.device)
+            layer.keys = layer.keys.take_along_dim(there, dim=2)
+            layer.values = layer.values.take_along_dim(there, dim=2)
         self._valid = None if bool((lengths == width).all()) else valid.take_along_dim(order, dim=1)
         self._n_slots = width
         self._check_length()

@@ -30,7 +30,7 @@ _LENGTHS = 512  # a cache has a multiple of so many slots, so that the next batc
 
 
 def supports(model: Any) -> bool:
-    """Whether a model takes positions and masks from outside, for any rows: no ALiBi, no masks of its own."""
+    """Whether a model takes positions and masks from outside, for any rows, and lies in one place: no ALiBi."""
     config = text_config_of(model)
     return (
         takes(model, "position_ids")
@@ -38,7 +38,13 @@ def supports(model: Any) -> bool:
         and config._attn_implementation in ("sdpa", "eager")
         and not getattr(config, "alibi", False)
         and not hasattr(config, "attention_layers")
+        and _is_in_one_place(model)
     )
+
+
+def _is_in_one_place(model: Any) -> bool:
+    devices = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
+    return len(devices) <= 1 and not any(hasattr(weights, "device_mesh") for weights in model.parameters())
 
 
 def captures(model: Any) -> bool:
