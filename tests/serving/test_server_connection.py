@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -201,3 +202,19 @@ def test_without_the_extra_one_sentence_tells_what_to_install(command, monkeypat
     code, _, err = command("serve", "--rule", "dual", "--alpha", "0.4", "--port", 0)
     assert code == 2
     assert "run pip install 'proxyalign[serve]'" in err
+
+
+def test_a_client_that_hangs_up_before_its_request_is_whole_is_forgotten(lab, caplog):
+    """Fails when half a request is answered, told as a defect of the server's, or counted as in flight for good."""
+    with engine_of(lab, batch_size=1) as engine:
+        service = service_of(engine)
+        with url_of(service) as url:
+            host, port = url[len("http://") : -len("/v1")].split(":")
+            with socket.create_connection((host, int(port))) as half:
+                half.sendall(
+                    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    b'Content-Length: 99\r\n\r\n{"model"'
+                )
+            assert httpx.post(f"{url}/completions", json={**LONG, "max_tokens": 1}).status_code == 200
+        assert service.n_in_flight == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -39,7 +39,8 @@ class Service:
         routes = [Route("/health", self._health), Route("/v1/models", self._models)]
         routes.append(Route("/v1/models/{name:path}", self._model))
         routes += [Route(f"/v1/{path}", self._answering(read), methods=["POST"]) for path, read in of_kind.items()]
-        failures: dict[Any, Any] = {Refusal: _told, HTTPException: _no_route, Gone: _gone, Exception: _defect}
+        failures: dict[Any, Any] = {Refusal: _told, HTTPException: _no_route, Exception: _defect}
+        failures |= dict.fromkeys((Gone, ClientDisconnect), _gone)
         return Starlette(routes=routes, exception_handlers=failures)
 
     async def _health(self, _: Request) -> Response:

@@ -30,6 +30,7 @@ from proxyalign.serving.server.rows import LiveRecord, Rows
 from proxyalign.validation import check_count
 
 PATIENCE = 1.0  # seconds that a batch takes in new sequences for, while those of other settings wait
+_AT_ONCE = 1 << 27  # numbers that are held of each model's logits while texts are scored, if one text alone has no more
 _REMEDY = "start the server with a smaller --batch-size or --max-length"
 
 _logger = logging.getLogger(__name__)
@@ -270,9 +271,10 @@ class Engine:
     def _scores(self, reading: Reading) -> list[Score]:
         """log pi as tokens are drawn; at temperature 0, whose law has nothing to tell, that of temperature 1."""
         shaping = self._shaping(reading.shape, reading.shape.temperature or 1.0)
-        scores: list[Score] = []
-        for at in range(0, len(reading.contexts), self._batch_size):
-            some = slice(at, at + self._batch_size)
+        n_longest, scores = max(1, *map(len, reading.continuations)), list[Score]()
+        n_rows = max(1, min(self._batch_size, _AT_ONCE // (n_longest * self.pair.vocab_size)))
+        for at in range(0, len(reading.contexts), n_rows):
+            some = slice(at, at + n_rows)
             scores += score(
                 self.pair,
                 self.rule,
