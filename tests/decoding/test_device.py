@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from clashing import clashing_pair
 from pretend_device import CAPTURE, DEVICE, PASS, UPLOAD, WAIT, on_device
 from test_every_rule import RULES, with_reference
 from tiny_models import llama, tiny_pair
@@ -35,6 +36,41 @@ def test_every_rule_decodes_on_a_device_as_on_a_processor(rule, mode):
         assert pair.device.type == "cuda"
         answer = generate(pair, PROMPTS, rule, mode=mode, **SETTINGS)
     assert answer.token_ids == expected.token_ids
+
+
+@pytest.mark.parametrize("there", [("base",), ("proxy",), ("base", "reference")], ids=str)
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_the_models_may_lie_on_two_devices(mode, there):
+    """Fails when a token, a mask or logits stay where the other model is."""
+    pair = with_reference(llama, 12, eos_token_id=5)
+    for rule in (
+        rules.Dual(0.3),
+        rules.Hybrid(0.3),
+        rules.Exact(0.5),
+        rules.StaticMixture(0.5),
+        rules.ImplicitReward(),
+    ):
+        expected = generate(pair, PROMPTS, rule, mode=mode, **SETTINGS)
+        with on_device(pair, there):
+            assert {role: pair.device_of(role).type for role in there} == dict.fromkeys(there, "cuda")
+            answer = generate(pair, PROMPTS, rule, mode=mode, **SETTINGS)
+        assert answer.token_ids == expected.token_ids, rule
+
+
+@pytest.mark.parametrize("there", [("base", "proxy"), ("base",), ("proxy",)], ids=str)
+@pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
+def test_two_vocabularies_decode_on_a_device(mode, there):
+    """Fails when a piece is looked up on the device, or logits over pieces are made on the host."""
+    pair, texts = clashing_pair(), ["ab a", "b", "ba ab", "a", " b"]
+    for rule, boundaries in [
+        (rules.Dual(0.15), "any"), (rules.Dual(0.15), "word"), (rules.Hybrid(0.4), "any"), (rules.Exact(0.5), "word"),
+        (rules.StaticMixture(0.5), "any"),
+    ]:  # fmt: skip
+        settings = SETTINGS | {"mode": mode, "boundaries": boundaries}
+        expected = generate(pair, texts, rule, **settings)
+        with on_device(pair, there):
+            answer = generate(pair, texts, rule, **settings)
+        assert answer.token_ids == expected.token_ids, (rule, boundaries)
 
 
 @pytest.mark.parametrize(("rule", "n_rows"), [*((rule, 3) for rule in EVERY), (rules.Dual(0.3), 1)], ids=str)

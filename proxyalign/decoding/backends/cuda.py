@@ -177,7 +177,8 @@ class CudaBackend(Backend):
 def _on_host(*tensors: Tensor | None) -> Callable[[Tensor], Tensor]:
     """What gives each of these tensors as it is on the host: all of them are brought there in one copy."""
     # Wide numbers first, so that each part begins where its dtype may.
-    parts = {id(one): one.contiguous() for one in tensors if one is not None}
+    # A copy, since a single number of a wider row passes for contiguous, and is not to be had as bytes.
+    parts = {id(one): one.clone(memory_format=torch.contiguous_format) for one in tensors if one is not None}
     order = sorted(parts, key=lambda at: -parts[at].element_size())
     sizes = [parts[at].nbytes for at in order]
     together = torch.cat([parts[at].view(torch.uint8).flatten() for at in order]).cpu()
