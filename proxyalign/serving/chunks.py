@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 _REQUEST = 4.0  # what a request costs, in tokens of the server's: its way there and back, and a place in the queue
-# The part of what is asked for and not read that is written all the same: servers stop when they are left, but not all of
-# them at once.
+# The part of what is asked for and not read that is written all the same: servers stop when they are left, but some not
+# at once.
 _UNREAD = 0.03
 _LONGEST = 256
 # Before anything is known, one token in eight is handed over.
