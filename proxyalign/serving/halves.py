@@ -64,7 +64,8 @@ def _unseen(logs: Floats, n_tokens: int, temperature: float) -> float:
     rest, n_rest = max(0.0, 1.0 - float(np.exp(logs).sum())) + 1e-6, n_tokens - len(logs)
     if temperature <= 1.0:
         return rest * float(np.exp(logs[-1] * (1.0 / temperature - 1.0)))
-    return n_rest * float(np.exp(logs[-1] / temperature))
+    mean = min(float(np.exp(logs[-1])), rest / max(n_rest, 1))  # the sum is largest where all are alike
+    return n_rest * float(mean ** (1.0 / temperature))
 
 
 def _drawn(

@@ -17,7 +17,7 @@ def test_what_few_tokens_decide_all_tokens_decide_alike(temperature):
         of_few = _drawn(logs[:10], is_half[:10], _unseen(logs[:10], 60, temperature), temperature, number)
         assert of_few in (None, of_all)
         n_decided += of_few is not None
-    assert n_decided > 200
+    assert n_decided > 100
 
 
 def test_a_law_without_halves_decides_nothing():
