@@ -1,7 +1,7 @@
 """The real pair's models, where their packages are installed: what was converted is the model that was published.
 
 The ids below are those of llama.cpp (commit 0c1e570, `llama-server`'s /tokenize) on the same GGUF files. It and the
-converted tokenizers agreed on 2,340 texts of benchmarks, licences, code and random Unicode, but for the sign "▁", which
+converted tokenizers agreed on 2,640 texts of benchmarks, licences, code and random Unicode, but for the sign "▁", which
 Gemma's pieces write a blank as, and runs of over 31 blanks, which llama.cpp cuts into other runs.
 """
 
