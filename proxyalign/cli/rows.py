@@ -9,7 +9,7 @@ from proxyalign.cli.common import notes, print_json
 
 
 def rows(
-    model: Annotated[str, typer.Option(help="lab, smol or gemma (extra [real]), a hub name, or a checkpoint's folder.")],
+    model: Annotated[str, typer.Option(help="lab, smol, gemma (extra [real]), a hub name, or a checkpoint folder.")],
     text: Annotated[Path, typer.Option(help="One text a line; in a .jsonl file, under --field of each line.")],
     out: Annotated[Path, typer.Option(help="The .npz file to write; one that exists is replaced.")],
     limit: Annotated[int, typer.Option(help="Keep so many rows, drawn from all positions of all texts.")] = 100,
