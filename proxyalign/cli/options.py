@@ -14,7 +14,7 @@ RuleName = Annotated[str, typer.Option(help="never, always, dual, primal, nudgin
 Alpha = Annotated[float | None, typer.Option(help="The rule's alpha, mostly a threshold; the same as --set alpha=...")]
 Budget = Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Any parameter of the rule, as in k=50; once for each.")]
-Pair = Annotated[str | None, typer.Option(help="lab, the default, smol, gemma-smol, or a folder with base/ and proxy/.")]
+Pair = Annotated[str | None, typer.Option(help="lab, the default, smol, gemma-smol, or a folder with base/ and proxy/")]
 Base = Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")]
 Proxy = Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")]
 Reference = Annotated[str | None, typer.Option(help="The proxy before alignment, for the rules that need q0.")]
