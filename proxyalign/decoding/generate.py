@@ -174,7 +174,7 @@ def generate(
             batch_size=batch_size,
             wants_law=distributions if callable(distributions) else (lambda *_: True) if distributions else None,
             stop=stop_strings(stop),
-            listener=_listener(streamer, base_prompts, len(samples)),
+            listener=_listener(pair, streamer, base_prompts, len(samples)),
         )
         return _decoded(job, speculative.decode if is_speculative else autoregressive.decode)
 
@@ -217,9 +217,9 @@ def _ending(streamer: Any) -> Iterator[None]:
 
 
 def _listener(
-    streamer: Any, prompts: Sequence[Sequence[int]], n_sequences: int
+    pair: ModelPair, streamer: Any, prompts: Sequence[Sequence[int]], n_sequences: int
 ) -> Callable[[int, npt.NDArray[np.int64]], None] | None:
-    """What hands new tokens to the streamer, which has had the prompt, as in transformers."""
+    """What hands new tokens to the streamer, which has had the prompt, as in transformers; pieces as the base's ids."""
     if streamer is None:
         return None
     if n_sequences != 1:
@@ -227,4 +227,9 @@ def _listener(
             f"generate: a streamer takes one sequence, got {n_sequences}; pass one prompt and num_return_sequences=1"
         )
     streamer.put(torch.tensor(prompts[0]))
-    return lambda _, tokens: streamer.put(torch.from_numpy(tokens)) if len(tokens) else None
+    if not pair.has_two_vocabularies:
+        return lambda _, tokens: streamer.put(torch.from_numpy(tokens)) if len(tokens) else None
+    own = pair.vocabulary.sides["base"].ids
+    return lambda _, pieces: (
+        streamer.put(torch.tensor([i for piece in pieces.tolist() for i in own[piece]])) if len(pieces) else None
+    )

@@ -381,3 +381,21 @@ def test_a_models_own_generate_decodes_the_pair():
         attention_mask=torch.ones_like(ids), **settings,
     )  # fmt: skip
     assert letter[0].tolist() == ids[0].tolist() + own[:1]
+
+
+def test_a_streamer_is_given_the_bases_ids():
+    """Fails when pieces reach a streamer, which shows ids by the base's tokenizer."""
+    pair, seen = clashing_pair(), []
+
+    class Streamer:
+        def put(self, ids):
+            seen.append(ids.tolist())
+
+        def end(self):
+            seen.append("end")
+
+    (ids,) = generate(pair, ["ab"], rules.Dual(0.15), max_new_tokens=8, streamer=Streamer(), seed=4).token_ids
+    assert seen[0] == pair.encode("ab")
+    assert seen[-1] == "end"
+    own = [i for piece in ids for i in pair.vocabulary.sides["base"].ids[piece]]
+    assert [i for part in seen[1:-1] for i in part] == own
