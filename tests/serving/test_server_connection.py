@@ -12,7 +12,7 @@ import time
 import pytest
 
 uvicorn = pytest.importorskip("uvicorn", reason="starlette and uvicorn are not installed (extra [serve])")
-httpx = pytest.importorskip("httpx", reason="httpx is not installed (extra [test])")
+httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed (extra [test])")
 
 from served_here import MODEL, client_of, engine_of, service_of, url_of  # noqa: E402
 

@@ -9,7 +9,7 @@ import proxyalign as pa
 from proxyalign.decoding.scoring import score
 
 pytest.importorskip("starlette", reason="starlette and uvicorn are not installed (extra [serve])")
-pytest.importorskip("httpx", reason="httpx is not installed (extra [test])")
+pytest.importorskip("httpx2", reason="httpx2 is not installed (extra [test])")
 
 from served_here import MODEL, RULE, client_of
 

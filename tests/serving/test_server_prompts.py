@@ -9,7 +9,7 @@ from proxyalign.errors import InputError
 from proxyalign.models import ModelPair
 
 pytest.importorskip("starlette", reason="starlette and uvicorn are not installed (extra [serve])")
-pytest.importorskip("httpx", reason="httpx is not installed (extra [test])")
+pytest.importorskip("httpx2", reason="httpx2 is not installed (extra [test])")
 
 from served_here import MODEL, RULE, client_of
 

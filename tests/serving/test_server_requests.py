@@ -5,7 +5,7 @@ import json
 import pytest
 
 pytest.importorskip("starlette", reason="starlette and uvicorn are not installed (extra [serve])")
-pytest.importorskip("httpx", reason="httpx is not installed (extra [test])")
+pytest.importorskip("httpx2", reason="httpx2 is not installed (extra [test])")
 
 from served_here import MODEL, client_of
 
@@ -189,6 +189,17 @@ def test_what_asks_for_nothing_is_no_mistake(client):
     again = client.post("/v1/chat/completions", json={**CHAT, "messages": [{"role": "user", "content": parts}]})
     whole = client.post("/v1/chat/completions", json=CHAT)
     assert again.json()["choices"] == whole.json()["choices"]
+
+
+def test_an_answer_is_never_longer_than_the_server_allows(lab):
+    """Fails when a request that names no limit gets more than one that names the largest may have."""
+    with client_of(lab, batch_size=1, max_tokens=5) as client:
+        long = {**COMPLETION, "logit_bias": {"0": -100}}
+        refused = client.post("/v1/completions", json={**long, "max_tokens": 6})
+        assert is_told(refused, 400, "max_tokens", "must be a whole number in [0, 5], got 6")
+        for path, usual in (("completions", long), ("chat/completions", {**CHAT, "logit_bias": {"0": -100}})):
+            answer = client.post(f"/v1/{path}", json={**usual, "max_tokens": None})
+            assert answer.json()["usage"]["completion_tokens"] == 5
 
 
 def test_a_key_is_asked_of_every_request_but_for_the_servers_health(lab):

@@ -120,7 +120,7 @@ class Protocol:
             )
         for name, idle in _IDLE_IN_COMPLETIONS.items():
             fields.unused(name, idle)
-        limit = _COMPLETION_TOKENS if limit is None else limit
+        limit = min(_COMPLETION_TOKENS, self.limits.max_tokens) if limit is None else limit
         return self._request(fields, prompts, "prompt", is_chat=False, n=n, limit=limit, echo=echo, n_top=n_top)
 
     def chat(self, body: Any) -> Request:
