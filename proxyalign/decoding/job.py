@@ -84,11 +84,7 @@ class Job:
             for role, of_role in widths.items():
                 if role == "reference" and not self.rule.reads("q0"):
                     continue
-                length = (
-                    max(map(len, self._prompts_of(role)))
-                    + self.max_new_tokens
-                    + self.window.longest
-                )
+                length = max(map(len, self._prompts_of(role))) + self.max_new_tokens + self.window.longest
                 readers[role] = stack.enter_context(self.backend.reader(self.pair, role, n_rows, length, of_role))
             yield readers
 
