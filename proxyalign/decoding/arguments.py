@@ -32,6 +32,8 @@ def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
         raise InputError(f"{owner}: pair must be a ModelPair, got {type(pair).__name__}; make one with load_pair")
     if not isinstance(rule, Rule):
         raise InputError(f"{owner}: rule must be a rule, got {rule!r}; pass one such as rules.Dual(alpha=0.4)")
+    if pair.is_served:
+        raise InputError(f"{owner}: the base must be loaded here, got {pair.base!r}; only generate can ask a server")
     if pair.device.type == "mps":
         raise InputError(
             f"{owner}: the models must be on a device that has float64 numbers, in which draws and sums are made, got "
@@ -43,6 +45,16 @@ def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
             f"ways, got {rule.name}; take one that reads the base alone, such as Dual, or a pair of one vocabulary"
         )
     check_reference(owner, pair, rule)
+
+
+def check_served(given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+    """Raise InputError for the first setting that a served base cannot have: all that changes or asks for its law."""
+    for name, value in given.items():
+        if value != usual[name]:
+            raise InputError(
+                f"generate: {name} must be left out with a served base, whose law stays on its server, got {value!r}; "
+                "drop it, or load the base here"
+            )
 
 
 def check_mode(mode: Any, window: Any) -> None:

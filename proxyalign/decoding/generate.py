@@ -1,5 +1,6 @@
 """The entry to decoding: check what was asked, make batches of it, decode them, and put the answers in order."""
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from proxyalign.decoding.arguments import (
     check_mode,
     check_pair_and_rule,
     check_rotary,
+    check_served,
     end_ids,
     placed,
     prompt_ids,
@@ -114,12 +116,31 @@ def generate(
     eos_token_ids and all laws are of pieces. Prompts of ids are each model's own; without proxy_prompts the proxy reads
     the text of the base's. A text also ends where a model's context does, since a piece may take several of its tokens.
 
+    With a served base (`pa.ServedBase`) the server writes ahead, whichever the mode, `batch_size` texts at once, and
+    what would change its law is refused.
+
     A rule that always defers is the proxy alone and has nothing to verify: it decodes autoregressively in either mode.
 
     Raises InputError for an argument out of its range, an empty prompt, a prompt that leaves no room for
     `max_new_tokens` in the models' context, and where memory runs out; Interrupted, with what has ended, on Ctrl-C.
     """
     with _ending(streamer):
+        if isinstance(pair, ModelPair) and pair.is_served:
+            check_served(
+                {
+                    "top_k": top_k, "top_p": top_p, "proxy_top_k": proxy_top_k, "proxy_top_p": proxy_top_p,
+                    "logit_bias": logit_bias, "min_new_tokens": min_new_tokens, "eos_token_ids": eos_token_ids,
+                    "streamer": streamer, "distributions": distributions, "rule_temperature": rule_temperature,
+                    "boundaries": boundaries,
+                },
+                _USUAL,
+            )  # fmt: skip
+            served: Generation = pair.base.answer(
+                pair, prompts, rule, proxy_prompts=proxy_prompts, max_new_tokens=max_new_tokens,
+                temperature=temperature, num_return_sequences=num_return_sequences, seed=seed, stop=stop,
+                n_concurrent=batch_size, first_index=first_index,
+            )  # fmt: skip
+            return served
         check_pair_and_rule("generate", pair, rule)
         check_mode(mode, window)
         for name, value, least in (
@@ -177,6 +198,16 @@ def generate(
             listener=_listener(pair, streamer, base_prompts, len(samples)),
         )
         return _decoded(job, speculative.decode if is_speculative else autoregressive.decode)
+
+
+# What a served base cannot be asked for, as it is where nobody asks.
+_USUAL = {
+    name: inspect.signature(generate).parameters[name].default
+    for name in (
+        "top_k", "top_p", "proxy_top_k", "proxy_top_p", "logit_bias", "min_new_tokens", "eos_token_ids", "streamer",
+        "distributions", "rule_temperature", "boundaries",
+    )
+}  # fmt: skip
 
 
 def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:

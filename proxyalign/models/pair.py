@@ -29,6 +29,9 @@ class ModelPair:
     over the proxy's vocabulary. reference_tokenizer: the reference's, for its end of text. The models are put in
     evaluation mode; `evaluating` holds them in it where they are trained later.
 
+    A base that someone else serves (`pa.ServedBase`) takes the base's place in `generate`; tokenizer may then be left
+    out, or be the proxy's.
+
     Raises InputError where a model is none, keeps a recurrent state, which no decoder can take back, where models of
     one vocabulary differ in size and one does not reach all of the tokenizer's tokens, where a tokenizer of two cannot
     write the other model's pieces, and where the reference's vocabulary is not the proxy's.
@@ -36,7 +39,7 @@ class ModelPair:
 
     base: Any
     proxy: Any
-    tokenizer: Any
+    tokenizer: Any = None
     reference: Any = None
     proxy_tokenizer: Any = None
     reference_tokenizer: Any = None
@@ -49,6 +52,14 @@ class ModelPair:
             for layer in layers_of(model):
                 layer.eval()
         own = self.tokenizer_of("proxy")
+        if own is None or (self.tokenizer is None and not self.is_served):
+            raise InputError("ModelPair: tokenizer must be given, got none; pass the tokenizer that the models share")
+        if self.is_served:
+            object.__setattr__(self, "has_two_vocabularies", False)
+            object.__setattr__(self, "vocab_size", 0)
+            if self.tokenizer is not None and self.proxy_tokenizer is not None:
+                object.__setattr__(self, "base", self.base.beside(self.tokenizer))
+            return
         if self.reference_tokenizer is not None and not same_vocabulary(self.reference_tokenizer, own):
             raise InputError(
                 "ModelPair: the reference must share the proxy's vocabulary, got a tokenizer whose ids spell other "
@@ -69,8 +80,13 @@ class ModelPair:
             )
         return int(min(n_tokens, *widths.values()))
 
+    @property
+    def is_served(self) -> bool:
+        """Whether the base is behind a server, and only `generate` can ask it."""
+        return callable(getattr(self.base, "answer", None))
+
     def _models(self) -> list[tuple[str, Any]]:
-        named = [("base", self.base), ("proxy", self.proxy), ("reference", self.reference)]
+        named = [("base", None if self.is_served else self.base), ("proxy", self.proxy), ("reference", self.reference)]
         return [(role, model) for role, model in named if model is not None]
 
     @cached_property
@@ -185,7 +201,7 @@ class ModelPair:
     @property
     def device(self) -> torch.device:
         """Where the base's input goes, and laws are worked on."""
-        return device_of(self.base)
+        return device_of(self.proxy if self.is_served else self.base)
 
     def device_of(self, role: str) -> torch.device:
         """Where the input of the model of this role goes."""

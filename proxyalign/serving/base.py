@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from proxyalign.errors import InputError
 from proxyalign.validation import Domain, check_number
 
 if TYPE_CHECKING:
+    from proxyalign.decoding.generate import Generation
     from proxyalign.decoding.trace import Trace
 
 _SECONDS = Domain(1e-3, 1e6, "pass a number of seconds")
@@ -67,6 +68,16 @@ class ServedBase:
                 raise InputError(f"ServedBase: {name} must be a name, got {getattr(self, name)!r}; write it as a text")
         for name in ("timeout", "patience"):
             check_number("ServedBase", name, getattr(self, name), _SECONDS)
+
+    def beside(self, tokenizer: Any) -> "ServedBase":
+        """The same base with its tokenizer known, if it was not."""
+        return self if self.tokenizer is not None else replace(self, tokenizer=tokenizer)
+
+    def answer(self, pair: Any, prompts: Any, rule: Any, **settings: Any) -> "Generation":
+        """Answer prompts with the proxy of this pair: what `generate` makes of them, and `resume` (`decode_served`)."""
+        from proxyalign.serving.decode import decode_served
+
+        return decode_served(self, pair.proxy, pair.tokenizer_of("proxy"), prompts, rule, **settings)
 
     @property
     def root(self) -> str:

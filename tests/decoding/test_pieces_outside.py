@@ -1,0 +1,48 @@
+"""Pieces on their way out: to transformers' own generate, and to what shows a text as it comes."""
+
+import torch
+from clashing import clashing_pair
+
+from proxyalign.decoding import generate
+from proxyalign.deferral import rules
+
+
+def test_a_models_own_generate_decodes_the_pair():
+    """Fails when pieces are handed back as ids of the base, or an end of one model does not end the text."""
+    from proxyalign.decoding.custom_generate import generate_kad
+
+    pair = clashing_pair()
+    ids = torch.tensor([pair.encode("ab a")])
+    settings = {"proxy": pair.proxy, "rule": rules.Dual(0.15), "pair_tokenizer": pair.tokenizer}
+    found = pair.base.generate(
+        ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=9,
+        pad_token_id=0,
+        attention_mask=torch.ones_like(ids), **settings,
+    )  # fmt: skip
+    (expected,) = generate(pair, ["ab a"], rules.Dual(0.15), temperature=0, max_new_tokens=9).token_ids
+    own = [i for piece in expected for i in pair.vocabulary.sides["base"].ids[piece]]
+    assert found[0].tolist() == ids[0].tolist() + own
+    letter = pair.base.generate(
+        ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=9,
+        eos_token_id=[1, own[0]], pad_token_id=0,
+        attention_mask=torch.ones_like(ids), **settings,
+    )  # fmt: skip
+    assert letter[0].tolist() == ids[0].tolist() + own[:1]
+
+
+def test_a_streamer_is_given_the_bases_ids():
+    """Fails when pieces reach a streamer, which shows ids by the base's tokenizer."""
+    pair, seen = clashing_pair(), []
+
+    class Streamer:
+        def put(self, ids):
+            seen.append(ids.tolist())
+
+        def end(self):
+            seen.append("end")
+
+    (ids,) = generate(pair, ["ab"], rules.Dual(0.15), max_new_tokens=8, streamer=Streamer(), seed=4).token_ids
+    assert seen[0] == pair.encode("ab")
+    assert seen[-1] == "end"
+    own = [i for piece in ids for i in pair.vocabulary.sides["base"].ids[piece]]
+    assert [i for part in seen[1:-1] for i in part] == own
