@@ -40,6 +40,8 @@ def test_it_is_valid_and_every_rule_that_reads_a_reference_has_one(path):
     assert all("params" in model for model in profile["pair"].values())
     rules = [rule for grid in profile["grids"].values() for rule in expand(grid["rules"])]
     assert any(rule.reads("q0") for rule in rules) == ("reference" in profile["pair"])
+    families = {profile["pair"][role]["name"].split("/")[0] for role in ("base", "proxy")}
+    assert len(families) == 1 or not any(rule.compares_tokens for rule in rules)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
