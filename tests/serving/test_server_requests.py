@@ -12,7 +12,17 @@ from served_here import MODEL, client_of
 SAY = [{"role": "user", "content": "Where does the tibdi live?"}]
 COMPLETION = {"model": MODEL, "prompt": "Question: Who?\n", "max_tokens": 2, "temperature": 0}
 CHAT = {"model": MODEL, "messages": SAY, "max_tokens": 2, "temperature": 0}
-WITHOUT = object()  # a field that is left out
+
+
+class Without:
+    """A field that is left out; every process names it alike."""
+
+    def __repr__(self):
+        return "nothing"
+
+
+WITHOUT = Without()
+
 
 COMPLETIONS = [  # what is changed, the field that is at fault, and a part of the sentence
     ({"model": WITHOUT}, "model", "must be a text, got none"),
