@@ -18,7 +18,7 @@ from proxyalign.serving.client import Client
 from proxyalign.serving.dialects import Dialect
 
 _SURE = 1e4  # nats
-_FEW = 1024  # likeliest tokens that are asked for first: to show all of them takes a server seconds
+_FEW = (1024, 8192)  # likeliest tokens that are asked for first: to show all of them takes a server seconds
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def draw_half(
     """
     is_half = np.array([string is not None and ends_in_half(string) for string in strings])
     whole = next(i for i, string in enumerate(strings) if string and string.isascii())
-    for n_top in (min(_FEW, len(strings)), len(strings)):
+    for n_top in (*(few for few in _FEW if few < len(strings)), len(strings)):
         body: dict[str, Any] = dialect.request(prompt, n_tokens=1, temperature=0.0, n_top=n_top, seed=0, slot=slot) | {
             "logit_bias": [[whole, _SURE]]
         }
