@@ -18,6 +18,7 @@ _SAMPLE = (
     "hello world",
 )
 _OF_VOCABULARY = 64  # pieces of its own that a tokenizer is tried on
+_CUT_AT_BLANKS = {"Whitespace", "WhitespaceSplit", "BertPreTokenizer"}
 _BYTE_TOKEN = {f"<0x{byte:02X}>": byte for byte in range(256)}
 
 
@@ -159,7 +160,8 @@ class TokenBytes:
             joined = self.join(ids)
             shown = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             spelt = joined.decode("utf-8", "replace")
-            if not {spelt, spelt.removeprefix(" ")} & {text, shown}:
+            is_shown = spelt == shown if self._kind.has_decoder else spelt.replace(" ", "") == shown.replace(" ", "")
+            if not is_shown and not {spelt, spelt.removeprefix(" ")} & {text, shown}:
                 yield text, joined
 
     def _own_texts(self) -> Iterator[str]:
@@ -172,7 +174,13 @@ class TokenBytes:
                 yield text
 
     def _ids(self, text: str) -> list[int]:
-        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+        """The ids of a text; none where the tokenizer has none for a part of it and refuses."""
+        try:
+            encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+        except Exception as error:
+            if type(error) is not Exception:  # which is what the library raises for a word that it does not know
+                raise
+            return []
         return list(encoded["input_ids"])
 
     def _fewest(self, string: bytes) -> tuple[int, ...] | None:
@@ -239,7 +247,7 @@ class _Kind:
             for part in _parts(one)
         ]  # fmt: skip
         self._types = {part["type"] for part in parts}
-        self._has_decoder = backend.decoder is not None
+        self.has_decoder = backend.decoder is not None
         self._blanks: list[str] = [part["replacement"] for part in parts if part["type"] == "Metaspace"]
         for part in parts:
             if part["type"] == "Replace" and "String" in part["pattern"]:
@@ -265,8 +273,9 @@ class _Kind:
         if self._blanks:
             return [_Spelling(blank=self._blanks[0])]
         inside = getattr(self._model, "continuing_subword_prefix", None) or ""
-        words = [_Spelling(between=" ", inside=inside), _Spelling()]
-        return words[::-1] if self._has_decoder else words
+        words, plain = _Spelling(between=" ", inside=inside), _Spelling()
+        # Without a decoder tokens are shown between blanks, which tells nothing; what a text is cut at does.
+        return [plain, words] if self.has_decoder or not self._types & _CUT_AT_BLANKS else [words, plain]
 
 
 def _parts(one: Any) -> Iterator[dict[str, Any]]:

@@ -139,6 +139,15 @@ def test_words_without_a_decoder_are_words_between_blanks():
     assert TokenBytes(word_tokenizer(3)).strings == (b" t0", b" t1", b" t2")
 
 
+def test_letters_without_a_decoder_are_letters():
+    """Fails when tokens of a tokenizer that shows them between blanks are taken to hold these."""
+    for model in (models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]), models.WordLevel({"a": 0, "b": 1, "ab": 2})):
+        backend = Tokenizer(model)
+        assert TokenBytes(fast(backend)).strings == (b"a", b"b", b"ab")
+        backend.decoder = decoders.Fuse()
+        assert TokenBytes(fast(backend)).strings == (b"a", b"b", b"ab")
+
+
 def test_the_lab_tokenizer_spells_its_texts():
     """Fails when the shipped pair's pieces are not bytes."""
     pair = load_pair("lab")
