@@ -12,6 +12,7 @@ import proxyalign as pa
 from proxyalign.errors import InputError
 from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.serving.decode import decode_served
+from proxyalign.serving.pieces import pieces_of
 
 BASE_TEXTS, PROXY_TEXTS = ["the cat the hat the cat"], ["a hat a bat chat that"]
 PROMPT, N_DRAWS = "the c", 700
@@ -90,6 +91,10 @@ def test_pieces_of_two_vocabularies_have_the_law_of_statement_16(shared):
     assert p_value(Counter(ids[0] for ids in out.token_ids), first) > 1e-3
     assert p_value(Counter(ids[1] for ids in out.token_ids if len(ids) == 2), second / second.sum()) > 1e-3
     assert {len(vocabulary.pieces)} == {len(out.traces[0].tokenizer)}
+    read, pieces = vocabulary.sides["base"].ids, pieces_of(base_tokenizer, proxy, proxy_tokenizer)
+    several = [i for i, piece in enumerate(vocabulary.pieces) if piece is not None and len(read[i]) > 1]
+    assert several
+    assert all(pieces.request([7], [i]) == [7, *read[i]] for i in several)
 
 
 def test_ids_of_the_base_are_no_prompt_for_a_proxy_of_another_vocabulary(shared):
