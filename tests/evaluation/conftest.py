@@ -62,7 +62,8 @@ def pair():
         base=torch.nn.Linear(3, 2),
         proxy=torch.nn.Linear(2, 2),
         encode=lambda text: list(text.encode()),
-        context_length=None,
+        has_two_vocabularies=False,
+        context_of=lambda role: None,
     )
 
 

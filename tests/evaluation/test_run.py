@@ -75,9 +75,9 @@ def test_a_prompt_without_room_for_its_reply_is_refused_before_anything_is_writt
     """Fails when a run ends at its longest question after the others were paid for."""
     questions = tasks.get("gsm8k-0shot").questions(data=data)
     longest = max(len(pair.encode(question.prompt)) for question in questions)
-    pair.context_length = longest + settings.max_new_tokens
+    pair.context_of = lambda role: longest + settings.max_new_tokens
     run(pair, settings, tmp_path / "fits", data=data)
-    pair.context_length -= 1
+    pair.context_of = lambda role: longest + settings.max_new_tokens - 1
     for start in (run, lambda pair, settings, out, data: run_grid(pair, [settings], out, data=data)):
         with pytest.raises(InputError, match=f"got {longest} \\+ 256 for question test-10; lower max_new_tokens"):
             start(pair, settings, tmp_path / "out", data=data)
@@ -191,7 +191,7 @@ def test_questions_are_read_and_made_into_ids_once(tmp_path, decoder, pair, sett
     """Fails when each run of a grid, each check or each batch makes the same prompts again."""
     encode, read = pair.encode, []
     pair.encode = lambda text: read.append(text) or encode(text)
-    pair.context_length = 10_000
+    pair.context_of = lambda role: 10_000
     run_grid(pair, grid(settings, 0.2, 0.4), tmp_path / "out", data=data, batch_size=3)
     assert sorted(read) == sorted(question.prompt for question in tasks.get(settings.task).questions(data=data))
 
