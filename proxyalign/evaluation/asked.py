@@ -85,8 +85,13 @@ def ask(
     """The questions as the models of `pair` read them, with room for `n_new` more tokens.
 
     chats: what the proxy's chat template made of them when the run began; a template may write the date, so that it
-    makes something else of them now. Raises InputError for a question that is empty or too long.
+    makes something else of them now. Raises InputError for a question that is empty or too long, and for a base that
+    is served.
     """
+    if pair.is_served:
+        raise InputError(
+            f"evaluation: the base must be loaded here, got {pair.base!r}; ask a served one with proxyalign.generate"
+        )
     template = None
     if settings.proxy_chat:
         fresh = [pair.chat_text(question.prompt) for question in questions] if chats is None else chats

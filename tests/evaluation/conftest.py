@@ -63,6 +63,7 @@ def pair():
         proxy=torch.nn.Linear(2, 2),
         encode=lambda text: list(text.encode()),
         has_two_vocabularies=False,
+        is_served=False,
         context_of=lambda role: None,
     )
 

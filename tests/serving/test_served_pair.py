@@ -6,6 +6,8 @@ from model_server import ModelServer
 import proxyalign as pa
 from proxyalign.decoding.scoring import score
 from proxyalign.errors import InputError
+from proxyalign.evaluation import Settings
+from proxyalign.evaluation.asked import ask
 
 RULE = pa.rules.Dual(0.4)
 PROMPTS = ["Question: Where does the tibdi live?\n", "In the north"]
@@ -43,5 +45,8 @@ def test_only_generate_asks_a_server(lab):
     pair = pa.ModelPair(base=pa.ServedBase("http://127.0.0.1:9", "base"), proxy=lab.proxy, tokenizer=lab.tokenizer)
     with pytest.raises(InputError, match="score: the base must be loaded here, got ServedBase"):
         score(pair, RULE, [[1]], [[2]])
+    settings = Settings(pair="lab", task="lab-facts", task_version=1, rule="dual", parameters={"alpha": 0.4})
+    with pytest.raises(InputError, match="evaluation: the base must be loaded here, got ServedBase"):
+        ask(pair, settings, [], n_new=1)
     with pytest.raises(InputError, match="ModelPair: tokenizer must be given, got none"):
         pa.ModelPair(base=pair.base, proxy=lab.proxy)
