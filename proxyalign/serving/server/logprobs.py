@@ -66,4 +66,5 @@ def _one(tokens: Tokens, token: int, log_prob: float) -> dict[str, Any]:
 
 
 def _finite(log_prob: float) -> float:
-    return max(float(log_prob), LEAST) if not math.isnan(log_prob) else LEAST
+    """As clients may take it: no infinity, and not above 0, where float32 leaves a probability that rounds above 1."""
+    return min(max(float(log_prob), LEAST), 0.0) if not math.isnan(log_prob) else LEAST
