@@ -47,10 +47,10 @@ def check_pair_and_rule(owner: str, pair: Any, rule: Any) -> None:
     check_reference(owner, pair, rule)
 
 
-def check_served(given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
-    """Raise InputError for the first setting that a served base cannot have: all that changes or asks for its law."""
-    for name, value in given.items():
-        if value != usual[name]:
+def check_served(*settings: tuple[str, Any, Any]) -> None:
+    """Raise InputError for the first setting (name, value, default) that is asked for: these change or show the law."""
+    for name, value, usual in settings:
+        if value != usual:
             raise InputError(
                 f"generate: {name} must be left out with a served base, whose law stays on its server, got {value!r}; "
                 "drop it, or load the base here"

@@ -111,8 +111,7 @@ def generate_kad(
         **shaping,
     ).token_ids
     if pair.has_two_vocabularies:
-        of_base = pair.vocabulary.sides["base"].ids
-        answers = [[own for i in ids for own in of_base[i]] for ids in answers]
+        answers = [pair.vocabulary.sides["base"].read_as(ids) for ids in answers]
     pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
     fill = int(pad) if pad is not None else (ends or (0,))[0]
     new = torch.full((len(answers), max(map(len, answers))), fill, dtype=input_ids.dtype, device=input_ids.device)

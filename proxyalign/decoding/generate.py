@@ -1,6 +1,5 @@
 """The entry to decoding: check what was asked, make batches of it, decode them, and put the answers in order."""
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,13 +126,11 @@ def generate(
     with _ending(streamer):
         if isinstance(pair, ModelPair) and pair.is_served:
             check_served(
-                {
-                    "top_k": top_k, "top_p": top_p, "proxy_top_k": proxy_top_k, "proxy_top_p": proxy_top_p,
-                    "logit_bias": logit_bias, "min_new_tokens": min_new_tokens, "eos_token_ids": eos_token_ids,
-                    "streamer": streamer, "distributions": distributions, "rule_temperature": rule_temperature,
-                    "boundaries": boundaries,
-                },
-                _USUAL,
+                ("top_k", top_k, None), ("top_p", top_p, None), ("proxy_top_k", proxy_top_k, None),
+                ("proxy_top_p", proxy_top_p, None), ("logit_bias", logit_bias, None),
+                ("min_new_tokens", min_new_tokens, 0), ("eos_token_ids", eos_token_ids, None),
+                ("streamer", streamer, None), ("distributions", distributions, False),
+                ("rule_temperature", rule_temperature, 1.0), ("boundaries", boundaries, "any"),
             )  # fmt: skip
             served: Generation = pair.base.answer(
                 pair, prompts, rule, proxy_prompts=proxy_prompts, max_new_tokens=max_new_tokens,
@@ -200,16 +197,6 @@ def generate(
         return _decoded(job, speculative.decode if is_speculative else autoregressive.decode)
 
 
-# What a served base cannot be asked for, as it is where nobody asks.
-_USUAL = {
-    name: inspect.signature(generate).parameters[name].default
-    for name in (
-        "top_k", "top_p", "proxy_top_k", "proxy_top_p", "logit_bias", "min_new_tokens", "eos_token_ids", "streamer",
-        "distributions", "rule_temperature", "boundaries",
-    )
-}  # fmt: skip
-
-
 def _decoded(job: Job, decode: Callable[[Job, Record], Counts]) -> Generation:
     """Decode all sequences of the job, and put the answers in order."""
     spelling, n_sequences = job.pair.spelling, len(job.keys)
@@ -260,7 +247,5 @@ def _listener(
     streamer.put(torch.tensor(prompts[0]))
     if not pair.has_two_vocabularies:
         return lambda _, tokens: streamer.put(torch.from_numpy(tokens)) if len(tokens) else None
-    own = pair.vocabulary.sides["base"].ids
-    return lambda _, pieces: (
-        streamer.put(torch.tensor([i for piece in pieces.tolist() for i in own[piece]])) if len(pieces) else None
-    )
+    read_as = pair.vocabulary.sides["base"].read_as
+    return lambda _, pieces: streamer.put(torch.tensor(read_as(pieces.tolist()))) if len(pieces) else None

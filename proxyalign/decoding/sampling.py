@@ -10,7 +10,7 @@ from torch import Tensor
 from proxyalign.decoding.readers.contract import Both, IntArray
 from proxyalign.errors import InputError
 
-_LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
+LARGEST = 1.0 - 2.0**-52  # keeps u * total below total after rounding, so that a draw never runs off the end
 
 
 def at_tokens(rows: Tensor, tokens: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Uniforms:
     """
 
     def __init__(self, keys: Sequence[tuple[int, int, int]], per_step: int, device: torch.device) -> None:
-        self._generators = [_generator(key) for key in keys]
+        self._generators = [generator_of(*key) for key in keys]
         self._per_step = per_step
         self._device = device
         self._block = torch.empty(len(keys), 0, dtype=torch.float64, device=device)
@@ -67,7 +67,7 @@ class Uniforms:
     def _draw(self, n: int) -> Tensor:
         """The next n numbers of every sequence (B, n), without a look at those that wait."""
         fresh = np.stack([generator.random(n) for generator in self._generators])
-        return torch.from_numpy(np.minimum(fresh, _LARGEST)).to(self._device)
+        return torch.from_numpy(np.minimum(fresh, LARGEST)).to(self._device)
 
     def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
@@ -75,6 +75,6 @@ class Uniforms:
         self._block = self._block.index_select(0, rows.device)
 
 
-def _generator(key: tuple[int, int, int]) -> np.random.Generator:
-    seed, prompt, sample = key
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(prompt, sample))))
+def generator_of(seed: int, *place: int) -> np.random.Generator:
+    """The stream of a place, such as a prompt's and a sample's index, under a seed."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=place)))

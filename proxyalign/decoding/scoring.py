@@ -212,4 +212,4 @@ def _check(
 
 def _n_read(pair: ModelPair, role: str, ids: Sequence[int]) -> int:
     """How many of its own tokens the model reads for these."""
-    return sum(len(pair.vocabulary.sides[role].ids[i]) for i in ids) if pair.has_two_vocabularies else len(ids)
+    return len(pair.vocabulary.sides[role].read_as(ids) if pair.has_two_vocabularies else ids)

@@ -238,11 +238,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         for at in range(0, len(windows), self.batch_size):
             before, after = zip(*windows[at : at + self.batch_size], strict=True)
             of_base, of_proxy = (
-                [
-                    openings[role] if ids == [start] else [own for i in ids for own in sides[role].ids[i]]
-                    for ids in before
-                ]
-                for role in openings
+                [openings[role] if ids == [start] else sides[role].read_as(ids) for ids in before] for role in openings
             )
             scores = score(self.pair, self.rule, of_base, after, proxy_contexts=of_proxy)
             total += sum(float(one.log_probs.sum()) for one in scores)
@@ -279,7 +275,7 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         """The most tokens that a model reads for these ids of a text."""
         if not self.pair.has_two_vocabularies:
             return len(ids)
-        return max(sum(len(side.ids[i]) for i in ids) for side in self.pair.vocabulary.sides.values())
+        return max(len(side.read_as(ids)) for side in self.pair.vocabulary.sides.values())
 
     def _cut(self, role: str, ids: list[int], n_more: int) -> list[int]:
         """The last of a model's ids that leave room for `n_more` tokens; one at least, for the engine to refuse."""

@@ -13,7 +13,16 @@ from proxyalign.models.modes import evaluating
 from proxyalign.models.token_bytes import same_vocabulary
 from proxyalign.models.tokens import check_unicode, ids_of_prompt
 from proxyalign.models.vocabulary import Vocabulary
-from proxyalign.models.wrapped import config_of, device_of, end_ids_of, id_list, layers_of, logit_width, text_config_of
+from proxyalign.models.wrapped import (
+    config_of,
+    context_of,
+    device_of,
+    end_ids_of,
+    id_list,
+    layers_of,
+    logit_width,
+    text_config_of,
+)
 
 _NO_CACHE = ("cpmant", "openai-gpt", "prophetnet", "reformer", "xlm", "xlnet")  # none, or one of another kind
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}  # whose cache can be taken back token by token
@@ -210,16 +219,12 @@ class ModelPair:
     @cached_property
     def context_length(self) -> int | None:
         """The most tokens, prompt and answer together, that all models can read; None where none says."""
-        lengths = [_context_of(model) for _, model in self._models()]
+        lengths = [context_of(model) for _, model in self._models()]
         return min((length for length in lengths if length is not None), default=None)
 
     def context_of(self, role: str) -> int | None:
         """The most tokens of its own that the model of this role can read: of one vocabulary, those that all can."""
-        return _context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
-
-
-def _context_of(model: Any) -> int | None:
-    return getattr(text_config_of(model), "max_position_embeddings", None)
+        return context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
 
 
 def _roles(messages: Sequence[Mapping[str, str]]) -> str:

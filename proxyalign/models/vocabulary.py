@@ -51,7 +51,6 @@ class Vocabulary:
             for string in missing:
                 del strings[string]
         self.pieces: tuple[bytes | None, ...] = (*strings, *((None,) if has_end else ()))
-        self._index = {piece: i for i, piece in enumerate(self.pieces)}
         self.sides = {role: Side(self.pieces, of_role[role], ends[role]) for role in of_role}
         self._end_text = str(getattr(tokenizers["base"], "eos_token", None) or "")
 
@@ -71,6 +70,11 @@ class Vocabulary:
         )
         vocabulary.sides, vocabulary._end_text = {}, str(getattr(tokenizer, "eos_token", None) or "")
         return vocabulary
+
+    @cached_property
+    def index(self) -> dict[bytes | None, int]:
+        """The index of each piece."""
+        return {piece: i for i, piece in enumerate(self.pieces)}
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -102,7 +106,7 @@ class Vocabulary:
         side = self.sides[role]
         known = [i for i in ids if i < len(side.bytes)]
         found = [None if i in side.ends else side.bytes.strings[i] or b"" for i in known]
-        return [self._index[piece] for piece in found if piece in self._index]
+        return [self.index[piece] for piece in found if piece in self.index]
 
     def spells(self, ids: Iterable[int]) -> bytes:
         """The bytes of these pieces, one after the other."""
@@ -169,6 +173,10 @@ class Side:
         self._summed_places = torch.tensor(list(several), dtype=torch.int64)
         self._summed_columns = torch.tensor([(*ids, *[ids[0]] * (longest - len(ids))) for ids in several.values()])
         self._is_filling = torch.tensor([[n >= len(ids) for n in range(longest)] for ids in several.values()])
+
+    def read_as(self, pieces: Iterable[int]) -> list[int]:
+        """The model's own ids of these pieces, one after the other."""
+        return [i for piece in pieces for i in self.ids[piece]]
 
     def logits(self, logits: Tensor) -> Tensor:
         """Logits (..., V) of the model's ids -> (..., U) of pieces, up to a constant; -inf where it cannot write one.

@@ -46,6 +46,11 @@ def text_config_of(model: Any) -> Any:
     return config_of(model).get_text_config(decoder=True)
 
 
+def context_of(model: Any) -> int | None:
+    """The most tokens that the model can read; None where it does not say."""
+    return getattr(text_config_of(model), "max_position_embeddings", None)
+
+
 def device_of(model: Any) -> torch.device:
     """Where the model's input goes; the CPU for a model whose weights are all packed away in its modules."""
     for layer in layers_of(model):

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from proxyalign.decoding.arguments import stop_strings
 from proxyalign.decoding.generate import Generation, Interrupted
 from proxyalign.decoding.trace import Counts, Trace, stats
 from proxyalign.deferral.rule import Rule
@@ -88,7 +89,7 @@ def decode_served(
         for i in range(len(base_prompts))
         for sample in range(num_return_sequences)
     ]
-    terms = Terms(rule, pieces, max_new_tokens, float(temperature), tuple(one.encode() for one in _strings(stop)))
+    terms = Terms(rule, pieces, max_new_tokens, float(temperature), tuple(one.encode() for one in stop_strings(stop)))
     if resume is not None:
         for i, trace in (*resume.partial.items(), *resume.traces.items()):
             texts[i].resume(trace, pieces, has_ended=i in resume.traces)
@@ -204,14 +205,3 @@ def _base_prompt(base: ServedBase, prompt: Any) -> Request:
             "or pass the tokenizer to ServedBase"
         )
     return prompt
-
-
-def _strings(stop: Any) -> list[str]:
-    """The strings that end a text."""
-    is_list = isinstance(stop, Sequence) and not isinstance(stop, str)
-    if not is_list or not all(isinstance(string, str) and string for string in stop):
-        raise InputError(
-            f"generate: stop must be a list of strings that are not empty, got {stop!r}; put a single one in a list, "
-            "or leave it out"
-        )
-    return list(stop)

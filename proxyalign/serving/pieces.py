@@ -111,18 +111,16 @@ class _TwoVocabularies(Pieces):
     """Two vocabularies that are known: the pieces of statement 16."""
 
     def __init__(self, base: Any, proxy: Any, ends: Sequence[int], width: int) -> None:
-        of_base = TokenBytes(base)
         own_ends = id_list(getattr(base, "eos_token_id", None))
-        self.strings = of_base.strings
+        n_ids = max(base.get_vocab().values()) + 1
         self.tokenizer = self._vocabulary = Vocabulary(
-            {"base": base, "proxy": proxy},
-            {"base": own_ends, "proxy": ends},
-            {"base": len(of_base), "proxy": width},
+            {"base": base, "proxy": proxy}, {"base": own_ends, "proxy": ends}, {"base": n_ids, "proxy": width}
         )
-        self._place = {string: i for i, string in enumerate(self._vocabulary.pieces)}
+        self.strings = self._vocabulary.sides["base"].bytes.strings
 
     def piece_of(self, seen: Seen) -> int | None:
-        return self._place.get(None if seen.is_end else seen.string) if seen.is_end or seen.string else None
+        index = self._vocabulary.index
+        return index.get(None if seen.is_end else seen.string) if seen.is_end or seen.string else None
 
     def is_end(self, piece: int) -> bool:
         return self._vocabulary.pieces[piece] is None
@@ -131,8 +129,7 @@ class _TwoVocabularies(Pieces):
         return self._vocabulary.spells(pieces)
 
     def request(self, prompt: Request, pieces: Sequence[int]) -> Request:
-        ids = self._vocabulary.sides["base"].ids
-        return [*(int(i) for i in prompt), *(i for piece in pieces for i in ids[piece])]
+        return [*(int(i) for i in prompt), *self._vocabulary.sides["base"].read_as(pieces)]
 
     def read_by_proxy(self, piece: int) -> Sequence[int]:
         return self._vocabulary.sides["proxy"].ids[piece]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from proxyalign.decoding.backends.reference import Backend
 from proxyalign.decoding.readers.growing import Reader
+from proxyalign.decoding.sampling import LARGEST, generator_of
 from proxyalign.deferral.law import tempered
 from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
-from proxyalign.models.wrapped import device_of, logit_width, text_config_of
+from proxyalign.models.wrapped import context_of, device_of, logit_width
 from proxyalign.serving.pieces import Pieces
-
-_LARGEST = 1.0 - 2.0**-52  # keeps a draw within the law after rounding
 
 
 class LocalProxy:
@@ -28,7 +28,7 @@ class LocalProxy:
     def __init__(self, model: Any, pieces: Pieces, temperature: float) -> None:
         self.passes: Counter[int] = Counter()
         self.pieces = pieces
-        self.context = getattr(text_config_of(model), "max_position_embeddings", None)
+        self.context = context_of(model)
         self._model = model
         self._temperature = temperature
         self._width = logit_width(model)
@@ -75,14 +75,13 @@ class Readings:
                     f"generate: the proxy must give finite logits, got NaN or infinity in the step of new token "
                     f"{len(pieces) + 1}; check its weights, or load it in a wider dtype"
                 )
-            sums = law.cumsum(-1, dtype=torch.float64)
-            place = torch.searchsorted(sums, sums[-1:] * min(number, _LARGEST), right=True)
-            return own.written_by_proxy(min(int(place), len(sums) - 1))
+            u = torch.tensor(min(number, LARGEST), dtype=torch.float64, device=law.device)
+            return own.written_by_proxy(int(Backend().draw(law, u)))
 
 
 def uniform(seed: int, *place: int) -> float:
     """A uniform number in [0, 1) for a place: prompt, sample and position."""
-    return float(np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=place))).random())
+    return float(generator_of(seed, *place).random())
 
 
 def seed_of_request(seed: int, *place: int) -> int:

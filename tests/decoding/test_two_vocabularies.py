@@ -12,6 +12,7 @@ import pytest
 import torch
 from clashing import END, MAKERS, Definition, bytes_tokenizer, clashing_pair
 from scipy import stats as scipy_stats
+from test_every_rule import step_law
 from test_law import LEVEL, p_value
 from tiny_models import llama
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -87,12 +88,6 @@ def step(definition, rule, prompts, answer, word=False):
                 pen = ("proxy" if by_proxy else "base") if is_inside(answer[n]) else "free"
         return definition.step(rule, prompts, answer, defer=lambda _: deferred)
     q = [definition.law("proxy", prompts["proxy"], answer[:n]) for n in range(len(answer) + 1)]
-    if isinstance(rule, rules.Hybrid):
-        multiplier = rule.first
-        for law in p[:-1]:
-            spent = float(policy.deferral_mass(law, law < math.exp(-multiplier)))
-            multiplier = max(0.0, multiplier + rule.step * (spent - rule.budget))
-        return policy.cascade(p[-1], q[-1], p[-1] < math.exp(-multiplier))
     if isinstance(rule, rules.NudgingWords):
         is_end = torch.tensor([piece is END for piece in pieces])
         by_proxy = True
@@ -101,7 +96,7 @@ def step(definition, rule, prompts, answer, word=False):
             agrees = by_proxy and base.argmax() == proxy.argmax()
             by_proxy = in_word or not (base.max() >= rule.alpha or agrees)
         return policy.cascade(p[-1], q[-1], is_end | by_proxy)
-    return rule.target(p[-1], q[-1])
+    return step_law(rule, p, q, [None])
 
 
 def enumerated(definition, rule, prompts, word=False):
