@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from proxyalign.errors import InputError
-from proxyalign.tasks.base import Question, Score, Task, check_request
+from proxyalign.tasks.base import Kind, Question, Score, Task, check_request
 
 _HOMES = {
     "lab-facts": "proxyalign.tasks.lab",
@@ -13,7 +13,7 @@ _HOMES = {
 }
 NAMES = tuple(_HOMES)
 
-__all__ = ["NAMES", "Question", "Score", "Task", "check_request", "get"]
+__all__ = ["NAMES", "Kind", "Question", "Score", "Task", "check_request", "get"]
 
 
 def get(name: str) -> Task:

@@ -1,10 +1,11 @@
 """GSM8K (Cobbe et al. 2021, arXiv:2110.14168): school mathematics in words, with eight worked examples or none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxyalign.errors import InputError
-from proxyalign.tasks.base import Question, Score, check_request
+from proxyalign.tasks.base import Kind, Question, Score, check_request
 from proxyalign.tasks.files import data_folder, first_file, read_jsonl
 from proxyalign.tasks.numbers import drop_calculator_marks, final_number, parse_number, states_final_number
 
@@ -31,6 +32,11 @@ class Gsm8k:
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 400  # the longest worked solution has 1,228 characters, and a token has about three
     stop: tuple[str, ...] = (_NEXT_QUESTION,)
+    kind: Kind = "reply"
+    groups: str | None = None
+    licence: str = "MIT"
+    source: str = _SOURCE
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None
@@ -65,7 +71,7 @@ class Gsm8k:
         line with nothing but that number.
         """
         reply = text.split(_NEXT_QUESTION, 1)[0]
-        found, reference = final_number(reply), parse_number(question.reference)
+        found, reference = final_number(reply), parse_number(str(question.reference))
         correct = found is not None and found == reference
         extracted = None if found is None else f"{found:f}"
         return Score(correct, extracted, strict=correct and states_final_number(reply))

@@ -3,7 +3,8 @@
 import json
 import random
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxyalign.errors import InputError
@@ -13,7 +14,7 @@ from proxyalign.models.lab.problems import make_problem
 from proxyalign.models.lab.recipe import Recipe, recipe_from_plain
 from proxyalign.models.lab.tuning import fact_prompt, problem_prompt
 from proxyalign.models.lab.world import ATTRIBUTES, QUESTIONS, make_world
-from proxyalign.tasks.base import Question, Score, Task, check_request
+from proxyalign.tasks.base import Kind, Question, Score, Task, check_request
 
 _VALUES = {value for values in ATTRIBUTES.values() for value in values}
 _ANSWER = re.compile(r"Answer:([^.\n]*)\.")
@@ -58,6 +59,11 @@ class LabFacts:
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 40  # an answer has about ten tokens; what rambles this long has not answered
     stop: tuple[str, ...] = (_NEXT_QUESTION,)
+    kind: Kind = "reply"
+    groups: str | None = None
+    licence: str = "Apache-2.0"
+    source: str = "made from the pair's own seed"
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None
@@ -103,6 +109,11 @@ class LabMath:
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 64  # the longest worked answer has about fifty tokens
     stop: tuple[str, ...] = (_NEXT_QUESTION,)
+    kind: Kind = "reply"
+    groups: str | None = None
+    licence: str = "Apache-2.0"
+    source: str = "made from the pair's own seed"
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None
