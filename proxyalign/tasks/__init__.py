@@ -10,6 +10,19 @@ _HOMES = {
     "lab-math": "proxyalign.tasks.lab",
     "gsm8k": "proxyalign.tasks.gsm8k",
     "gsm8k-0shot": "proxyalign.tasks.gsm8k",
+    "svamp": "proxyalign.tasks.svamp",
+    "math500": "proxyalign.tasks.math500",
+    "ifeval": "proxyalign.tasks.ifeval",
+    "mmlu": "proxyalign.tasks.mmlu",
+    "mmlu-0shot": "proxyalign.tasks.mmlu",
+    "arc-challenge": "proxyalign.tasks.arc",
+    "commonsenseqa": "proxyalign.tasks.commonsenseqa",
+    "truthfulqa": "proxyalign.tasks.truthfulqa",
+    "mmlu-reply": "proxyalign.tasks.mmlu",
+    "mmlu-0shot-reply": "proxyalign.tasks.mmlu",
+    "arc-challenge-reply": "proxyalign.tasks.arc",
+    "commonsenseqa-reply": "proxyalign.tasks.commonsenseqa",
+    "truthfulqa-reply": "proxyalign.tasks.truthfulqa",
 }
 NAMES = tuple(_HOMES)
 
