@@ -97,21 +97,41 @@ def read_json_lines(owner: str, path: Path) -> list[tuple[int, Any]]:
     for number, line in enumerate(lines(read_text(owner, path)), start=1):
         if not line.strip(" \t\r"):
             continue
-        try:
-            value = json.loads(line)
-            json.dumps(value if "\\u" in line else None, ensure_ascii=False).encode()  # halves of pairs come as escapes
-        except UnicodeEncodeError:
-            raise InputError(
-                f"{owner}: {path} line {number} must hold Unicode, got half a surrogate pair, as in \\ud83d alone; "
-                "make the file again from its texts"
-            ) from None
-        except json.JSONDecodeError as reason:
-            raise InputError(
-                f"{owner}: {path} line {number} must be one JSON object, got text that ends or breaks "
-                f"({reason.msg.removesuffix(' at')} at character {reason.pos}); copy the file again"
-            ) from None
+        value = _parsed(owner, f"{path} line {number}", "one JSON object", line)
         values.append((number, value))
     return values
+
+
+def read_json(owner: str, path: Path) -> Any:
+    """The value of a file that is one text of JSON.
+
+    owner: who refuses, in messages. Raises InputError where it cannot be read, is no JSON or holds a text that is not
+    Unicode.
+    """
+    return _parsed(owner, str(path), "JSON", read_text(owner, path))
+
+
+def _parsed(owner: str, place: str, what: str, text: str) -> Any:
+    """The value of the JSON `text`; InputError says that `place` must be `what` where it is none."""
+    try:
+        value = json.loads(text)
+        json.dumps(value if "\\u" in text else None, ensure_ascii=False).encode()  # halves of pairs come as escapes
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{owner}: {place} must hold Unicode, got half a surrogate pair, as in \\ud83d alone; "
+            "make the file again from its texts"
+        ) from None
+    except json.JSONDecodeError as reason:
+        raise InputError(
+            f"{owner}: {place} must be {what}, got text that ends or breaks "
+            f"({reason.msg.removesuffix(' at')} at character {reason.pos}); copy the file again"
+        ) from None
+    except (RecursionError, ValueError):
+        raise InputError(
+            f"{owner}: {place} must be {what}, got brackets nested too deeply or a number of too many digits; "
+            "copy the file again"
+        ) from None
+    return value
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proxyalign.errors import InputError
 from proxyalign.tasks.base import Kind, Question, Score, check_request
-from proxyalign.tasks.files import data_folder, first_file, read_jsonl
+from proxyalign.tasks.files import bad_row, data_folder, first_file, read_jsonl
 from proxyalign.tasks.numbers import drop_calculator_marks, final_number, parse_number, states_final_number
 
 _SOURCE = "grade_school_math/data of github.com/openai/grade-school-math"
@@ -80,13 +80,10 @@ class Gsm8k:
         """Line number, question, worked solution without marks, and final answer of each row of the first file."""
         path = first_file(self.name, folder, names, _SOURCE)
         rows = []
-        for number, row in read_jsonl(self.name, path, ("question", "answer")):
+        for number, row in read_jsonl(self.name, path, {"question": str, "answer": str}):
             solution, _, answer = (part.strip() for part in row["answer"].rpartition("####"))
             if parse_number(answer) is None:
-                raise InputError(
-                    f"{self.name}: {path} line {number} must end its answer in #### and a number, "
-                    f"got {row['answer'][-30:]!r}; copy the file from {_SOURCE}"
-                )
+                raise bad_row(self.name, path, number, "end its answer in #### and a number", row["answer"][-30:])
             rows.append((number, row["question"].strip(), f"{drop_calculator_marks(solution)}\n#### {answer}", answer))
         return rows
 
