@@ -160,7 +160,9 @@ def _is(value: Any, kind: type) -> bool:
         return kind is bool
     if kind is float:
         return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return isinstance(value, kind) and not (kind is str and not value.strip())
+    if isinstance(value, str):
+        return kind is str and bool(value.strip())
+    return isinstance(value, kind)
 
 
 def _shown(value: object) -> str:
