@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,19 +94,23 @@ def _score(
     n_steps = max(map(len, continuations), default=0)
     if not n_steps:
         return [_nothing(n_top) for _ in continuations]
-    roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
-    roles["reference"] = rule.reads("q0")
     logits = {}
-    for role, is_asked in roles.items():
-        if is_asked:
-            before = contexts if role == "base" else proxy_contexts
-            logits[role] = _logits(pair, role, before, continuations, n_steps)
+    for role in asked(rule):
+        before = contexts if role == "base" else proxy_contexts
+        logits[role] = _logits(pair, role, before, continuations, n_steps)
     # Texts end together, so that a continuation's places are the last ones.
     scores = []
     for row, ids in enumerate(continuations):
         of_row = {role: of_role[row, n_steps - len(ids) :] for role, of_role in logits.items()}
         scores.append(_scored(rule, of_row, ids, shaping, n_top))
     return scores
+
+
+def asked(rule: Rule) -> list[str]:
+    """The roles of the models that the rule's law is made of, which are the ones that run."""
+    roles = {"base": rule.constant is not True, "proxy": rule.asks_proxy and rule.constant is not False}
+    roles["reference"] = rule.reads("q0")
+    return [role for role, is_asked in roles.items() if is_asked]
 
 
 def _nothing(n_top: int) -> Score:
@@ -123,7 +128,8 @@ def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shapin
         tokens = torch.tensor(ids[first : first + at_once], device=one.device)[None]  # (1, m)
         rows = {role: of_role[None, first : first + at_once] for role, of_role in logits.items()}
         laws = {role: shaping.law(role, of_role, none_before) for role, of_role in rows.items()}
-        pi, greedy, state = _target(rule, laws, state, tokens)
+        pi, greedy, states = target(rule, laws, state, tokens)
+        state = None if states is None else states[:, -1]
         found = [at_tokens(law.own, tokens) for law in laws.values()]
         of_pi, hits, *read = torch.cat([at_tokens(pi, tokens), greedy == tokens, *found]).double().cpu().numpy()
         for role, probabilities in zip(laws, read, strict=True):
@@ -137,31 +143,44 @@ def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shapin
     return Score(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _target(
-    rule: Rule, laws: Mapping[str, Law], state: Tensor | None, tokens: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """pi (1, m, V) at the places of tokens (1, m), what greedy decoding writes there, and the state after them."""
-    p, q = laws.get("base"), laws.get("proxy")
+class Target(NamedTuple):
+    """What is written at places (n, m).
+
+    pi: (n, m, V). greedy: (n, m), the tokens of temperature 0. states: the rule's, before each place and after the last
+    (n, m + 1), None for a rule without one.
+    """
+
+    pi: Tensor
+    greedy: Tensor
+    states: Tensor | None
+
+
+def target(rule: Rule, laws: Mapping[str, Law], state: Tensor | None, written: Tensor | None) -> Target:
+    """What the rule makes of the laws (n, m, V) of m places in a row.
+
+    laws: by role, of the models that `asked` names. state: the rule's (n,) before the first. written: the tokens (n, m)
+    that come there, along which a rule's state may go.
+    """
+    p, q, q0 = (laws.get(role) for role in ("base", "proxy", "reference"))
     if p is None:  # a rule that always defers
         pi = laws["proxy"].drawn
-        return pi, pi.argmax(-1), state
-    if state is None:  # each position is a step of its own
-        p, q, q0 = (None if law is None else law.mapped(_apart) for law in (p, q, laws.get("reference")))
+        return Target(pi, pi.argmax(-1), None)
+    shape = p.own.shape
+    if state is None:  # each place is a step of its own
+        p, q, q0 = (None if law is None else law.mapped(_apart) for law in (p, q, q0))
         assert p is not None
-    else:
-        q0 = laws.get("reference")
-    first, deferred, states = rule.propose_along(tokens, p, q, q0, state)
+    first, deferred, states = rule.propose_along(written, p, q, q0, state)
     pi, greedy = first, first.argmax(-1)
     if deferred is not None and q is not None:
         pi = policy.cascade(first, q.drawn, deferred)
         redrawn = at_tokens(deferred, greedy)
         greedy = q.drawn.argmax(-1).where(redrawn, greedy)
-    return pi.reshape(1, -1, pi.shape[-1]), greedy.reshape(1, -1), None if states is None else states[:, -1]
+    return Target(pi.reshape(shape), greedy.reshape(shape[:2]), states)
 
 
 def _apart(law: Tensor) -> Tensor:
-    """(1, m, V) -> (m, 1, V)."""
-    return law.transpose(0, 1)
+    """(n, m, V) -> (n m, 1, V)."""
+    return law.flatten(0, 1).unsqueeze(1)
 
 
 def _logits(
@@ -193,21 +212,34 @@ def _check(
             f"score: {argument} must be as many as continuations, {len(continuations)}, got {len(contexts)}; "
             "pass one for each"
         )
-    room = pair.context_of(role)
     for i, (context, ids) in enumerate(zip(contexts, continuations, strict=True)):
-        if not context:
-            raise InputError(
-                f"score: {argument}[{i}] must hold at least one token, got none; begin with a special token"
-            )
-        check_ids("score", f"{argument}[{i}]", context, pair.n_ids_of(role))
+        check_context("score", pair, role, f"{argument}[{i}]", context)
         check_ids("score", f"the continuation of {argument}[{i}]", ids, pair.vocab_size)
-        if room is not None and len(context) + _n_read(pair, role, ids[:-1]) > room:
-            raise InputError(
-                f"score: {argument}[{i}] and its continuation must fit the models' context of {room} tokens, got "
-                f"{len(context)} + {_n_read(pair, role, ids)}; cut the context on its left"
-            )
+        check_room("score", pair, role, f"{argument}[{i}]", len(context), "its continuation", ids)
     if contexts:
         check_rotary("score", pair, [len(context) for context in contexts], max(map(len, continuations)) - 1)
+
+
+def check_context(owner: str, pair: ModelPair, role: str, name: str, context: Sequence[int]) -> None:
+    """Raise InputError for a context, called `name`, that the model of this role cannot read."""
+    if not context:
+        raise InputError(f"{owner}: {name} must hold at least one token, got none; begin with a special token")
+    check_ids(owner, name, context, pair.n_ids_of(role))
+
+
+def check_room(
+    owner: str, pair: ModelPair, role: str, name: str, n_context: int, continuation: str, ids: Sequence[int]
+) -> None:
+    """Raise InputError where a context of so many tokens and what follows, all but its last token, are too long.
+
+    continuation: what it is called.
+    """
+    room = pair.context_of(role)
+    if room is not None and n_context + _n_read(pair, role, ids[:-1]) > room:
+        raise InputError(
+            f"{owner}: {name} and {continuation} must fit the models' context of {room} tokens, got "
+            f"{n_context} + {_n_read(pair, role, ids)}; cut the context on its left"
+        )
 
 
 def _n_read(pair: ModelPair, role: str, ids: Sequence[int]) -> int:

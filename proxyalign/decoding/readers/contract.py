@@ -95,6 +95,14 @@ class Reads(Texts, Protocol):
         ...
 
 
+class Branches(Reads, Protocol):
+    """A reader whose rows may be gone on with in several ways."""
+
+    def branched(self, rows: Both) -> "Branches":
+        """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is."""
+        ...
+
+
 def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Both]:
     """Texts padded on the left, brought to the device in one upload: ids (B, T), and which of them are there (B, T)."""
     lengths = np.array([len(text) for text in texts])

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.readers.contract import Both, Reads
+from proxyalign.decoding.readers.contract import Both, Branches
 
 
 class Elsewhere:
     """As the reader that it holds. there: the model's device. home: where tokens come from and logits are wanted."""
 
-    def __init__(self, reader: Reads, there: torch.device, home: torch.device) -> None:
+    def __init__(self, reader: Branches, there: torch.device, home: torch.device) -> None:
         self._reader = reader
         self._there = there
         self._home = home
@@ -47,6 +47,10 @@ class Elsewhere:
     def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
         self._reader.keep(self._brought(rows))
+
+    def branched(self, rows: Both) -> "Elsewhere":
+        """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is."""
+        return Elsewhere(self._reader.branched(self._brought(rows)), self._there, self._home)
 
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows after those that are there."""

@@ -7,6 +7,7 @@ much of it is stale. A batch in which no slot is stale, such as a batch of one, 
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -155,6 +156,18 @@ class Reader:
         self._pending = [(tokens[at], None if valid is None else valid[at]) for tokens, valid in self._pending]
         if self._valid is not None:
             self._realign(self._valid[at])
+
+    def branched(self, rows: Both) -> "Reader":
+        """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is.
+
+        Its passes are counted from 0.
+        """
+        other = copy(self)
+        other.passes = Counter()
+        other._cache = copy(self._cache)
+        other._cache.layers = [copy(layer) for layer in self._cache.layers]  # of which `keep` makes new tensors
+        other.keep(rows)
+        return other
 
     def _read(self, tokens: Tensor, valid: Tensor | None, n_last: int) -> Tensor:
         n = tokens.shape[1]

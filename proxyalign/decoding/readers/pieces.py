@@ -101,6 +101,14 @@ class PieceReader:
         self._columns = [column[rows.host] for column in self._columns]
         self._history = [column[rows.host] for column in self._history]
 
+    def branched(self, rows: Both) -> "PieceReader":
+        """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is."""
+        other = PieceReader(self._reader.branched(rows), self._side, self._device)
+        other._unread = [[*self._unread[row]] for row in rows.host]
+        other._columns = [column[rows.host] for column in self._columns]
+        other._history = [column[rows.host] for column in self._history]
+        return other
+
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows, one list of the model's own ids each, none of them empty, after those that are there."""
         n_old, n_new = len(self._unread), len(texts)

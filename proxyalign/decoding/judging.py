@@ -1,0 +1,156 @@
+"""One batch of prompts, whose choices are read over their keys and values and counted token by token."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxyalign.decoding.readers.contract import Both, Branches, IntArray
+from proxyalign.decoding.readers.making import reader_of
+from proxyalign.decoding.scoring import AT_ONCE, Target, target
+from proxyalign.deferral.law import Law
+from proxyalign.deferral.rule import Rule
+from proxyalign.errors import InputError
+from proxyalign.models.pair import ModelPair
+
+HELD = 1 << 26  # numbers of a model's logits that are held together, where that is more than one place a row
+
+
+class Choice(NamedTuple):
+    """One choice: log pi in nats, -inf where its probability is 0, and whether temperature 0 would write all of it."""
+
+    log_pi: float
+    is_greedy: bool
+
+
+class Judging:
+    """The choices of a batch of prompts; a row (n,) of theirs is one choice, those of the first prompt before others'.
+
+    owner: who refuses, in messages. contexts: of each model that is asked (its role), all prompts' ids; choices: all
+    prompts'. batch: the prompts to read.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        pair: ModelPair,
+        rule: Rule,
+        contexts: Mapping[str, Sequence[Sequence[int]]],
+        choices: Sequence[Sequence[Sequence[int]]],
+        batch: Sequence[int],
+    ) -> None:
+        self._owner = owner
+        self._rule = rule
+        self._device = pair.device
+        self._vocab_size = pair.vocab_size
+        self._batch = batch
+        self._names = [(i, j) for i in batch for j in range(len(choices[i]))]
+        self._ids = [choices[i][j] for i, j in self._names]
+        self._prompts = np.repeat(np.arange(len(batch)), [len(choices[i]) for i in batch])  # of each choice
+        self._log_pi = np.zeros(len(self._ids))
+        self._is_greedy = np.ones(len(self._ids), dtype=np.bool_)
+        self._readers: dict[str, Branches] = {role: reader_of(pair, role) for role in contexts}
+        for role, reader in self._readers.items():
+            reader.join([contexts[role][i] for i in batch])
+
+    def run(self, n_rows: int) -> list[list[Choice]]:
+        """Read the prompts, then the choices that have more than one token, at most `n_rows` together; all, counted."""
+        states = self._count_first_tokens()
+        long = [at for at, ids in enumerate(self._ids) if len(ids) > 1]
+        long.sort(key=lambda at: -len(self._ids[at]))
+        for begin in range(0, len(long), n_rows):
+            self._count_other_tokens(np.array(long[begin : begin + n_rows]), states)
+        found: list[list[Choice]] = [[] for _ in self._batch]
+        for prompt, log_pi, is_greedy in zip(self._prompts, self._log_pi, self._is_greedy, strict=True):
+            found[prompt].append(Choice(float(log_pi), bool(is_greedy)))
+        return found
+
+    def _count_first_tokens(self) -> Tensor | None:
+        """Count the first token of each choice; the rule's states (n,) after these."""
+        logits = {role: reader.read() for role, reader in self._readers.items()}
+        rows, firsts, written = self._prompts, np.array([ids[0] for ids in self._ids]), None
+        if self._rule.follows_tokens:  # its state is another one after each choice
+            of_choice = torch.from_numpy(rows).to(self._device)
+            logits = {role: of_role[of_choice] for role, of_role in logits.items()}
+            rows, written = np.arange(len(firsts)), torch.from_numpy(firsts).to(self._device).unsqueeze(1)
+        n, states = int(rows[-1]) + 1, []
+        for begin, laws, found in _in_parts(self._rule, logits, self._rule.start(n, self._device), written):
+            choices = np.flatnonzero((rows >= begin) & (rows < begin + len(found.pi)))
+            at = np.stack([rows[choices] - begin, np.zeros_like(choices), firsts[choices]])
+            self._count(choices, 0, at, laws, found)
+            if found.states is not None:
+                states.append(found.states[:, -1])
+        return torch.cat(states)[torch.from_numpy(rows).to(self._device)] if states else None
+
+    def _count_other_tokens(self, choices: IntArray, states: Tensor | None) -> None:
+        """Read these choices (k,) as rows over their prompts, in parts for whose logits there is room, and count them.
+
+        states: the rule's, after the first token of every choice.
+        """
+        prompts = Both.of(self._prompts[choices], self._device)
+        readers = {role: reader.branched(prompts) for role, reader in self._readers.items()}
+        state = None if states is None else states[torch.from_numpy(choices).to(self._device)]
+        longest = max(len(self._ids[at]) for at in choices)
+        width = max(1, HELD // (len(choices) * self._vocab_size))
+        for first in range(0, longest - 1, width):
+            parts = [self._ids[at][first : first + width + 1] for at in choices]
+            read, written = (_filled_up(texts) for texts in ([ids[:-1] for ids in parts], [ids[1:] for ids in parts]))
+            before, after = torch.from_numpy(np.stack([read, written])).to(self._device)
+            logits = {}
+            for role, reader in readers.items():
+                reader.push(before.clamp(min=0), Both(read >= 0, before >= 0))
+                logits[role] = reader.read(read.shape[1])
+            then = []
+            for begin, laws, found in _in_parts(self._rule, logits, state, after.clamp(min=0)):
+                of_part = written[begin : begin + len(found.pi)]
+                rows, places = (of_part >= 0).nonzero()
+                self._count(
+                    choices[begin + rows], first + 1, np.stack([rows, places, of_part[rows, places]]), laws, found
+                )
+                if found.states is not None:
+                    then.append(found.states[:, -1])
+            state = torch.cat(then) if then else None
+
+    def _count(self, choices: IntArray, n_before: int, at: IntArray, laws: Mapping[str, Law], found: Target) -> None:
+        """Count tokens of these choices (k,). at: (3, k), the row and the place of each in what was found, and its id.
+
+        n_before: tokens of a choice before the first place.
+        """
+        row, place, token = torch.from_numpy(at).to(self._device)
+        numbers = [found.pi[row, place, token], found.greedy[row, place] == token]
+        numbers += [law.own[row, place, token] for law in laws.values()]
+        pi, is_greedy, *of_models = torch.stack([one.double() for one in numbers]).cpu().numpy()
+        for role, probabilities in zip(laws, of_models, strict=True):
+            for bad in np.flatnonzero(np.isnan(probabilities)):
+                i, j = self._names[choices[bad]]
+                raise InputError(
+                    f"{self._owner}: the {role} must give finite logits, got NaN or infinity before token "
+                    f"{n_before + at[1, bad] + 1} of choices[{i}][{j}]; check its weights, or load it in a wider dtype"
+                )
+        with np.errstate(divide="ignore"):
+            np.add.at(self._log_pi, choices, np.log(pi))
+        np.logical_and.at(self._is_greedy, choices, is_greedy > 0)
+
+
+def _in_parts(
+    rule: Rule, logits: Mapping[str, Tensor], state: Tensor | None, written: Tensor | None
+) -> Iterator[tuple[int, dict[str, Law], Target]]:
+    """Laws of logits (n, m, V) and what the rule makes of them, some rows at a time: the first row, laws, target.
+
+    state, written: as for `target`.
+    """
+    n, m, width = next(iter(logits.values())).shape
+    at_once = max(1, AT_ONCE // (m * width))
+    for begin in range(0, n, at_once):
+        rows = slice(begin, begin + at_once)
+        laws = {role: Law.of(of_role[rows], 1.0) for role, of_role in logits.items()}
+        before, tokens = (None if of_rows is None else of_rows[rows] for of_rows in (state, written))
+        yield begin, laws, target(rule, laws, before, tokens)
+
+
+def _filled_up(texts: Sequence[Sequence[int]]) -> IntArray:
+    """Texts side by side (n, m), with -1 on the right, where it stands between no two tokens of a row."""
+    width = max(map(len, texts))
+    return np.array([[*text, *[-1] * (width - len(text))] for text in texts])
