@@ -125,7 +125,7 @@ def check_unique(task: str, path: Path, ids: Sequence[tuple[int, object]], name:
     seen: dict[object, int] = {}
     for number, one in ids:
         if one in seen:
-            raise bad_row(task, path, number, f"have a {name} of its own", f"{one!r} as in {seen[one]}", raw=True)
+            raise bad_row(task, path, number, f"have its own {name}", f"{one!r} as {seen[one]} has", raw=True)
         seen[one] = number
 
 

@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxyalign.errors import InputError
-from proxyalign.tasks.base import Kind, Question, Score, check_request
+from proxyalign.tasks.base import Kind, Question, Score, Task, check_request
 from proxyalign.tasks.files import bad_row, data_folder, first_file, read_jsonl
-from proxyalign.tasks.numbers import drop_calculator_marks, final_number, parse_number, states_final_number
+from proxyalign.tasks.numbers import drop_calculator_marks, parse_number
+from proxyalign.tasks.numeric import INSTRUCTION, NEXT_QUESTION, score_number
 
 _SOURCE = "grade_school_math/data of github.com/openai/grade-school-math"
-_INSTRUCTION = (
-    "Solve the problem step by step. End with a line that has #### and then the answer as a number alone.\n\n"
-)
-_NEXT_QUESTION = "Question:"  # what a base model writes once it has answered
 
 
 @dataclass(frozen=True)
@@ -23,20 +20,26 @@ class Gsm8k:
     The examples are the first `shots` rows of train.jsonl whose question and solution are at most 300 characters
     each, calculator marks removed, so that anyone with the data set builds the same prompt; with no examples, one
     sentence asks for the form of the answer instead. The split "test" is test.jsonl, or test_public.jsonl where the
-    folder has only that part of it; "dev" is the rest of train.jsonl. Both models read the same text.
+    folder has only that part of it; "dev" is the rest of train.jsonl. Both models read the same text, unless a chat
+    template wraps the message, which is the question without examples and asks for the form.
     """
 
     name: str
     shots: int
-    version: int = 1
+    version: int = 2
     splits: tuple[str, ...] = ("dev", "test")
     max_new_tokens: int = 400  # the longest worked solution has 1,228 characters, and a token has about three
-    stop: tuple[str, ...] = (_NEXT_QUESTION,)
+    stop: tuple[str, ...] = (NEXT_QUESTION,)
     kind: Kind = "reply"
     groups: str | None = None
     licence: str = "MIT"
     source: str = _SOURCE
-    checksums: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "gsm8k/test_public.jsonl": "5020a06ac8c7739794ddcb7391660a8d005ab5f9c800390fe7ce0b87f1753391",
+            "gsm8k/train.jsonl": "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",
+        }
+    )
 
     def questions(
         self, split: str = "test", data: str | Path | None = None, limit: int | None = None
@@ -58,23 +61,21 @@ class Gsm8k:
         taken = {row[0] for row in examples}
         rows = train if split == "dev" else self._rows(folder, ("test.jsonl", "test_public.jsonl"))
         rows = [row for row in rows if split == "test" or row[0] not in taken][:limit]
-        lead = "".join(f"Question: {ask}\nAnswer: {solution}\n\n" for _, ask, solution, _ in examples) or _INSTRUCTION
+        lead = "".join(f"Question: {ask}\nAnswer: {solution}\n\n" for _, ask, solution, _ in examples) or INSTRUCTION
         return [
-            Question(f"{split}-{number}", f"{lead}Question: {ask}\nAnswer:", None, answer)
+            Question(
+                f"{split}-{number}",
+                f"{lead}Question: {ask}\nAnswer:",
+                None,
+                answer,
+                message=INSTRUCTION + ask,
+            )
             for number, ask, _, answer in rows
         ]
 
     def score(self, question: Question, text: str) -> Score:
-        """Right where the number that the reply ends on equals the reference by value (29.00 is 29).
-
-        The reply is cut where it goes on to a next "Question:". Strict asks for GSM8K's own form on top: a `####`
-        line with nothing but that number.
-        """
-        reply = text.split(_NEXT_QUESTION, 1)[0]
-        found, reference = final_number(reply), parse_number(str(question.reference))
-        correct = found is not None and found == reference
-        extracted = None if found is None else f"{found:f}"
-        return Score(correct, extracted, strict=correct and states_final_number(reply))
+        """Right where the reply gives the number; see `numeric.score_number`."""
+        return score_number(question, text)
 
     def _rows(self, folder: Path, names: tuple[str, ...]) -> list[tuple[int, str, str, str]]:
         """Line number, question, worked solution without marks, and final answer of each row of the first file."""
@@ -88,4 +89,4 @@ class Gsm8k:
         return rows
 
 
-TASKS = {task.name: task for task in (Gsm8k("gsm8k", shots=8), Gsm8k("gsm8k-0shot", shots=0))}
+TASKS: dict[str, Task] = {task.name: task for task in (Gsm8k("gsm8k", shots=8), Gsm8k("gsm8k-0shot", shots=0))}

@@ -50,7 +50,13 @@ def test_what_is_not_one_number_is_none(text):
         ("\\boxed{7} then \\boxed{8}.", "8"),  # the last box
         ("\\boxed{\\$1{,}200.50} 9", "1200.50"),
         ("\\boxed{8\\text{ km}} in 9 h", "8"),
-        ("\\boxed{\\frac{1}{2}} is not one number, 9 is", "9"),
+        ("\\boxed{\\frac{1}{2}} of 9", "0.5"),
+        ("\\boxed{3\\frac{1}{2}} of 9", "3.5"),
+        ("\\boxed{7, 8} are not one number, 9 is", "9"),
+        ("\\boxed{x = 3 + 5 = 8} and 9", "8"),
+        ("\\fbox{8} and 9", "8"),
+        ("\\boxed{7} then \\boxed{8", "7"),  # the last box that is finished
+        ("\\boxed{8} \\} 9", "8"),
         ("\\boxed{8", "8"),  # an open box: the last number
         ("it is 7, no, 8.", "8"),
         ("**8**", "8"),
@@ -62,6 +68,16 @@ def test_what_is_not_one_number_is_none(text):
         ("1,2345", "2345"),
         ("half is 4 <<8/2=4>>", "4"),  # a calculator mark is no answer
         ("#### <<2*4=8>>8", "8"),
+        ("#### Step 1\n8 it is", "8"),  # a heading
+        ("#### **8** of the 9", "8"),
+        ("#### \\(8\\) of the 9", "8"),
+        ("#### -8", "-8"),
+        ("the answer is 8. I had 9 before.", "8"),  # what is called the answer before a last number
+        ("The answer is $8.00 (9 each)", "8"),
+        ("**Answer:** 8\n\nTom has 9", "8"),
+        ("answer = 7. No: the answer is **8**. 2 * 4.5 = 9", "8"),
+        ("Answer: 4 + 4 = 8", "8"),  # several numbers are not one answer
+        ("to answer 3 questions takes 8", "8"),
     ],
 )
 def test_the_answer_is_the_marked_line_then_the_box_then_the_last_number(text, value):
@@ -83,8 +99,31 @@ def test_the_answer_is_the_marked_line_then_the_box_then_the_last_number(text, v
         ("1e999", "999"),  # no power of ten that anybody means
         ("3 1/2 cups", "3.5"),
         ("-3 1/2", "-3.5"),
-        ("1/2", "2"),
-        ("3 7/2", "2"),  # no mixed number
+        ("1/2", "0.5"),
+        ("-1/2", "-0.5"),
+        ("3 and 1/2 cups", "3.5"),
+        ("3½ cups", "3.5"),
+        ("½", "0.5"),
+        ("3 7/2", "3.5"),  # no mixed number
+        ("10/2 = 5", "5"),
+        ("2.5 x 10^3", "2500"),
+        ("2.5 \\times 10^{-3}", "0.0025"),
+        ("it is −10", "-10"),
+        ("it is –10", "-10"),
+        ("the answer is - 10.", "-10"),
+        ("x = - 10", "-10"),
+        ("of them:\n- 10 apples", "10"),  # an entry of a list
+        ("5 - 10", "10"),
+        ("from 5–10", "10"),
+        ("negative 10 degrees", "-10"),
+        ("**-10**", "-10"),
+        ("-€5 or €-5", "-5"),
+        ("Rs.500", "500"),
+        ("so ...18", "18"),
+        ("$70\\,000$", "70000"),
+        ("70{,}000", "70000"),
+        ("70\u202f000", "70000"),
+        ("1,000 2,000", "2000"),
         ("on 3 10/2/2020", "2020"),
         ("\\boxed{1e3}, one number", "1000"),
         ("٣ or 7", "7"),
