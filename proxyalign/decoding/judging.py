@@ -79,7 +79,7 @@ class Judging:
         for begin, laws, found in _in_parts(self._rule, logits, self._rule.start(n, self._device), written):
             choices = np.flatnonzero((rows >= begin) & (rows < begin + len(found.pi)))
             at = np.stack([rows[choices] - begin, np.zeros_like(choices), firsts[choices]])
-            self._count(choices, 0, at, laws, found)
+            self._count(choices, at, laws, found)
             if found.states is not None:
                 states.append(found.states[:, -1])
         return torch.cat(states)[torch.from_numpy(rows).to(self._device)] if states else None
@@ -106,28 +106,24 @@ class Judging:
             for begin, laws, found in _in_parts(self._rule, logits, state, after.clamp(min=0)):
                 of_part = written[begin : begin + len(found.pi)]
                 rows, places = (of_part >= 0).nonzero()
-                self._count(
-                    choices[begin + rows], first + 1, np.stack([rows, places, of_part[rows, places]]), laws, found
-                )
+                at = np.stack([rows, places, of_part[rows, places]])
+                self._count(choices[begin + rows], at, laws, found)
                 if found.states is not None:
                     then.append(found.states[:, -1])
             state = torch.cat(then) if then else None
 
-    def _count(self, choices: IntArray, n_before: int, at: IntArray, laws: Mapping[str, Law], found: Target) -> None:
-        """Count tokens of these choices (k,). at: (3, k), the row and the place of each in what was found, and its id.
-
-        n_before: tokens of a choice before the first place.
-        """
+    def _count(self, choices: IntArray, at: IntArray, laws: Mapping[str, Law], found: Target) -> None:
+        """Count tokens of these choices (k,). at: (3, k), the row and the place of each among the laws, and its id."""
         row, place, token = torch.from_numpy(at).to(self._device)
         numbers = [found.pi[row, place, token], found.greedy[row, place] == token]
         numbers += [law.own[row, place, token] for law in laws.values()]
         pi, is_greedy, *of_models = torch.stack([one.double() for one in numbers]).cpu().numpy()
         for role, probabilities in zip(laws, of_models, strict=True):
-            for bad in np.flatnonzero(np.isnan(probabilities)):
+            for bad in np.flatnonzero(np.isnan(probabilities)):  # at which of its tokens, attention has blurred
                 i, j = self._names[choices[bad]]
                 raise InputError(
-                    f"{self._owner}: the {role} must give finite logits, got NaN or infinity before token "
-                    f"{n_before + at[1, bad] + 1} of choices[{i}][{j}]; check its weights, or load it in a wider dtype"
+                    f"{self._owner}: the {role} must give finite logits, got NaN or infinity for choices[{i}][{j}]; "
+                    "check its weights, or load it in a wider dtype"
                 )
         with np.errstate(divide="ignore"):
             np.add.at(self._log_pi, choices, np.log(pi))

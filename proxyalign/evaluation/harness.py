@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from proxyalign.decoding.arguments import text_of
+from proxyalign.decoding.choices import judge_choices
 from proxyalign.decoding.generate import generate
 from proxyalign.decoding.scoring import score
 from proxyalign.deferral.rules import make
@@ -183,19 +184,29 @@ class ProxyAlignLM(TemplateLM):  # type: ignore[misc]
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
     ) -> list[tuple[float, bool]]:
         """For each (its texts, context, continuation), log pi of the continuation and whether all of it is greedy."""
-        answers = [(0.0, True)] * len(requests)
-        everything, opening = list(range(len(requests))), self._opening
-        requests = [(texts, opening if context == opening[-1:] else context, ids) for texts, context, ids in requests]
-        for batch in self._batches([everything], [len(c) + len(ids) for _, c, ids in requests], disable_tqdm):
-            n_more = [self._n_read(requests[i][2][:-1]) for i in batch]
-            contexts = [self._cut("base", requests[i][1], n) for i, n in zip(batch, n_more, strict=True)]
-            texts = [(requests[i][0] or [""])[0] for i in batch]
-            own = self._for_proxy(texts, contexts, n_more)
-            scores = score(self.pair, self.rule, contexts, [requests[i][2] for i in batch], proxy_contexts=own)
-            for i, one in zip(batch, scores, strict=True):
-                answers[i] = (float(one.log_probs.sum()), bool(one.is_greedy.all()))
-                if requests[i][0] is not None:
-                    self.cache_hook.add_partial("loglikelihood", requests[i][0], answers[i])
+        answers = [(0.0, True)] * len(requests)  # of no tokens
+        opening = self._opening
+        alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}  # by prompt, which is read once
+        for i, (texts, context, ids) in enumerate(requests):
+            if ids:
+                context = opening if context == opening[-1:] else context
+                alike.setdefault(((texts or [""])[0], tuple(context)), []).append(i)
+        prompts, of_prompts = list(alike), list(alike.values())
+        n_more = [max(self._n_read(requests[i][2][:-1]) for i in group) for group in of_prompts]
+        lengths = [len(context) + n for (_, context), n in zip(prompts, n_more, strict=True)]
+        for batch in self._batches([list(range(len(prompts)))], lengths, disable_tqdm):
+            rooms = [n_more[at] for at in batch]
+            contexts = [self._cut("base", list(prompts[at][1]), n) for at, n in zip(batch, rooms, strict=True)]
+            own = self._for_proxy([prompts[at][0] for at in batch], contexts, rooms)
+            choices = [[requests[i][2] for i in of_prompts[at]] for at in batch]
+            judged = judge_choices(
+                self.pair, self.rule, contexts, choices, proxy_contexts=own, batch_size=self.batch_size
+            )
+            for at, of_prompt in zip(batch, judged, strict=True):
+                for i, choice in zip(of_prompts[at], of_prompt, strict=True):
+                    answers[i] = choice.log_pi, choice.is_greedy
+                    if requests[i][0] is not None:
+                        self.cache_hook.add_partial("loglikelihood", requests[i][0], answers[i])
         return answers
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
