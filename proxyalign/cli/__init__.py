@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import typer
 
 from proxyalign.cli import bench as bench
+from proxyalign.cli import compare as compare
 from proxyalign.cli import evaluate as evaluate
 from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
@@ -15,6 +16,7 @@ from proxyalign.cli import rows as rows
 from proxyalign.cli import rules as rules
 from proxyalign.cli import serve as serve
 from proxyalign.cli import solve as solve
+from proxyalign.cli import tune as tune
 from proxyalign.cli import verify as verify
 from proxyalign.errors import InputError
 
@@ -29,6 +31,8 @@ app = typer.Typer(
 app.command("solve")(solve.solve)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("tune")(tune.tune)
 app.command("serve")(serve.serve)
 app.command("rules")(rules.rules)
 app.command("rows")(rows.rows)
