@@ -67,7 +67,7 @@ def test_a_choice_has_the_enumerated_likelihood(rule, pair, laws_along):
         expected = []
         for ids in of_prompt:
             laws = laws_along[tuple(context), tuple(ids)]
-            steps = [step_law(rule, *(law[: n + 1] for law in laws))[token] for n, token in enumerate(ids)]
+            steps = [step_law(rule, *(law[: n + 1] for law in laws), ids[:n])[token] for n, token in enumerate(ids)]
             expected.append(math.prod(map(float, steps)))
         assert np.exp(log_pi) == pytest.approx(expected, rel=1e-9)
 
