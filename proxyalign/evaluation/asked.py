@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from proxyalign.models import ModelPair
 
 PROMPTS = "proxy_prompts.json"
-_QUESTIONS = ("task", "task_version", "split", "limit", "proxy_chat")  # the settings that say what is asked
+_QUESTIONS = ("task", "task_version", "split", "limit", "proxy_chat", "base_chat")  # what settings say of the questions
 
 
 @dataclass(frozen=True)
 class Asked:
     """The questions of a run, each with what the models read.
 
-    prompts: the base's token ids. chats: the proxy's prompts as texts, where its chat template wrote them, else None.
+    prompts: the base's token ids. chats: the prompts as texts, where the proxy's chat template wrote them, else None.
     proxy_prompts: the proxy's token ids, None where it reads what the base does. stop: strings that end a reply.
-    template: a digest of the chat template, None where none is read.
+    template: a digest of the chat template, None where none is read. choices: of a choice task the ids of each choice,
+    and of what is scored beside them, as they follow a question's prompt; None otherwise.
     """
 
     questions: list[Question]
@@ -35,20 +36,13 @@ class Asked:
     proxy_prompts: list[list[int]] | None
     stop: tuple[str, ...]
     template: str | None
+    choices: list[list[list[int]]] | None
 
     def fingerprint(self) -> dict[str, Any]:
         """What of it must be the same where a run goes on; what a chat template read off the clock need not be."""
-        told = {"questions": questions_digest(self.questions), "stop": list(self.stop)}
-        return told if self.template is None else {**told, "chat_template": self.template}
-
-    def batch(self, first: int, size: int) -> tuple[list[Question], list[list[int]], list[list[int]] | None]:
-        """Questions, prompts and the proxy's prompts of `size` questions from number `first` on."""
-        rows = slice(first, first + size)
-        return (
-            self.questions[rows],
-            self.prompts[rows],
-            None if self.proxy_prompts is None else self.proxy_prompts[rows],
-        )
+        in_chat = self.template is not None
+        told = {"questions": questions_digest(self.questions, in_chat=in_chat), "stop": list(self.stop)}
+        return {**told, "chat_template": self.template} if in_chat else told
 
 
 def read_questions(grid: Sequence[Settings], data: str | Path | None) -> list[Question]:
@@ -94,18 +88,52 @@ def ask(
         )
     template = None
     if settings.proxy_chat:
-        fresh = [pair.chat_text(question.prompt) for question in questions] if chats is None else chats
+        fresh = [pair.chat_text(_message(question)) for question in questions] if chats is None else chats
         template, chats = _template_digest(pair), fresh
-    prompts = [pair.encode(question.prompt) for question in questions]
-    proxy_prompts = None
-    if chats is not None:
-        proxy_prompts = [pair.template_ids(text) for text in chats]
-    elif pair.has_two_vocabularies or any(question.proxy_prompt is not None for question in questions):
-        texts = [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in questions]
-        proxy_prompts = [pair.encode(text, "proxy") for text in texts]
-    asked = Asked(questions, prompts, chats, proxy_prompts, tasks.get(settings.task).stop, template)
+    prompts, choices = _of_base(pair, settings, questions, chats)
+    proxy_prompts = _of_proxy(pair, settings, questions, chats)
+    asked = Asked(questions, prompts, chats, proxy_prompts, tasks.get(settings.task).stop, template, choices)
     _check_lengths(pair, asked, n_new)
     return asked
+
+
+def _message(question: Question) -> str:
+    """What a chat template wraps."""
+    return question.prompt if question.message is None else question.message
+
+
+def _of_base(
+    pair: "ModelPair", settings: Settings, questions: Sequence[Question], chats: Sequence[str] | None
+) -> tuple[list[list[int]], list[list[list[int]]] | None]:
+    """The base's ids of each prompt, and of a choice task those of each question's choices and others after it."""
+    prompts, choices = [], []
+    for at, question in enumerate(questions):
+        if settings.is_choice:
+            from proxyalign.decoding.choices import choice_ids
+
+            prompt, ids = choice_ids(pair, question.prompt, (*question.choices, *question.others))
+            choices.append(ids)
+        elif not settings.base_chat:
+            prompt = pair.encode(question.prompt)
+        if settings.base_chat and chats is not None:
+            # To another vocabulary the marks of the proxy's template are text like any other.
+            prompt = pair.encode(chats[at]) if pair.has_two_vocabularies else pair.template_ids(chats[at], "base")
+        prompts.append(prompt)
+    return prompts, choices if settings.is_choice else None
+
+
+def _of_proxy(
+    pair: "ModelPair", settings: Settings, questions: Sequence[Question], chats: Sequence[str] | None
+) -> list[list[int]] | None:
+    """The proxy's ids of each prompt, None where it reads what the base does."""
+    if chats is not None:
+        same = settings.base_chat and not pair.has_two_vocabularies
+        return None if same else [pair.template_ids(text) for text in chats]
+    if not pair.has_two_vocabularies and all(question.proxy_prompt is None for question in questions):
+        return None
+    texts = [question.prompt if question.proxy_prompt is None else question.proxy_prompt for question in questions]
+    # Pieces of choices begin with the blanks at a prompt's end.
+    return [pair.encode(text.rstrip() if settings.is_choice else text, "proxy") for text in texts]
 
 
 def stored_chats(folder: Path, questions: Sequence[Question], *, must_exist: bool = False) -> list[str] | None:
@@ -147,9 +175,11 @@ def _template_digest(pair: "ModelPair") -> str:
 
 def _check_lengths(pair: "ModelPair", asked: Asked, n_new: int) -> None:
     """Raise InputError for the first question without a token or without room for its reply, before any is decoded."""
-    for question, of_base, of_proxy in zip(
-        asked.questions, asked.prompts, asked.proxy_prompts or asked.prompts, strict=True
+    for at, (question, of_base, of_proxy) in enumerate(
+        zip(asked.questions, asked.prompts, asked.proxy_prompts or asked.prompts, strict=True)
     ):
+        if asked.choices is not None:
+            n_new = max(map(len, asked.choices[at]), default=0)
         if not of_base or not of_proxy:
             raise InputError(
                 f"evaluation: a prompt must hold at least one token, got none for question {question.id}; mend the "

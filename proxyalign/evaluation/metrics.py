@@ -1,13 +1,14 @@
 """What a run's records say: accuracy with its uncertainty, speed, and how often the proxy wrote."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from proxyalign.decoding.trace import Counts, Rates, rates
 from proxyalign.errors import InputError
 
+_OPTIONAL = ("measures", "macro")
 Z_95 = 1.959963984540054  # the 0.975 quantile of the standard normal law
 
 
@@ -26,13 +27,30 @@ def wilson(n_right: int, n: int, z: float = Z_95) -> tuple[float, float]:
     return max(0.0, middle - half) if n_right else 0.0, min(1.0, middle + half) if n_right < n else 1.0
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its uncertainty. standard_error: None of a single question, which has none. interval: 95 percent.
+
+    n: how many questions it is of, or groups.
+    """
+
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    n: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary(Rates):
     """One run in numbers: the rates of its decoding, and its answers.
 
     n, n_correct, accuracy, standard_error, interval: questions answered and right, their share, sqrt(share (1 -
     share) / n), and Wilson's 95 percent interval; strict_accuracy and strict_interval: right and in the asked form;
-    n_unparsed: replies without any answer (they count as wrong).
+    n_unparsed: replies without any answer (they count as wrong). measures: what else the task reports, by name, see
+    `measure`. macro: the mean over the task's groups of their accuracy, None where it has none.
+
+    Where likelihoods of choices are compared, n_tokens and tokens_per_second are of what the base read, and nothing was
+    deferred, drafted or tested.
     """
 
     n: int
@@ -43,17 +61,20 @@ class Summary(Rates):
     strict_accuracy: float
     strict_interval: tuple[float, float]
     n_unparsed: int
+    measures: Mapping[str, Estimate] = field(default_factory=dict)
+    macro: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers as JSON values."""
-        return asdict(self)
+        """The numbers as JSON values, without measures and macro where there are none."""
+        return {name: value for name, value in asdict(self).items() if name not in _OPTIONAL or value}
 
 
-def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
+def summarise(records: Iterable[Mapping[str, Any]], *, groups: str | None = None) -> Summary:
     """Reduce records (see `proxyalign.evaluation.run`) to a Summary; every mean is a ratio of sums over the run.
 
-    So a long reply weighs as its tokens do, and the batches and interruptions of a run leave no trace in it. Raises
-    InputError where there are no records.
+    So a long reply weighs as its tokens do, and the batches and interruptions of a run leave no trace in it. groups:
+    the name in each record's meta over whose values the macro mean is taken (`Task.groups`). Raises InputError where
+    there are no records.
     """
     rows = list(records)
     if not rows:
@@ -76,4 +97,55 @@ def summarise(records: Iterable[Mapping[str, Any]]) -> Summary:
         strict_accuracy=n_strict / n,
         strict_interval=wilson(n_strict, n),
         n_unparsed=sum(row["extracted"] is None for row in rows),
+        measures=_measures(rows),
+        macro=None if groups is None else macro([(row["meta"][groups], row["correct"]) for row in rows]),
     )
+
+
+def measure(parts: Sequence[tuple[float, float]]) -> Estimate | None:
+    """The sum of amounts over the sum of weights, of one (amount, weight) a question; None where nothing has weight.
+
+    Its standard error is that of a ratio of means, sqrt(n / (n - 1) sum (amount - ratio weight)^2) / sum of weights
+    (Cochran 1977, Sampling Techniques, chapter 6): questions are drawn, and not what is counted within one. The
+    interval is 1.96 of them either way, within [0, 1] where each amount is a part of its weight; of a plain share (0 or
+    1 of 1 each) both are those of the accuracy.
+    """
+    n, total = len(parts), math.fsum(weight for _, weight in parts)
+    if not total:
+        return None
+    ratio = math.fsum(amount for amount, _ in parts) / total
+    if all(weight == 1 and amount in (0, 1) for amount, weight in parts):
+        return Estimate(ratio, math.sqrt(ratio * (1 - ratio) / n), wilson(round(ratio * n), n), n)
+    if n == 1:
+        return Estimate(ratio, None, None, n)
+    squares = math.fsum((amount - ratio * weight) ** 2 for amount, weight in parts)
+    error = math.sqrt(n / (n - 1) * squares) / total
+    low, high = ratio - Z_95 * error, ratio + Z_95 * error
+    if all(0 <= amount <= weight for amount, weight in parts):
+        low, high = max(0.0, low), min(1.0, high)
+    return Estimate(ratio, error, (low, high), n)
+
+
+def macro(answers: Iterable[tuple[Any, bool]]) -> Estimate:
+    """The mean over groups of the share of right answers in each, of (group, right) for each question.
+
+    Its variance is the sum of the groups' own, share (1 - share) / n, over the number of groups squared: groups are
+    fixed, and questions drawn within them, so that a group of a single question adds none.
+    """
+    of_group: dict[Any, list[bool]] = {}
+    for group, is_right in answers:
+        of_group.setdefault(group, []).append(is_right)
+    n, shares = len(of_group), [(sum(rights) / len(rights), len(rights)) for rights in of_group.values()]
+    value = math.fsum(share for share, _ in shares) / n
+    error = math.sqrt(math.fsum(share * (1 - share) / size for share, size in shares)) / n
+    return Estimate(value, error, (max(0.0, value - Z_95 * error), min(1.0, value + Z_95 * error)), n)
+
+
+def _measures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Estimate]:
+    """Each measure that a record has, over the records that have it."""
+    parts: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, (amount, weight) in row.get("measures", {}).items():
+            parts.setdefault(name, []).append((amount, weight))
+    estimates = {name: measure(of_name) for name, of_name in parts.items()}
+    return {name: one for name, one in estimates.items() if one is not None}

@@ -1,6 +1,7 @@
 """Which code and which models made a result, so that two results can be told apart later."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import proxyalign
+from proxyalign.files import sha256
+from proxyalign.tasks.files import VARIABLE
 
 if TYPE_CHECKING:
     from proxyalign.models import ModelPair
+    from proxyalign.tasks import Task
 
 _PROBES = 64  # leading values read from each weight tensor; any training step changes some of them
 
@@ -67,3 +71,20 @@ def models_digest(pair: "ModelPair") -> str:
             values = weight.detach().flatten()[:_PROBES].float().cpu().numpy()
             digest.update(f"{name} {tuple(weight.shape)}".encode() + values.tobytes())
     return digest.hexdigest()
+
+
+def data_editions(task: "Task", data: str | Path | None) -> dict[str, Any] | None:
+    """How many of a task's files are of an edition that it knows, and the SHA-256 of each that is of another.
+
+    data: their folder, by default what PROXYALIGN_DATA names. All files beside those that the task knows count, of the
+    same kinds, since a part may lie there under another name. As {"n_known": 2, "others": {"gsm8k/test.jsonl": "..."}};
+    None for a task that knows no file, and where there is no folder.
+    """
+    folder = Path(data if data is not None else os.environ.get(VARIABLE, ""))
+    if not task.checksums or not folder.is_dir():
+        return None
+    kinds = {Path(name).suffix for name in task.checksums}
+    beside = {path for name in task.checksums for path in (folder / name).parent.glob("*") if path.suffix in kinds}
+    found = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(beside) if path.is_file()}
+    others = {name: digest for name, digest in found.items() if digest not in task.checksums.values()}
+    return {"n_known": len(found) - len(others), "others": others}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.errors import InputError
+from proxyalign.evaluation.records import writing
 from proxyalign.files import replacing
 
 ROWS = "rows.npz"
@@ -67,11 +68,11 @@ class RowSample:
         self._kept, self._highest = kept, tickets[lowest[-1]] if lowest else 0
 
     def save(self) -> None:
-        """Write the sample whole, where it changed since it was last read or written."""
+        """Write the sample whole, where it changed since it was last read or written; InputError where it cannot."""
         if not self._changed:
             return
         places = sorted(self._kept)
-        with replacing(self._path) as file:
+        with writing(self._path), replacing(self._path) as file:
             np.savez(
                 file,
                 p=np.stack([self._kept[place][0] for place in places]).astype(np.float32),

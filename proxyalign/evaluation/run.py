@@ -1,33 +1,39 @@
-"""Decode a task's questions with a pair under a rule, record by record, and go on where an earlier run stopped."""
+"""Put a task's questions to a pair under a rule, record by record, and go on where an earlier run stopped."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import proxyalign
 from proxyalign import tasks
 from proxyalign.errors import InputError
+from proxyalign.evaluation.answers import answered, n_together
 from proxyalign.evaluation.asked import Asked, ask, read_questions, store_chats, stored_chats
 from proxyalign.evaluation.metrics import Summary, summarise
-from proxyalign.evaluation.provenance import commit, models_digest
-from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder
+from proxyalign.evaluation.provenance import commit, data_editions, models_digest
+from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder, writing
 from proxyalign.evaluation.row_sample import ROWS, RowSample
 from proxyalign.evaluation.settings import Settings, questions_digest
+from proxyalign.evaluation.shards import Shard
 from proxyalign.files import write_json
-from proxyalign.tasks import Question, Task
+from proxyalign.tasks import Question
 from proxyalign.validation import check_count
 
 if TYPE_CHECKING:
-    from proxyalign.decoding import Generation, Trace
     from proxyalign.models import ModelPair
 
 SUMMARY = "summary.json"
+Record = Mapping[str, Any]
 Progress = Callable[[Settings, int, int], None]  # called with the run, how many questions are done, and how many of all
 
 
 def prepare(
-    grid: Sequence[Settings], out: str | Path, *, data: str | Path | None = None, batch_size: int = 1
+    grid: Sequence[Settings],
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    batch_size: int = 1,
+    shard: str | None = None,
 ) -> list[Question]:
     """Check everything about `grid` that can be checked without the models, and return its questions; writes nothing.
 
@@ -44,7 +50,9 @@ def prepare(
     if len({settings.slug for settings in grid}) < len(grid):
         raise InputError("evaluation: the grid's runs must differ, got the same run twice; drop one")
     questions = read_questions(grid, data)
-    check_folder(Path(out), {**_merged(grid), "questions": questions_digest(questions)})
+    out, _, told = _part(grid[0], Path(out), len(questions), batch_size, shard)
+    digest = questions_digest(questions, in_chat=grid[0].proxy_chat)
+    check_folder(out, {**merged_settings(grid), **told, "questions": digest})
     return questions
 
 
@@ -56,15 +64,20 @@ def run_grid(
     data: str | Path | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
+    shard: str | None = None,
 ) -> dict[str, Any]:
     """Run every settings of `grid` into its own folder in `out`, and write and return `out`/summary.json.
 
     The summary has `settings` (those that the runs share, and lists of those that they do not), `runs` (rule,
-    parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit`. Arguments and
-    errors are those of `run`; the folder `out` may hold this grid alone.
+    parameters, folder and the numbers of a Summary, in the grid's order), `version` and `commit` of what wrote it,
+    `made_by`, those of what wrote the records, and for a task with files `data`, whether their editions are known (see
+    `data_editions`). Arguments and errors are those of `run`; the folder `out` may hold this grid alone.
+
+    shard: a part of the questions alone, as "2/4", which lands in a folder of its own in `out`, for
+    `proxyalign.evaluation.merge` to join; all parts must have one batch size.
     """
-    out = Path(out)
-    questions = prepare(grid, out, data=data, batch_size=batch_size)
+    questions = prepare(grid, out, data=data, batch_size=batch_size, shard=shard)
+    out, part, told = _part(grid[0], Path(out), len(questions), batch_size, shard)
     for settings in grid:
         _check_reference(pair, settings)
     asked = ask(
@@ -74,22 +87,41 @@ def run_grid(
         n_new=max(settings.max_new_tokens for settings in grid),
         chats=stored_chats(out, questions) if grid[0].proxy_chat else None,
     )
-    merged, models = {**_merged(grid), **asked.fingerprint()}, models_digest(pair)
+    merged, models = {**merged_settings(grid), **asked.fingerprint(), **told}, models_digest(pair)
     claim_folder(out, {**merged, "models": models})
-    store_chats(out, asked)
-    rows = []
+    with writing(out):
+        store_chats(out, asked)
+    results = []
     for settings in grid:
-        result = _run(pair, settings, out / settings.slug, asked, models, batch_size, progress)
-        rows.append(
-            {
-                "rule": settings.rule,
-                "parameters": dict(settings.parameters),
-                "folder": settings.slug,
-                **result.as_dict(),
-            }
-        )
-    summary = {"settings": merged, "runs": rows, "version": proxyalign.__version__, "commit": commit()}
-    write_json(out / SUMMARY, summary)
+        folder = out / settings.slug
+        records = _run(pair, settings, folder, asked, models, part, told, batch_size, progress)
+        results.append((settings.as_dict(), settings.slug, records))
+    return write_summary(out, merged, results, data_editions(tasks.get(grid[0].task), data))
+
+
+def write_summary(
+    out: Path,
+    merged: Mapping[str, Any],
+    results: Iterable[tuple[Mapping[str, Any], str, Sequence[Record]]],
+    data: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Write and return `out`/summary.json of a grid. results: settings, folder and records of each run."""
+    runs, makers = [], set()
+    groups = tasks.get(merged["task"]).groups
+    for settings, folder, records in results:
+        told = {"rule": settings["rule"], "parameters": dict(settings["parameters"]), "folder": folder}
+        runs.append({**told, **summarise(records, groups=groups).as_dict()})
+        makers |= {(record["version"], record["commit"]) for record in records}
+    summary = {
+        "settings": dict(merged),
+        "runs": runs,
+        "version": proxyalign.__version__,
+        "commit": commit(),
+        "made_by": [{"version": version, "commit": made} for version, made in sorted(makers, key=str)],
+        **({} if data is None else {"data": dict(data)}),
+    }
+    with writing(out / SUMMARY):
+        write_json(out / SUMMARY, summary)
     return summary
 
 
@@ -111,9 +143,14 @@ def run(
     the date into them: question i is decoded with the seed of prompt i, so the records are those of an uninterrupted
     run. A reply ends where it goes on to a next question (`Task.stop`).
 
-    A record has: index, id, meta, prompt_sha256, reply, extracted, correct, strict, n_tokens, seconds (its share, by
-    tokens, of its batch's decoding time), deferral_mass (summed over tokens), n_tested, n_accepted and n_cycles (0
-    where nothing is drafted), the settings, version and commit.
+    A record has: index, id, meta, prompt_sha256, reply, extracted, correct, strict, measures (where the task has any,
+    see `Score`), n_tokens, seconds (its share, by tokens, of its batch's decoding time), deferral_mass (summed over
+    tokens), n_tested, n_accepted and n_cycles (0 where nothing is drafted), the settings, version and commit. That of a
+    choice task has log_likelihoods in place of the reply, of the question's choices and then of its others, in nats and
+    null for minus infinity; its n_tokens are those read.
+
+    Records of an earlier version of the package are gone on with, as long as settings, questions, models and the task's
+    version are the same: each says which version wrote it.
 
     data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
     alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
@@ -123,7 +160,9 @@ def run(
     questions, folder = read_questions([settings], data), Path(out) / settings.slug
     chats = stored_chats(folder, questions) if settings.proxy_chat else None
     asked = ask(pair, settings, questions, n_new=settings.max_new_tokens, chats=chats)
-    return _run(pair, settings, folder, asked, models_digest(pair), batch_size, progress)
+    everything = range(len(questions))
+    records = _run(pair, settings, folder, asked, models_digest(pair), everything, {}, batch_size, progress)
+    return summarise(records, groups=tasks.get(settings.task).groups)
 
 
 def _run(
@@ -132,68 +171,47 @@ def _run(
     folder: Path,
     asked: Asked,
     models: str,
+    part: range,
+    told: Mapping[str, Any],
     batch_size: int,
     progress: Progress | None,
-) -> Summary:
-    """Answer what is asked into `folder`, after all checks but those of the folder. models: their digest."""
-    claim_folder(folder, {**settings.as_dict(), **asked.fingerprint(), "models": models})
-    task, n = tasks.get(settings.task), len(asked.questions)
+) -> list[dict[str, Any]]:
+    """Answer the questions of `part` into `folder`, after all checks but those of the folder; their records.
+
+    models: their digest. told: what the folder's settings say of the part, nothing where it is all questions.
+    """
+    claim_folder(folder, {**settings.as_dict(), **asked.fingerprint(), **told, "models": models})
     constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
-    with RecordFile(folder / RECORDS) as file:
+    size = n_together(settings, batch_size)
+    with RecordFile(folder / RECORDS, first=part.start) as file:
         if asked.chats is not None:
             stored_chats(folder, asked.questions, must_exist=bool(file.records))
-            store_chats(folder, asked)
+            with writing(folder):
+                store_chats(folder, asked)
         sample = _row_sample(settings, folder, resumed=bool(file.records))
-        while (first := len(file.records)) < n:
+        while (n_done := len(file.records)) < len(part):
             if progress:
-                progress(settings, first, n)
-            questions, *_ = asked.batch(first, batch_size)
-            replies = _decoded(pair, settings, asked, first, batch_size, False if sample is None else sample.wants)
-            if sample is not None:  # before the records: a kill in between repeats the batch and finds its rows kept
-                for index, trace in enumerate(replies.traces, start=first):
-                    if trace.distributions is not None and trace.law_positions is not None:
-                        positions = trace.law_positions
-                        sample.offer(index, positions.tolist(), trace.distributions, trace.deferral_mass[positions])
-                sample.save()
-            per_token = replies.stats.seconds / max(1, replies.stats.n_tokens)
-            for question, text, trace in zip(questions, replies.texts, replies.traces, strict=True):
-                answer = _record(task, question, len(file.records), text, trace)
-                file.append({**answer, "seconds": per_token * answer["n_tokens"], **constants})
+                progress(settings, n_done, len(part))
+            first = part.start + n_done
+            start = first // size * size
+            batch = range(start, min(start + size, len(asked.questions)))
+            own = range(first, min(batch.stop, part.stop))
+            records = answered(pair, settings, asked, batch, own, batch_size=batch_size, sample=sample)
+            file.append(*({**record, **constants} for record in records))
         if progress:
-            progress(settings, n, n)
-        return summarise(file.records)
+            progress(settings, len(part), len(part))
+        return file.records
 
 
-def _decoded(
-    pair: "ModelPair",
-    settings: Settings,
-    asked: Asked,
-    first: int,
-    batch_size: int,
-    distributions: bool | Callable[[int, int], bool],
-) -> "Generation":
-    """The replies to the questions from number `first` on. distributions: as of `generate`."""
-    from proxyalign.decoding import generate
-    from proxyalign.deferral import rules
-
-    _, prompts, proxy_prompts = asked.batch(first, batch_size)
-    return generate(
-        pair,
-        prompts,
-        rules.make(settings.rule, **settings.parameters),
-        mode=settings.mode,
-        window=settings.window,
-        max_new_tokens=settings.max_new_tokens,
-        temperature=settings.temperature,
-        rule_temperature=settings.rule_temperature,
-        seed=settings.seed,
-        proxy_prompts=proxy_prompts,
-        stop=asked.stop,
-        batch_size=batch_size,
-        distributions=distributions,
-        first_index=first,
-        boundaries=settings.boundaries,
-    )
+def _part(
+    settings: Settings, out: Path, n: int, batch_size: int, shard: str | None
+) -> tuple[Path, range, dict[str, Any]]:
+    """The folder of a shard, its questions' numbers, and what its settings say of it; of all where `shard` is None."""
+    if shard is None:
+        return out, range(n), {}
+    one = Shard.parse(shard)
+    part = one.part(n, n_together(settings, batch_size))
+    return out / one.folder, part, {"shard": one.as_dict(part, n)}
 
 
 def _check_reference(pair: "ModelPair", settings: Settings) -> None:
@@ -203,7 +221,7 @@ def _check_reference(pair: "ModelPair", settings: Settings) -> None:
     check_reference("evaluation", pair, rules.make(settings.rule, **settings.parameters))
 
 
-def _merged(grid: Sequence[Settings]) -> dict[str, Any]:
+def merged_settings(grid: Sequence[Settings]) -> dict[str, Any]:
     """What the settings of a grid say, one value where they agree and a list of each run's where they do not."""
     merged: dict[str, Any] = {}
     for name in grid[0].as_dict():
@@ -227,23 +245,3 @@ def _row_sample(settings: Settings, folder: Path, *, resumed: bool) -> RowSample
             "restore the file, or delete the run's folder and start it again"
         )
     return RowSample(folder / ROWS, settings.rows, settings.seed)
-
-
-def _record(task: Task, question: Question, index: int, text: str, trace: "Trace") -> dict[str, Any]:
-    """What one reply is worth and what it took, as JSON values."""
-    score = task.score(question, text)
-    return {
-        "index": index,
-        "id": question.id,
-        "meta": dict(question.meta),
-        "prompt_sha256": hashlib.sha256(question.prompt.encode()).hexdigest(),
-        "reply": text,
-        "extracted": score.extracted,
-        "correct": score.correct,
-        "strict": score.strict,
-        "n_tokens": len(trace.token_ids),
-        "deferral_mass": float(trace.deferral_mass.sum()),
-        "n_tested": trace.n_tested,
-        "n_accepted": trace.n_accepted,
-        "n_cycles": trace.n_cycles,
-    }

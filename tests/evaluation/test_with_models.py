@@ -99,8 +99,9 @@ def test_the_proxy_may_read_every_prompt_as_a_chat(tmp_path, pair, settings, dat
     asked = dataclasses.replace(settings, proxy_chat=True, rows=0)
     chatting = ModelPair(pair.base, pair.proxy, pair.tokenizer, proxy_tokenizer=tokenizer)
     run(chatting, asked, tmp_path, data=data)
-    prompts = [question.prompt for question in tasks.get(settings.task).questions(data=data)]
-    own = [f"t7 {prompt} t8" for prompt in prompts]
+    questions = tasks.get(settings.task).questions(data=data)
+    prompts = [question.prompt for question in questions]
+    own = [f"t7 {question.message} t8" for question in questions]
     rule = rules.Dual(0.1)
     wanted = generate(
         pair, prompts, rule, mode="speculative", window=3, max_new_tokens=12, seed=5, proxy_prompts=own
