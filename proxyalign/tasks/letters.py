@@ -1,0 +1,185 @@
+"""Letters in replies: find the choice that a reply gives as its answer, and none where it gives none or several."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from proxyalign.tasks import phrases
+
+# How replies are typeset says nothing about the answer; a box and an answer tag do, and become the words that say it.
+_TYPESETTING = (
+    (re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}"), r"\1"),  # one within another
+    (re.compile(r"\\f?boxed?\s*\{\s*([^{}]*)\}"), r"\nAnswer: \1\n"),
+    (re.compile(r"<answer>", re.IGNORECASE), "\nAnswer: "),
+    (re.compile(r"</?(?:answer|Answer|ANSWER|b|br|em|i|p|span|strong|u)\s*/?>|\\[()\[\]]|[*`$]"), ""),
+    (re.compile(r"(?<!\w)_+|_+(?!\w)|^[ \t]*(?:#+|>)[ \t]*", re.MULTILINE), ""),
+)
+_SIGNS = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans("“”„‘’", '"""\'\'')  # fullwidth first
+
+
+def final_letter(text: str, letters: str, texts: Sequence[str] = ()) -> str | None:
+    """The one of `letters` that the reply `text` gives as its answer, or None where it gives none or cannot decide.
+
+    letters: those shown, "ABCD". texts: what stood beside them, in their order, where it is known: an answer in the
+    words of one choice alone is that choice, and "A bank" is then no A.
+
+    A reply follows a prompt that ends on "Answer:", so what it begins with is its answer. The last statement of an
+    answer counts ("Answer: C", "the answer is C", \\boxed{C}, "so C.", "C is the right choice"); else the one letter
+    that is called correct; else the one that stands apart ("(C)", "option C", a line of its own) and is not denied.
+    The article "A", the pronoun "I", "A or B", and letters that were not shown are no answer. Digits stand for
+    letters, 1 for A, where no choice has a digit in its text.
+    """
+    return _Reply(f"Answer: {_plain(text)}", letters, tuple(_words(_plain(one)) for one in texts)).answer()
+
+
+def states_letter(text: str, letter: str) -> bool:
+    """Whether the reply is `letter` alone, or ends on the line "Answer: " and `letter`; a period may follow."""
+    lines = text.strip().splitlines() or [""]
+    alone = len(lines) == 1 and lines[0].strip().removesuffix(".") == letter
+    return alone or re.fullmatch(rf"\**Answer:\**\s*\**\(?{letter}\)?\.?\**", lines[-1].strip()) is not None
+
+
+def _plain(text: str) -> str:
+    text = text.translate(_SIGNS)
+    for pattern, written in _TYPESETTING:
+        text = pattern.sub(written, text)
+    return text
+
+
+def _words(text: str) -> str:
+    """`text` as it is compared: case, blanks, a leading article and closing punctuation do not count."""
+    return re.sub(r"^(?:an?|the) (?=\S)", "", " ".join(text.casefold().split()).strip(" .,;:!\"'"))
+
+
+@dataclass(frozen=True)
+class _Reply:
+    text: str
+    letters: str
+    texts: tuple[str, ...]
+
+    def answer(self) -> str | None:
+        stated = sorted([*self._stated(), *self._concluded(), *self._named()])
+        if stated:
+            return stated[-1][1] or None
+        for patterns in ((phrases.UPHELD,), phrases.SET_APART):
+            matches = (match for pattern in patterns for match in pattern.finditer(self.text))
+            mentioned = [match for match in matches if self._is_letter(match)]
+            denied = {self._shown(match) for match in mentioned if self._is_denied(match)}
+            if found := {self._shown(match) for match in mentioned} - denied:
+                return (found.pop() or None) if len(found) == 1 else None
+        return None
+
+    def _stated(self) -> Iterator[tuple[int, str]]:
+        """Place and letter of each "answer: C", "the best choice is C"; "" where it is undecided or was not shown."""
+        for noun in phrases.NOUN.finditer(self.text):
+            for at in self._places(noun.end()):
+                match = phrases.FILLED.match(self.text, at)
+                if match and self._is_letter(match) and not self._begins_list(match):
+                    if not phrases.JUDGED.match(self.text, self._after(match)):
+                        shown = "" if self._is_hedged(match) else self._shown(match)
+                        yield match.end(), shown or self._in_words(noun.end()) or ""
+                    break
+            else:
+                if letter := self._in_words(noun.end()):
+                    yield noun.end(), letter
+
+    def _places(self, start: int) -> Iterator[int]:
+        """Where a letter may stand after an "answer" that ends at `start`: there, and after each "is" that follows."""
+        yield start
+        if not phrases.COLON.match(self.text, start):
+            stop = phrases.NO_FURTHER.search(self.text, start, start + 80)
+            for link in phrases.LINK.finditer(self.text, start, stop.start() if stop else start + 80):
+                yield link.end()
+
+    def _concluded(self) -> Iterator[tuple[int, str]]:
+        """Place and letter of each "so C.", "I choose C"; what is undecided concludes nothing."""
+        for match in phrases.CONCLUDED.finditer(self.text):
+            said = match["enclosed"] or match["bare"].isupper()  # "it is a" is the beginning of something else
+            if said and self._is_letter(match) and not self._is_hedged(match) and (letter := self._shown(match)):
+                yield match.end(), letter
+
+    def _named(self) -> Iterator[tuple[int, str]]:
+        """Place and letter of each "C is the answer", with the words of the choice between where it has a mark."""
+        for match in phrases.NAMED.finditer(self.text):
+            apart = not match["own"].strip() or match["enclosed"] or match["mark"]
+            if not apart or re.search(rf"\s{phrases.MENTION}|\bnot\b", match["own"]) or self._is_denied(match):
+                continue
+            if self._is_letter(match) and not self._is_hedged(match) and (letter := self._shown(match)):
+                yield match.end(), letter
+
+    def _in_words(self, at: int) -> str | None:
+        """The letter of the one choice whose text is what is said from `at` on, up to a mark or a reason."""
+        end = at + 60 + max(map(len, self.texts), default=0)  # 60 for "is", marks and an article
+        match = phrases.IN_WORDS.match(self.text, at, end)
+        said = match["words"] if match else ""
+        for boundary in reversed(list(phrases.WORDS_END.finditer(said))):
+            words = _words(said[: boundary.start()])
+            if words and self.texts.count(words) == 1:
+                return self.letters[self.texts.index(words)]
+        return None
+
+    def _shown(self, match: re.Match[str]) -> str:
+        """The letter that `match` mentions, "" where it was not shown."""
+        one: str = match["enclosed"] or match["bare"]
+        place = int(one) - 1 if one.isdigit() else self.letters.find(one.upper())
+        return self.letters[place] if 0 <= place < len(self.letters) else ""
+
+    def _is_letter(self, match: re.Match[str]) -> bool:
+        """Whether `match` mentions a letter, and no article, pronoun, name or number."""
+        one: str = match["enclosed"] or match["bare"]
+        if not one.isupper() and not self._shown(match):
+            return False
+        ends = bool(match["enclosed"] or match["mark"] or phrases.ENDS.match(self.text, match.end()))
+        if one.isdigit():
+            return ends and not any(re.search(r"\d", text) for text in self.texts)
+        if ends:
+            return True
+        if one == "I":
+            return phrases.GOES_ON_AFTER_I.match(self.text, match.end()) is not None
+        if phrases.GOES_ON.match(self.text, match.end()):
+            return True
+        if not one.isupper():
+            return False
+        if self._after(match) > match.end():
+            return True
+        if one == "A" or not self._shown(match):
+            return False
+        named = self.text[match.start("bare") :].casefold().split(maxsplit=2)[:2]  # "B cells", where a choice begins so
+        return not any(text.split()[:2] == named for text in self.texts)
+
+    def _is_hedged(self, match: re.Match[str]) -> bool:
+        """Whether another letter is named in one breath: "A or B", "A, C and D"."""
+        other = phrases.AND.match(self.text, match.end())
+        if not other or not self._is_letter(other) or self._shown(other) == self._shown(match):
+            return False
+        if (other["bare"] or "A").islower() and not (match["bare"] or "A").islower():
+            return False  # "B, a car"
+        if phrases.VERB.match(self.text, other.end()):
+            return False  # "B, A is wrong"
+        return other["by"].strip() not in ",/&|" or bool(
+            other["enclosed"] or phrases.ENDS.match(self.text, other.end())
+        )
+
+    def _begins_list(self, match: re.Match[str]) -> bool:
+        """Whether what follows is the list of all choices once more: "A) x", and on the next line "B) y"."""
+        following = self.letters.partition(self._shown(match) or "\n")[2][:2].ljust(2, "\0")
+        if match["enclosed"] or match["mark"]:
+            on_lines = rf"[^\n]*\n[ \t]*[(\[]?{following[0]}[).:\]]"
+            in_one = rf"[^\n]*\s{following[0]}[).:]\s[^\n]*\s{following[1]}[).:]\s"
+            return re.compile(f"{on_lines}|{in_one}").match(self.text, match.end()) is not None
+        return re.compile(rf"[ \t]*\n[ \t]*{following[0]}[ \t]*(?:\n|$)").match(self.text, match.end()) is not None
+
+    def _is_denied(self, match: re.Match[str]) -> bool:
+        """Whether the letter that `match` mentions is said not to be the answer: "not C", "C is wrong"."""
+        before = self.text[max(0, match.start() - 40) : match.start()]
+        return bool(phrases.DENIED_BEFORE.search(before) or phrases.DENIED_AFTER.match(self.text, self._after(match)))
+
+    def _after(self, match: re.Match[str]) -> int:
+        """Where the letter that `match` mentions ends, and the text of its choice, where that follows."""
+        place = self.letters.find(self._shown(match) or "\0")
+        if not 0 <= place < len(self.texts) or not self.texts[place]:
+            return match.end()
+        words = r"\s+".join(map(re.escape, self.texts[place].split()))
+        own = re.compile(rf"[\s\"'(:-]*(?:(?:an?|the)\s+)?{words}(?!\w)", re.IGNORECASE).match(self.text, match.end())
+        return own.end() if own else match.end()

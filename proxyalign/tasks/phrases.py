@@ -1,0 +1,80 @@
+"""The phrases in which replies name a letter: as the answer, as one of several, or as no answer."""
+
+import re
+
+# A letter in brackets or quotes, or one that is no part of a word, a number, a formula or a name such as B.C. or D-day.
+MENTION = (
+    r"(?:[(\[{<\"']{1,2}\s*(?P<enclosed>[A-Za-z1-9])\s*[)\]}>\"']{1,2}"
+    r"|[(\[{\"']?(?P<bare>[A-Za-z1-9])(?P<mark>[).:]?)(?![\w'+#&°%/^=|\\]|[-–]\w|[.:]\d|\.[A-Z]\b))"
+)
+
+_KIND = r"(?:answer|option|choice|letter|number|statement|alternative)"
+_GOOD = r"(?:correct|right|best|final|proper|appropriate|likely|suitable|remaining|my|your)"
+_IS = r"(?:is|was|must be|has to be|would be|should be|seems|appears|looks)(?: to be)?(?: \w+ly| also)?"
+_FILL = (  # words between "the answer is" and the letter
+    r"(?:[\s:,=>(\"'-]*\b(?:most|very|likely|probably|possibly|definitely|certainly|clearly|simply|indeed|thus|therefore"
+    rf"|then|also|actually|still|now|just|the|to|be|either|both|correct|right|{_KIND})\b){{0,6}}[\s:,=>-]*"
+)
+
+# "answer: C", "the best choice is C": the words for the answer, what leads to the letter, and where to look no further
+NOUN = re.compile(
+    r"(?<!wrong )(?<!false )(?<!incorrect )(?<!another )\b(?:answers?|ans)\b\.?"
+    rf"|\b{_GOOD}\s+(?:{_KIND}|one|selection|pick|guess|match|response|solution|conclusion)\b"
+    r"|\bthe (?:option|choice|letter)\b|\bthe (?:best|correct|right|most likely)(?= (?:is|would|must)\b)"
+    rf"|^[ \t]*(?:{_KIND}|correct|final|solution|response|conclusion|selection)(?=[ \t]*[:=])",
+    re.IGNORECASE | re.MULTILINE,
+)
+COLON = re.compile(r"\s*[:=]")
+LINK = re.compile(r"\b(?:is|are|was|be|as)\b|'s\b|[:=→>]|[-–—](?!\w)", re.IGNORECASE)
+NO_FURTHER = re.compile(r"[.!?;\n]|\b(?:not|never|neither|nor|cannot|wrong|incorrect)\b|n't\b", re.IGNORECASE)
+FILLED = re.compile(rf"(?i:{_FILL}){MENTION}")
+IN_WORDS = re.compile(rf"\s*(?:(?i:{_IS})\b)?\s*[:=-]*\s*(?P<words>[^\n]*)")
+WORDS_END = re.compile(r"[.,;:!?]+(?=\s|$)|\s+(?=\(|(?i:because|since|as)\b)|$")
+
+# "so C.", "I choose C", "C is the answer", "C is correct"
+CONCLUDED = re.compile(
+    r"(?i:\b(?:so|thus|therefore|hence|(?<!thing )but|choose|chose|pick|select|say|guess|think|believe|leaves|leaving"
+    r"|probably|likely|definitely|certainly|clearly|maybe|perhaps|(?:go|going|stick) (?:with|for)"
+    r"|(?:yes|no|wait|actually|sorry|sure|okay)(?=[,!])|(?:it|that|this)(?:'s| is| must be| has to be))\b|[⇒→]|[-=]>)!?"
+    rf"{FILLED.pattern}(?=\s*(?:[.,;:!?)—–-]|\n|$|(?:because|since|as)\b))"
+)
+NAMED = re.compile(
+    rf"{MENTION}(?P<own>[^.;!?\n]{{0,80}}?)\s+(?i:{_IS} (?:the|my) (?:\w+ )?(?:answer|choice|option|one)\b)"
+)
+_CALLED_CORRECT = rf"\s*(?i:{_IS} (?:(?:the|most) )?(?:correct|right|best|suitable|appropriate)\b)"
+UPHELD = re.compile(f"{MENTION}{_CALLED_CORRECT}")
+
+# "(C)", "option C", and a line of its own
+SET_APART = (
+    re.compile(rf"(?<![\w)])(?=[(\[]){MENTION}"),
+    re.compile(rf"\b(?i:{_KIND}) {MENTION}"),
+    re.compile(rf"^[ \t]*{MENTION}(?:[ \t]*$|(?<=[).:])[ \t])", re.MULTILINE),
+)
+
+# "not C", "C is wrong"
+DENIED_BEFORE = re.compile(
+    r"\b(?:not|n't be|nor|neither|than|instead of|if|whether|unlike|except|or|eliminates?|excludes?|rejects?"
+    rf"|rules? out)(?: (?:the )?{_KIND})?\s*$",
+    re.IGNORECASE,
+)
+_DENIED = (
+    r"\s(?:(?:is|are|was|would be|can be)(?: \w+ly)? (?:not|wrong|incorrect|false|out|eliminated|excluded|ruled out)"
+    r"|(?:is|was|does|ca|could)n't|cannot|does not)\b"
+)
+DENIED_AFTER = re.compile(
+    rf"(?:(?!\b(?:but|and|or|so|because|since|as|while|whereas|which)\b)[^.,;:!?(\n]){{0,60}}?{_DENIED}", re.IGNORECASE
+)
+JUDGED = re.compile(f"{_DENIED}|{_CALLED_CORRECT}", re.IGNORECASE)  # denied, or upheld as others may be
+
+# "C or D", "C, D", but "C, D is wrong"
+AND = re.compile(rf"\s*(?P<by>,?\s*\(?\b(?:and|or)\b|[,/&|])\s*(?:(?i:{_KIND}) )?{MENTION}")
+VERB = re.compile(r"\s+(?:is|was|does|has|would|can)\b")
+
+# What follows a letter, and never the article "a" or the pronoun "I"
+ENDS = re.compile(r"\s*(?:$|\n|[^\w\s=+*/<>^|&×÷≤≥≈-]|-\s)|\s+(?:and|or)\b")
+GOES_ON = re.compile(
+    r"\s+(?:because|since|as|is|was|are|for|due to|but|which|the|in|on|at|by|from|if|that|with|would|should|instead"
+    r"|rather than|given that|based on|not (?-i:[A-Z(]))\b",
+    re.IGNORECASE,
+)
+GOES_ON_AFTER_I = re.compile(r"\s+(?:because|since|is)\b", re.IGNORECASE)

@@ -1,0 +1,192 @@
+"""The letter that a reply gives as its answer: the lines of public reports of wrong scores, and their kinds."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxyalign.tasks.letters import final_letter, states_letter
+
+TEXTS = ("a car", "bank", "library", "mall")
+
+REPORTED = [  # simple-evals 33, lm-evaluation-harness 2237 and our own tries
+    ("Answer: (B)", "B"),
+    ("**Answer:** B", "B"),
+    ("Answer: **B**", "B"),
+    ("\\boxed{B}", "B"),
+    ("Answer: Apples are red, so B", "B"),
+    ("Answer: A ... wait. Answer: C", "C"),
+    ("The answer is B because a car moves.", "B"),
+    ("The answer is B, I think.", "B"),
+    ("Answer: Let's think", None),
+    ("Based on", None),
+    ("The correct answer is (B)", "B"),
+    ("Muscle tissue (A)... Shoot tips (B)... answer is (A)", "A"),
+]
+
+FORMS = [
+    (" B", "B"),
+    ("B.", "B"),
+    ("B) bank", "B"),
+    ("[B]", "B"),
+    ("'b'", "B"),
+    ("(b)", "B"),
+    ("B: bank", "B"),
+    ("B bank", "B"),
+    ("answer: b", "B"),
+    ("the answer: (b)", "B"),
+    ("ANSWER IS B", "B"),
+    ("Answer - B", "B"),
+    ("Answer\n\n(B)", "B"),
+    ("B.bank", "B"),
+    ("C\n\nBecause A is a car.", "C"),
+    ("Option D.", "D"),
+    ("choice (C)", "C"),
+    ("Correct Option: C", "C"),
+    ("Final answer: **C. library**", "C"),
+    ("### Answer: B", "B"),
+    ("<answer>B</answer>", "B"),
+    ("`B`", "B"),
+    ("$\\boxed{\\text{(B)}}$", "B"),
+    ("\\(B\\)", "B"),
+    ("The final answer is $D$.", "D"),
+    ("\uff22", "B"),
+    ("Answer\uff1a\uff08\uff22\uff09", "B"),
+    ("The answer is “B”.", "B"),
+    ("2", "B"),
+    ("Answer: (4)", "D"),
+    ("\\boxed{3}", "C"),
+    ("5", None),
+    ("2.5", None),
+    ("2 cars", None),
+    ("0", None),
+    ("The answer to the question is most likely C", "C"),
+    ("My final answer: D", "D"),
+    ("Of A, B, C and D, the best is B.", "B"),
+    ("I would go with option C, since a mall is loud.", "C"),
+    ("Therefore, (C).", "C"),
+    ("=> D", "D"),
+    ("It must be D", "D"),
+    ("(B) is the answer", "B"),
+    ("B. bank is the correct answer.", "B"),
+    ("A is wrong. B is right.", "B"),
+    ("Sure! B", "B"),
+    ("The best choice would be the letter D", "D"),
+    ("Answer: the bank, so it is B", "B"),
+]
+
+LAST_WINS = [
+    ("B\n\nExplanation: a car is no bank, so the answer is C", "C"),
+    ("Answer: A. No, wait, B.", "B"),
+    ("\\boxed{A} ... \\boxed{C}", "C"),
+    ("A? I think B.", "B"),
+    ("You could say A, but the answer is B", "B"),
+    ("The answer is C. The sun is a star, so A is wrong.", "C"),
+    ("A) a car\nB) bank\nC) library\nD) mall\nThe answer is D", "D"),
+    ("Answer: B, A is wrong", "B"),
+    ("Answer: B and A is wrong", "B"),
+    ("B, not A", "B"),
+    ("Not A but B", "B"),
+    ("The answer isn't A. It's C.", "C"),
+    ("Option A is wrong. Option B is wrong. Option C fits.", "C"),
+    ("(A) a car is wrong, (B) bank cannot be, (D) fits", "D"),
+]
+
+NO_ANSWER = [
+    "",
+    "\n",
+    "A truck",
+    "A truck moves.",
+    "The answer is a truck",
+    "Answer: A truck",
+    "I think it is a truck",
+    "I",
+    "As the",
+    "A or B",
+    "either A or B",
+    "A and B",
+    "A, B",
+    "A, B, or C",
+    "(A) or (B)",
+    "The answer is C. It is A or B? The answer is A or B",
+    "The answer is not A.",
+    "The incorrect answer is A",
+    "Neither A nor B is correct",
+    "Anything but A.",
+    "B is wrong",
+    "The answer can't be (A) because (A) is wrong",
+    "Let's see: (A) hot (B) cold",
+    "A\nB\nC\nD",
+    "A) a car\nB) bank\nC) library\nD) mall",
+    "A. a car B. bank C. library D. mall",
+    "Vitamin C is good",
+    "He has hepatitis B.",
+    "Answer: D.C.",
+    "D'accord",
+    "C'est bon",
+    "C++",
+    "A/B",
+    "A-C",
+    "A+B",
+    "E=mc^2",
+    "f(B)",
+    "P(A)",
+    "N/A",
+    "Answer: E",
+    "Answer: F. Because A is wrong",
+    "None of the above",
+    "Answer: X",
+    "Because",
+    "Don't know",
+]
+
+IN_WORDS = st.sampled_from(
+    [
+        "answer",
+        "Answer:",
+        "is",
+        "the",
+        "The",
+        "A",
+        "B",
+        "C",
+        "D",
+        "E",
+        "I",
+        "a",
+        "b",
+        "(A)",
+        "(C)",
+        "[E]",
+        ",",
+        ".",
+        ":",
+    ]
+    + [";", "?", "\n", "or", "and", "not", "so", "option", "correct", "wrong", "because", "1", "2", "5", "bank", "mall"]
+    + ["car", "'b'", "**", "$", "\\boxed{B}", "\\boxed{", "\\text{D}", "<answer>", "</answer>", "-", "It's", "Z"]
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=25).map(" ".join)), st.integers(1, 13))
+def test_no_letter_is_found_that_was_not_shown(reply, n_choices):
+    """Fails when any text whatever gives a letter outside the list, or stops the run with an exception."""
+    letters = "ABCDEFGHIJKLM"[:n_choices]
+    for texts in ((), ("bank", "mall", "a car", "*", "", "(", "2", "mall", "b", "a", "i", "e", "z")[:n_choices]):
+        found = final_letter(reply, letters, texts)
+        assert found is None or (len(found) == 1 and found in letters)
+
+
+def test_a_form_is_strict_where_the_letter_is_all_that_is_said_last():
+    """Fails when an answer within a sentence counts as one in the form that was asked for."""
+    for reply in (
+        " B",
+        "B.",
+        "Answer: B",
+        "Banks lend.\nAnswer: B.",
+        "x\n**Answer: B**",
+        "x\n**Answer:** B\n",
+        "Answer: (B)",
+    ):
+        assert states_letter(reply, "B")
+    for reply in ("", "The answer is B", "Answer: B, I think", "Answer: A", "B\n\nBanks lend.", "Answer: B\nx", "b"):
+        assert not states_letter(reply, "B")
