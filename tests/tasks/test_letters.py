@@ -139,31 +139,63 @@ NO_ANSWER = [
     "Don't know",
 ]
 
-IN_WORDS = st.sampled_from(
-    [
-        "answer",
-        "Answer:",
-        "is",
-        "the",
-        "The",
-        "A",
-        "B",
-        "C",
-        "D",
-        "E",
-        "I",
-        "a",
-        "b",
-        "(A)",
-        "(C)",
-        "[E]",
-        ",",
-        ".",
-        ":",
-    ]
-    + [";", "?", "\n", "or", "and", "not", "so", "option", "correct", "wrong", "because", "1", "2", "5", "bank", "mall"]
-    + ["car", "'b'", "**", "$", "\\boxed{B}", "\\boxed{", "\\text{D}", "<answer>", "</answer>", "-", "It's", "Z"]
+IN_WORDS = [
+    ("bank", TEXTS, "B"),
+    ("The answer is the library, since it is quiet.", TEXTS, "C"),
+    ("Answer: A car.", TEXTS, "A"),
+    ("Answer: A car", ("bank", "a car", "x", "y"), "B"),
+    ("library or mall", TEXTS, None),
+    ("Answer: O", ("A", "B", "AB", "O"), "D"),
+    ("Answer: A", ("B", "A", "AB", "O"), "A"),
+    ("B cells", ("T cells", "x", "B cells", "y"), "C"),
+    ("0.15 joule", ("0.015 joule.", "0.15 joule.", "0.015 joule.", "1.15 joule."), "B"),
+    ("0.015 joule", ("0.015 joule.", "0.15 joule.", "0.015 joule.", "1.15 joule."), None),
+    ("Answer: 2", ("1", "3", "2", "4"), "C"),
+    ("Answer: 1", ("2", "3", "4", "5"), None),
+    ("A* search", ("BFS", "A* search", "x", "y"), "B"),
+    ("A bank", ("bank", "x", "y", "z"), "A"),
+]
+
+
+@pytest.mark.parametrize(("reply", "letter"), REPORTED)
+def test_the_lines_of_public_reports_are_read_as_they_should_be(reply, letter):
+    """Fails for a first letter of a word, an earlier answer, or a letter of the words around the answer."""
+    assert final_letter(reply, "ABCD") == final_letter(reply, "ABCD", TEXTS) == letter
+
+
+@pytest.mark.parametrize(("reply", "letter"), [*FORMS, *LAST_WINS])
+def test_an_answer_is_found_in_the_forms_that_models_write(reply, letter):
+    """Fails when a form, a mark of typesetting or a correction of the answer goes unread."""
+    assert final_letter(reply, "ABCD", TEXTS) == letter
+
+
+@pytest.mark.parametrize("reply", NO_ANSWER)
+def test_what_names_no_letter_or_several_is_no_answer(reply):
+    """Fails where an article, a pronoun, a name, a denied letter, or one of two letters is taken for the answer."""
+    assert final_letter(reply, "ABCD", TEXTS) is None
+    assert final_letter(reply, "ABCD") is None
+
+
+@pytest.mark.parametrize(("reply", "texts", "letter"), IN_WORDS)
+def test_the_words_of_one_choice_alone_are_its_letter(reply, texts, letter):
+    """Fails when a choice's own text is taken for another letter, or two choices of one text for the first of them."""
+    assert final_letter(reply, "ABCD", texts) == letter
+
+
+def test_a_pronoun_is_no_ninth_choice():
+    """Fails when "I think" answers a question with nine choices or more."""
+    letters = "ABCDEFGHIJKLM"
+    assert final_letter("I think so", letters) is None
+    assert final_letter("I think J", letters) == "J"
+    assert final_letter("Answer: I.", letters) == "I"
+    assert final_letter("The answer is I because it is quiet", letters) == "I"
+
+
+PIECES = (
+    r"answer|Answer:|is|the|The|A|B|C|D|E|I|a|b|(A)|(C)|[E]|,|.|:|;|?|or|and|not|so|option|correct|wrong|because|1|2|5|bank"
+    r"|mall|car|'b'|**|$|\boxed{B}|\boxed{|\text{D}|<answer>|</answer>|-|It's|Z"
 )
+WORDS = st.sampled_from(["\n", *PIECES.split("|")])
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
