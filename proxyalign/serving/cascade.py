@@ -120,7 +120,9 @@ class Writer:
         """Take what the server writes ahead, up to a token that is deferred, and let the proxy write that."""
         seed, prompt, sample = text.key
         n_drawn = len(text.pieces)
-        n_tokens = min(chunk_length(sum(text.was_thrown), n_drawn), self._terms.max_new_tokens - n_drawn)
+        stops = self._server.dialect.stops_when_left
+        n_tokens = chunk_length(sum(text.was_thrown), n_drawn, stops_when_left=stops)
+        n_tokens = min(n_tokens, self._terms.max_new_tokens - n_drawn)
         body = self._server.dialect.request(
             request,
             n_tokens=n_tokens,

@@ -31,6 +31,9 @@ _BY_OWNER: Mapping[str, Mapping[str, Any]] = {
     },
 }
 _KEEP_HALVES_BACK = ("llamacpp",)
+# They abort a stream whose reader has gone: vLLM's with_cancellation, llama.cpp's should_stop, SGLang's
+# abort_request.
+_STOP_WHEN_LEFT = ("vllm", "llamacpp", "sglang")
 # Where the tokens of a character come together, so many more are asked for than are read, lest an answer end amidst
 # these: a character has at most four bytes.
 _SPARE = 3
@@ -49,6 +52,11 @@ class Dialect:
     def keeps_halves_back(self) -> bool:
         """Whether the server shows no token that ends in the middle of a character."""
         return self.owner in _KEEP_HALVES_BACK
+
+    @property
+    def stops_when_left(self) -> bool:
+        """Whether the server writes no further once nobody reads, but for the step that it is in."""
+        return self.owner in _STOP_WHEN_LEFT
 
     def request(
         self, prompt: str | list[int], *, n_tokens: int, temperature: float, n_top: int, seed: int, slot: int | None

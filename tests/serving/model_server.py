@@ -131,7 +131,10 @@ class ModelServer:
             for i, amount in body.get("logit_bias", ()):
                 bias[i] = amount
             token = int(generator.choice(len(logits), p=self.law(logits + bias, body["temperature"])))
-            yield token, self.shown(logits, body["temperature"])
+            if body.get("post_sampling_probs"):
+                yield token, np.log(self.law(logits + bias, body["temperature"]) + 1e-300)
+            else:
+                yield token, self.shown(logits, body["temperature"])
             unread = [token]
             if token == self.tokenizer.eos_token_id:
                 return
@@ -147,7 +150,7 @@ class ModelServer:
             if self.form == "llamacpp":
                 if is_half:
                     continue
-                shown = self._of_llamacpp(token, logs, pending, body["logprobs"])
+                shown = self._of_llamacpp(token, logs, pending, body)
             else:
                 shown = self._named(token, logs, body)
             pending = pending if is_half else b""
@@ -155,13 +158,15 @@ class ModelServer:
         ended = token == self.tokenizer.eos_token_id
         yield {"text": "", "logprobs": None, "finish_reason": self.stops_with if ended else "length"}
 
-    def _of_llamacpp(self, token: int, logs: np.ndarray, string: bytes, n_top: int) -> dict[str, Any]:
-        def one(i: int, spelt: bytes) -> dict[str, Any]:
-            name = spelt.decode("utf-8", "ignore")
-            return {"id": i, "token": name, "bytes": list(spelt), "logprob": max(float(logs[i]), -3e38)}
+    def _of_llamacpp(self, token: int, logs: np.ndarray, string: bytes, body: dict[str, Any]) -> dict[str, Any]:
+        is_after = bool(body.get("post_sampling_probs"))
 
-        top = [one(int(i), self.strings[i] or b"") for i in np.argsort(-logs, kind="stable")[:n_top]]
-        return {"content": [{**one(token, string), "top_logprobs": top}]}
+        def one(i: int, spelt: bytes) -> dict[str, Any]:
+            likely = {"prob": float(np.exp(logs[i]))} if is_after else {"logprob": max(float(logs[i]), -3e38)}
+            return {"id": i, "token": spelt.decode("utf-8", "ignore"), "bytes": list(spelt), **likely}
+
+        top = [one(int(i), self.strings[i] or b"") for i in np.argsort(-logs, kind="stable")[: body["logprobs"]]]
+        return {"content": [{**one(token, string), "top_probs" if is_after else "top_logprobs": top}]}
 
     def _named(self, token: int, logs: np.ndarray, body: dict[str, Any]) -> dict[str, Any]:
         def name(i: int) -> str:

@@ -129,8 +129,8 @@ def test_chunks_have_a_length_that_falls_as_more_is_handed_over():
     """Fails when the length ignores the rate, or wastes most of what it asks for."""
     from proxyalign.serving.chunks import chunk_length
 
-    lengths = [chunk_length(n, 100) for n in (0, 1, 5, 10, 30, 60, 100)]
+    lengths = [chunk_length(n, 100, stops_when_left=False) for n in (0, 1, 5, 10, 30, 60, 100)]
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] >= 60
     assert lengths[-1] <= 2
-    assert chunk_length(0, 0) == chunk_length(0, 0) > 1
+    assert 1 < chunk_length(0, 0, stops_when_left=False) < chunk_length(60, 100, stops_when_left=True)
