@@ -58,10 +58,13 @@ class Judging:
     def run(self, n_rows: int) -> list[list[Choice]]:
         """Read the prompts, then the choices that have more than one token, at most `n_rows` together; all, counted."""
         states = self._count_first_tokens()
-        long = [at for at, ids in enumerate(self._ids) if len(ids) > 1]
-        long.sort(key=lambda at: -len(self._ids[at]))
-        for begin in range(0, len(long), n_rows):
-            self._count_other_tokens(np.array(long[begin : begin + n_rows]), states)
+        alike: dict[tuple[int, ...], list[int]] = {}  # choices that differ in their last token alone are read as one
+        for at, ids in enumerate(self._ids):
+            if len(ids) > 1:
+                alike.setdefault((int(self._prompts[at]), *ids[:-1]), []).append(at)
+        rows = sorted(alike.values(), key=lambda choices: -len(self._ids[choices[0]]))
+        for begin in range(0, len(rows), n_rows):
+            self._count_other_tokens(rows[begin : begin + n_rows], states)
         found: list[list[Choice]] = [[] for _ in self._batch]
         for prompt, log_pi, is_greedy in zip(self._prompts, self._log_pi, self._is_greedy, strict=True):
             found[prompt].append(Choice(float(log_pi), bool(is_greedy)))
@@ -84,30 +87,34 @@ class Judging:
                 states.append(found.states[:, -1])
         return torch.cat(states)[torch.from_numpy(rows).to(self._device)] if states else None
 
-    def _count_other_tokens(self, choices: IntArray, states: Tensor | None) -> None:
-        """Read these choices (k,) as rows over their prompts, in parts for whose logits there is room, and count them.
+    def _count_other_tokens(self, rows: Sequence[Sequence[int]], states: Tensor | None) -> None:
+        """Read choices as rows over their prompts, in parts for whose logits there is room, and count them.
 
-        states: the rule's, after the first token of every choice.
+        rows: of each the choices that it is read for, the longest first. states: the rule's, after the first token of
+        every choice.
         """
-        prompts = Both.of(self._prompts[choices], self._device)
+        choices = np.array([at for of_row in rows for at in of_row])  # (k,)
+        row_of = np.repeat(np.arange(len(rows)), [len(of_row) for of_row in rows])
+        leading = row_of.searchsorted(np.arange(len(rows)))  # of each row the first of these
+        prompts = Both.of(self._prompts[choices[leading]], self._device)
         readers = {role: reader.branched(prompts) for role, reader in self._readers.items()}
-        state = None if states is None else states[torch.from_numpy(choices).to(self._device)]
-        longest = max(len(self._ids[at]) for at in choices)
-        width = max(1, HELD // (len(choices) * self._vocab_size))
+        state = None if states is None else states[torch.from_numpy(choices[leading]).to(self._device)]
+        longest = len(self._ids[choices[0]])
+        width = max(1, HELD // (len(rows) * self._vocab_size))
         for first in range(0, longest - 1, width):
             parts = [self._ids[at][first : first + width + 1] for at in choices]
             read, written = (_filled_up(texts) for texts in ([ids[:-1] for ids in parts], [ids[1:] for ids in parts]))
-            before, after = torch.from_numpy(np.stack([read, written])).to(self._device)
+            before, after = torch.from_numpy(np.stack([read[leading], written[leading]])).to(self._device)
             logits = {}
             for role, reader in readers.items():
-                reader.push(before.clamp(min=0), Both(read >= 0, before >= 0))
+                reader.push(before.clamp(min=0), Both(read[leading] >= 0, before >= 0))
                 logits[role] = reader.read(read.shape[1])
             then = []
             for begin, laws, found in _in_parts(self._rule, logits, state, after.clamp(min=0)):
-                of_part = written[begin : begin + len(found.pi)]
-                rows, places = (of_part >= 0).nonzero()
-                at = np.stack([rows, places, of_part[rows, places]])
-                self._count(choices[begin + rows], at, laws, found)
+                here = np.flatnonzero((row_of >= begin) & (row_of < begin + len(found.pi)))
+                one, place = (written[here] >= 0).nonzero()
+                at = np.stack([row_of[here][one] - begin, place, written[here][one, place]])
+                self._count(choices[here][one], at, laws, found)
                 if found.states is not None:
                     then.append(found.states[:, -1])
             state = torch.cat(then) if then else None

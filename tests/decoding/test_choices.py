@@ -180,11 +180,11 @@ def test_prompts_are_read_once_and_letters_need_no_further_pass(n_prompts):
 
 
 def test_longer_choices_are_rows_of_their_own_without_their_last_token():
-    """Fails when a choice is read together with its prompt, or its last token, which decides nothing, is read."""
+    """Fails when a last token, which decides nothing, is read, or choices that differ in it alone are read apart."""
     pair = tiny_pair(llama, 150)
     passes = read_by(pair)
     contexts = [[100, 1, 2], [101, 1, 2], [102, 1, 2]]
-    choices = [[[5], [110, 5], [111, 5, 6, 7]], [[112, 5, 6]], [[113, 5]]]
+    choices = [[[5], [110, 5], [111, 5, 6, 7], [110, 6]], [[112, 5, 6]], [[113, 5]]]
     score_choices(pair, rules.Dual(0.3), contexts, choices, batch_size=3)
     for role in ("base", "proxy"):
         assert [list(tokens.shape) for tokens in passes[role]] == [[3, 3], [3, 3], [1, 1]]
