@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.evaluation_table import headline, measures_table, runs_table
 from proxyalign.cli.options import (
     Alpha,
     Base,
+    BaseChat,
     Boundaries,
     Budget,
     Device,
@@ -27,11 +29,9 @@ from proxyalign.cli.options import (
 if TYPE_CHECKING:
     from proxyalign.evaluation import Settings
 
-_HEADER = ("run", "correct [95 %]", "strict", "no answer", "tokens/s", "acceptance", "accepted/cycle", "deferred")
-
 
 def evaluate(
-    task: Annotated[str, typer.Option(help="lab-facts, lab-math, gsm8k (8 examples) or gsm8k-0shot.")],
+    task: Annotated[str, typer.Option(help="lab-facts, lab-math, gsm8k, mmlu, ifeval, ...; another name lists all.")],
     rule: RuleName,
     out: Annotated[Path, typer.Option(help="Folder for the records and summary.json; the same command goes on in it.")],
     grid: Annotated[
@@ -45,6 +45,7 @@ def evaluate(
     proxy: Proxy = None,
     reference: Reference = None,
     proxy_chat: ProxyChat = False,
+    base_chat: BaseChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
     split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
@@ -56,6 +57,8 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
     rows: Annotated[int, typer.Option(help="Keep so many of the base's visited distributions in rows.npz.")] = 0,
+    shard: Annotated[str | None, typer.Option(help="Answer a part of the questions alone, as in 2/4.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Join the shards in OUT; no model is loaded.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the task's files: PROXYALIGN_DATA, or the pair's.")
     ] = None,
@@ -65,11 +68,17 @@ def evaluate(
 ) -> None:
     """Answer a task's questions, under one rule or for each value of a grid, and summarise accuracy and speed.
 
-    Every reply is one line in OUT/RUN/records.jsonl, on the disk before the next questions are decoded. After an
-    interruption the same command goes on; a folder that was made with other settings is refused.
+    Every answer is one line in OUT/RUN/records.jsonl, on the disk before the next questions are asked. After an
+    interruption the same command goes on; a folder that was made with other settings is refused. Tasks of choices
+    compare likelihoods, the others decode replies.
+
+    On several machines: the same command with --shard 1/4, ..., --shard 4/4, and then with --merge.
     """
     from proxyalign import tasks
+    from proxyalign.errors import InputError
     from proxyalign.evaluation import Settings, prepare, run_grid
+    from proxyalign.evaluation import merge as merge_shards
+    from proxyalign.evaluation.merging import shards_of
 
     benchmark, name = tasks.get(task), pair if pair or base or proxy else "lab"
     if data is None and name is not None and task.startswith("lab-") and (Path(name) / "lab.json").is_file():
@@ -93,20 +102,28 @@ def evaluate(
             seed=seed,
             rows=rows,
             proxy_chat=proxy_chat,
+            base_chat=base_chat,
         )
         for one in chosen
     ]
-    prepare(runs, out, data=data, batch_size=batch_size)
-
-    from transformers.utils import logging
-
-    from proxyalign.models import load_pair
-
-    logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
-    models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
+    if merge and shard is not None:
+        raise InputError(
+            f"evaluate: --merge must come without --shard, got --shard {shard}; run the shards, then merge"
+        )
     labels = [str(one).removesuffix("()") for one in chosen]
-    with _Bars({run.slug: label for run, label in zip(runs, labels, strict=True)}) as bars:
-        summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show)
+    if merge:
+        summary = merge_shards(shards_of(out), out, grid=runs)
+    else:
+        prepare(runs, out, data=data, batch_size=batch_size, shard=shard)
+
+        from transformers.utils import logging
+
+        from proxyalign.models import load_pair
+
+        logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
+        models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
+        with _Bars({run.slug: label for run, label in zip(runs, labels, strict=True)}) as bars:
+            summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show, shard=shard)
     if json:
         print_json(summary)
         return
@@ -117,49 +134,18 @@ def evaluate(
     source += " --proxy-chat" * proxy_chat + f" --rule-temperature {rule_temperature:g}" * (rule_temperature != 1.0)
     source += f" --boundaries {boundaries}" * (boundaries != "any")
     options = as_options(chosen[at])
-    report = f"evaluate {source} --task {task} {options} --split test --out ..."
+    report = f"evaluate {source}{' --base-chat' * base_chat} --task {task} {options} --split test --out ..."
     look = f'generate {source} {options} "QUESTION"'
-    print(f"{labels[at]}: {_headline(best, summary['settings'])}\n")
-    print(_table(labels, summary["runs"]))
+    print(f"{labels[at]}: {headline(best, summary['settings'], benchmark.kind)}\n")
+    print(runs_table(labels, summary["runs"], benchmark.kind))
+    if measures := measures_table(labels, summary["runs"]):
+        print(f"\n{measures}")
+    if unknown := summary.get("data", {}).get("others"):
+        notes.print(f"\nfiles of an edition that the task does not know: {', '.join(unknown)}", markup=False)
     notes.print(f"\nrecords and summary.json: {out}", markup=False)
+    if shard is not None:
+        look = report = f"evaluate ... --out {out} --merge, once all shards are done"
     notes.print(f"next: proxyalign {report if split == 'dev' else look}", markup=False)
-
-
-def _headline(run: dict[str, Any], settings: dict[str, Any]) -> str:
-    """The answer in a sentence."""
-    tempered = "" if settings["rule_temperature"] == 1.0 else f" (of the rule {settings['rule_temperature']:g})"
-    return (
-        f"{run['n_correct']} of {run['n']} right ({_percent(run['accuracy'])}, standard error "
-        f"{_percent(run['standard_error'])}) on {settings['task']} {settings['split']}, {settings['mode']}, "
-        f"temperature {settings['temperature']:g}{tempered}, seed {settings['seed']}"
-    )
-
-
-def _table(labels: list[str], runs: list[dict[str, Any]]) -> str:
-    """One line for each run under a line of names, in columns."""
-    rows = [_HEADER, *(_cells(label, run) for label, run in zip(labels, runs, strict=True))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _cells(label: str, run: dict[str, Any]) -> tuple[str, ...]:
-    low, high = run["interval"]
-    return (
-        label,
-        f"{_percent(run['accuracy'])} [{100 * low:.1f}, {100 * high:.1f}]",
-        _percent(run["strict_accuracy"]),
-        str(run["n_unparsed"]),
-        f"{run['tokens_per_second']:.0f}",
-        "-" if run["acceptance_rate"] is None else _percent(run["acceptance_rate"]),
-        "-" if run["mean_accepted_length"] is None else f"{run['mean_accepted_length']:.2f}",
-        _percent(run["deferral_rate"]),
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 class _Bars:

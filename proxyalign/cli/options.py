@@ -21,6 +21,10 @@ Reference = Annotated[str | None, typer.Option(help="The proxy before alignment,
 ProxyChat = Annotated[
     bool, typer.Option("--proxy-chat", help="The proxy reads the prompt in its chat template, the base as it stands.")
 ]
+BaseChat = Annotated[
+    bool,
+    typer.Option("--base-chat", help="The base reads it in the proxy's chat template too, as the authors have it."),
+]
 Device = Annotated[str, typer.Option(help="Where the models run, as torch names it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")]
 

@@ -67,6 +67,14 @@ class RowSample:
         self._changed |= kept.keys() != self._kept.keys()
         self._kept, self._highest = kept, tickets[lowest[-1]] if lowest else 0
 
+    def join(self, other: "RowSample") -> None:
+        """Consider the rows that another sample of the same seed keeps, of other questions."""
+        both = {**self._kept, **other._kept}
+        tickets = {place: _ticket(self._seed, *place) for place in both}
+        lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
+        self._changed |= self._kept.keys() != set(lowest)
+        self._kept, self._highest = {place: both[place] for place in lowest}, tickets[lowest[-1]] if lowest else 0
+
     def save(self) -> None:
         """Write the sample whole, where it changed since it was last read or written; InputError where it cannot."""
         if not self._changed:

@@ -8,7 +8,7 @@ import proxyalign
 from proxyalign import tasks
 from proxyalign.errors import InputError
 from proxyalign.evaluation.answers import answered, n_together
-from proxyalign.evaluation.asked import Asked, ask, read_questions, store_chats, stored_chats
+from proxyalign.evaluation.asked import PROMPTS, Asked, ask, read_questions, store_chats, stored_chats
 from proxyalign.evaluation.metrics import Summary, summarise
 from proxyalign.evaluation.provenance import commit, data_editions, models_digest
 from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder, writing
@@ -184,6 +184,9 @@ def _run(
     constants = {**settings.as_dict(), "version": proxyalign.__version__, "commit": commit()}
     size = n_together(settings, batch_size)
     with RecordFile(folder / RECORDS, first=part.start) as file:
+        for name in (ROWS, PROMPTS):  # what a kill left of files that were being written, which may be large
+            for partial in folder.glob(f".{name}.*"):
+                partial.unlink()
         if asked.chats is not None:
             stored_chats(folder, asked.questions, must_exist=bool(file.records))
             with writing(folder):

@@ -148,7 +148,7 @@ def test_other_questions_and_other_weights_are_other_settings(tmp_path, decoder,
 
 def test_another_task_version_and_lost_rows_are_refused(tmp_path, decoder, pair, settings, data):
     """Fails when scores of two versions mix, or a run goes on without the rows that its records belong to."""
-    with pytest.raises(InputError, match="task_version of gsm8k-0shot must be .*, got 99; scores of two versions"):
+    with pytest.raises(InputError, match=r"task_version of gsm8k-0shot must be .*, got 99; scores of two versions"):
         run(pair, dataclasses.replace(settings, task_version=99), tmp_path, data=data)
     run(pair, settings, tmp_path, data=data)
     (tmp_path / settings.slug / "rows.npz").unlink()
