@@ -1,4 +1,4 @@
-"""The \\boxed{...} in which mathematical replies set their answer: which are finished, and whether the last one is."""
+"""The \\boxed{...} in which mathematical replies set their answer: where they are, and which of them are finished."""
 
 import re
 from typing import NamedTuple
@@ -7,17 +7,20 @@ _MARK = re.compile(r"(?P<box>\\boxed|\\fbox)\s*\{|\\.|[{}]", re.DOTALL)  # an es
 
 
 class Box(NamedTuple):
-    """One box: where its command begins, where its last brace ends (None where it never does), and what it holds."""
+    """One box, by places in its text: where its command begins, what it holds begins, and its last brace is.
+
+    closes: None where the last brace never comes. What a finished box holds is `text[box.opens : box.closes]`.
+    """
 
     begins: int
-    ends: int | None
-    content: str
+    opens: int
+    closes: int | None
 
 
 def boxes(text: str) -> list[Box]:
     """The boxes of `text` in the order in which they begin, a box within a box after that one.
 
-    Braces are matched, whatever stands between them; a box whose brace never closes has `ends` None and holds the rest.
+    Braces are matched, whatever stands between them.
     """
     found: list[Box] = []
     open_marks: list[tuple[re.Match[str], bool]] = []
@@ -27,6 +30,6 @@ def boxes(text: str) -> list[Box]:
         elif mark[0] == "}" and open_marks:
             opening, is_box = open_marks.pop()
             if is_box:
-                found.append(Box(opening.start(), mark.end(), text[opening.end() : mark.start()]))
-    found += [Box(mark.start(), None, text[mark.end() :]) for mark, is_box in open_marks if is_box]
+                found.append(Box(opening.start(), opening.end(), mark.start()))
+    found += [Box(mark.start(), mark.end(), None) for mark, is_box in open_marks if is_box]
     return sorted(found, key=lambda box: box.begins)

@@ -71,8 +71,8 @@ def final_number(text: str) -> Decimal | None:
     if (line := _final_line(text)) is not None:
         return next(_numbers(line))
     for box in reversed(boxes(text)):
-        found = list(_numbers(box.content.rpartition("=")[2])) if box.ends is not None else []
-        if len(found) == 1:
+        found = list(_numbers(text[box.opens : box.closes].rpartition("=")[2]))
+        if box.closes is not None and len(found) == 1:
             return found[0]
     for said in reversed(list(_SAID.finditer(text))):
         rest = _SENTENCE_END.split(text[said.end() :], maxsplit=1)[0]

@@ -4,7 +4,7 @@ import re
 
 _PREFIX = r"(?:nano|micro|milli|centi|deci|deca|hecto|kilo|mega)?"
 # Words that name a unit wherever they stand. A letter alone does so after a number, or where it is set as text.
-_WORDS = (
+UNIT_WORDS = (
     rf"(?:{_PREFIX}(?:met(?:er|re)|gram|lit(?:er|re)|second|joule|newton|pascal|watt|volt|amp(?:ere)?)s?"
     r"|nm|μm|µm|mm|cm|dm|dam|hm|km|inch(?:es)?|in|foot|feet|ft|yards?|yds?|miles?|mi|acres?|hectares?|ha"
     r"|mg|kg|lbs?|pounds?|ounces?|oz|tons?|tonnes?|ms|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?"
@@ -27,11 +27,11 @@ _RAISED = (
 )
 _ADJOINING = r"[23](?![\w.,]*\d|[A-Za-z])"  # as in cm2, which follows a number
 _FUNCTIONS = r"(?:sin|cos|tan|cot|csc|log|exp|max|lim|gcd|lcm|mod|and|plus|minus|times)\b"
-_ANY = rf"(?:(?:{_WORDS}|{_LETTERS}|(?:square|cubic|sq|cu)\.?)(?![A-Za-z])|(?<=\s)(?!{_FUNCTIONS})[A-Za-z]{{3,}}(?=\^))"
+_ANY = rf"(?:(?:{UNIT_WORDS}|{_LETTERS}|(?:square|cubic|sq|cu)\.?)(?![A-Za-z])|(?<=\s)(?!{_FUNCTIONS})[A-Za-z]{{3,}}(?=\^))"
 _FACTOR = rf"{_ANY}(?:{_CLOSED}{_RAISED}|{_ADJOINING})?"
 
 _AFTER_A_NUMBER = re.compile(rf"(?<=\d)\.?{_GLUE}{_FACTOR}(?:{_GLUE}{_TIMES}{_GLUE}{_FACTOR})*", re.ASCII)
-_A_WORD = re.compile(rf"(?<![A-Za-z\\]){_WORDS}{_CLOSED}{_RAISED}", re.ASCII)
+_A_WORD = re.compile(rf"(?<![A-Za-z\\]){UNIT_WORDS}{_CLOSED}{_RAISED}", re.ASCII)
 _OF_TEXT = re.compile(rf"{_SET_AS_TEXT}\s*\{{(?P<content>[^{{}}]*)\}}\s*{_RAISED}", re.ASCII)
 _EXPONENT = re.compile(rf"{_RAISED}|(?<=[A-Za-z]){_ADJOINING}", re.ASCII)
 _NAMES_ONE = re.compile(rf"[^\W\d_]{{2,}}|(?<![A-Za-z]){_LETTERS}(?![A-Za-z])")
