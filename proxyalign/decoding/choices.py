@@ -18,6 +18,7 @@ from proxyalign.models.pair import ModelPair
 from proxyalign.validation import check_count, check_ids
 
 _OWNER = "score_choices"
+_BEGINNING = 64  # tokens by which prompts are taken to begin alike
 
 
 def score_choices(
@@ -109,9 +110,21 @@ def choice_ids(pair: ModelPair, prompt: str, texts: Sequence[str]) -> tuple[list
 
 
 def _batches(contexts: Mapping[str, Sequence[Sequence[int]]], n: int, size: int) -> list[list[int]]:
-    """Prompts to read together, of like length, the longest first, so that too large a batch fails at once."""
-    order = sorted(range(n), key=lambda i: [-len(of_role[i]) for of_role in contexts.values()])
-    return [order[at : at + size] for at in range(0, n, size)]
+    """Prompts to read together, of like length, the longest first, so that too large a batch fails at once.
+
+    Those that begin alike go together where they fill a batch, so that what they begin with is read once in it.
+    """
+    one = next(iter(contexts.values()))
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i in range(n):
+        alike.setdefault(tuple(one[i][:_BEGINNING]), []).append(i)
+    groups = [[i for group in alike.values() if len(group) < size for i in group]]
+    groups += [group for group in alike.values() if len(group) >= size]
+    batches = []
+    for group in groups:
+        group.sort(key=lambda i: [-len(of_role[i]) for of_role in contexts.values()])
+        batches += [group[at : at + size] for at in range(0, len(group), size)]
+    return sorted(batches, key=lambda batch: -len(one[batch[0]]))
 
 
 def _check(

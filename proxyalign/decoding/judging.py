@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxyalign.decoding.readers.contract import Both, Branches, IntArray
+from proxyalign.decoding.readers.contract import Both, Branches, IntArray, filled_up
 from proxyalign.decoding.readers.making import reader_of
 from proxyalign.decoding.scoring import AT_ONCE, Target, target
 from proxyalign.deferral.law import Law
@@ -53,7 +53,7 @@ class Judging:
         self._is_greedy = np.ones(len(self._ids), dtype=np.bool_)
         self._readers: dict[str, Branches] = {role: reader_of(pair, role) for role in contexts}
         for role, reader in self._readers.items():
-            reader.join([contexts[role][i] for i in batch])
+            reader.begin([contexts[role][i] for i in batch])
 
     def run(self, n_rows: int) -> list[list[Choice]]:
         """Read the prompts, then the choices that have more than one token, at most `n_rows` together; all, counted."""
@@ -103,7 +103,7 @@ class Judging:
         width = max(1, HELD // (len(rows) * self._vocab_size))
         for first in range(0, longest - 1, width):
             parts = [self._ids[at][first : first + width + 1] for at in choices]
-            read, written = (_filled_up(texts) for texts in ([ids[:-1] for ids in parts], [ids[1:] for ids in parts]))
+            read, written = (filled_up(texts) for texts in ([ids[:-1] for ids in parts], [ids[1:] for ids in parts]))
             before, after = torch.from_numpy(np.stack([read[leading], written[leading]])).to(self._device)
             logits = {}
             for role, reader in readers.items():
@@ -151,9 +151,3 @@ def _in_parts(
         laws = {role: Law.of(of_role[rows], 1.0) for role, of_role in logits.items()}
         before, tokens = (None if of_rows is None else of_rows[rows] for of_rows in (state, written))
         yield begin, laws, target(rule, laws, before, tokens)
-
-
-def _filled_up(texts: Sequence[Sequence[int]]) -> IntArray:
-    """Texts side by side (n, m), with -1 on the right, where it stands between no two tokens of a row."""
-    width = max(map(len, texts))
-    return np.array([[*text, *[-1] * (width - len(text))] for text in texts])

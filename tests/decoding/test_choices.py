@@ -15,8 +15,9 @@ from test_two_vocabularies import RULES as ADMITTED
 from test_two_vocabularies import prompts_of, step
 from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
 
-from proxyalign.decoding import generate, judging
+from proxyalign.decoding import choices, generate, judging
 from proxyalign.decoding.choices import choice_ids, judge_choices, score_choices
+from proxyalign.decoding.readers import growing
 from proxyalign.decoding.readers.contract import Both
 from proxyalign.decoding.readers.elsewhere import Elsewhere
 from proxyalign.decoding.readers.growing import Reader
@@ -74,18 +75,20 @@ def test_a_choice_has_the_enumerated_likelihood(rule, pair, laws_along):
 
 @pytest.mark.parametrize("base", ["bytes", "signs"])
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_over_two_vocabularies_a_choice_has_the_enumerated_likelihood(make, base):
+def test_over_two_vocabularies_a_choice_has_the_enumerated_likelihood(make, base, monkeypatch):
     """Fails when a piece is read in another model's tokens, or between a row's own tokens something else is counted."""
+    if base == "signs":
+        monkeypatch.setattr(growing, "_WORTH", 1)  # its start and the blank after it are read once
     pair = clashing_pair(base, make=make)
     definition, pieces = Definition(pair, base), pair.vocabulary.pieces
     texts, end = ["ab a", "b", "ba ab ba"], pieces.index(END)
     long = [pieces.index(piece) for piece in (b"ba", b" a", b" b", b"ab", b"a", b" b")]
-    choices = [[[0], [1, 2, end], long], [[2, 3]], [long[:4], [end]]]
+    of_texts = [[[0], [1, 2, end], long], [[2, 3]], [long[:4], [end]]]
     acting = [(rule, "any") for rule in (ADMITTED if make is llama else [rules.Dual(0.15), rules.NudgingWords(0.3)])]
     acting += [(rule, "word") for rule in (rules.Dual(0.15), rules.Primal(0.5))]
     for rule, boundaries in acting:
-        found = score_choices(pair, rule, [pair.encode(text) for text in texts], choices, boundaries=boundaries)
-        for text, of_prompt, log_pi in zip(texts, choices, found, strict=True):
+        found = score_choices(pair, rule, [pair.encode(text) for text in texts], of_texts, boundaries=boundaries)
+        for text, of_prompt, log_pi in zip(texts, of_texts, found, strict=True):
             for ids, one in zip(of_prompt, log_pi, strict=True):
                 written = [pieces[i] for i in ids]
                 prompts, by_word = prompts_of(pair, text), boundaries == "word"
@@ -184,12 +187,33 @@ def test_longer_choices_are_rows_of_their_own_without_their_last_token():
     pair = tiny_pair(llama, 150)
     passes = read_by(pair)
     contexts = [[100, 1, 2], [101, 1, 2], [102, 1, 2]]
-    choices = [[[5], [110, 5], [111, 5, 6, 7], [110, 6]], [[112, 5, 6]], [[113, 5]]]
-    score_choices(pair, rules.Dual(0.3), contexts, choices, batch_size=3)
+    few = [[[5], [110, 5], [111, 5, 6, 7], [110, 6]], [[112, 5, 6]], [[113, 5]]]
+    score_choices(pair, rules.Dual(0.3), contexts, few, batch_size=3)
     for role in ("base", "proxy"):
         assert [list(tokens.shape) for tokens in passes[role]] == [[3, 3], [3, 3], [1, 1]]
         assert passes[role][1].tolist() == [[111, 5, 6], [112, 5, 0], [110, 0, 0]]
         assert passes[role][2].tolist() == [[113]]
+
+
+SHOTS = [149, 1, 2, 2, 3, 1, 2, 3, 3, 1, 1, 2]
+ASKED = [[100], [101, 5, 6, 6], [102, 5], [103, 6, 6, 6, 6], [104, 5]]
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_what_prompts_begin_with_is_read_once_in_a_batch(make, monkeypatch):
+    """Fails when examples before each question are read for each of them, or what comes after sees them otherwise."""
+    pair, rule = tiny_pair(make, 150), rules.Dual(0.3)
+    contexts = [[1, 110], *(SHOTS + one for one in ASKED), [2, 111, 3]]
+    few = [[[1, 2]], [[5], [6, 5, 5, 7]], [[7]], [[8, 8]], [[5], [6]], [[9] * 6], [[3]]]
+    apart = score_choices(pair, rule, contexts, few)
+    monkeypatch.setattr(growing, "_WORTH", 4 * len(SHOTS))
+    monkeypatch.setattr(choices, "_BEGINNING", len(SHOTS))
+    passes = read_by(pair)
+    for one, other in zip(apart, score_choices(pair, rule, contexts, few, batch_size=5), strict=True):
+        assert other == pytest.approx(one, rel=1e-9)
+    for role in ("base", "proxy"):
+        counts = Counter(i for tokens in passes[role] for i in tokens.flatten().tolist())
+        assert [counts[i] for i in (149, 100, 101, 102, 103, 104)] == [1] * 6
 
 
 @pytest.mark.parametrize(
@@ -224,6 +248,18 @@ def test_a_model_that_counts_slots_reads_one_prompt_at_a_time(kind):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("texts", [[SHOTS, SHOTS], [SHOTS, [*SHOTS, 4], SHOTS[:5]], [[3], [4, 5]], [SHOTS]])
+def test_texts_may_begin_alike_to_any_extent(texts, monkeypatch):
+    """Fails when nothing is left to read after what is shared, or a text that ends there is read to its end."""
+    monkeypatch.setattr(growing, "_WORTH", 1)
+    model = sliding(150, 0).double()
+    reader = Reader("base", model, 150, 64)
+    reader.begin(texts)
+    for row, text in zip(reader.read()[:, -1], texts, strict=True):
+        torch.testing.assert_close(row, model(torch.tensor([text])).logits[0, -1], rtol=0, atol=1e-12)
+
+
+@torch.inference_mode()
 def test_a_reader_that_was_branched_stays_as_it_is():
     """Fails when rows that are repeated share what they read with one another, or with those that they come from."""
     model = sliding(V, 0).double()
@@ -248,9 +284,9 @@ def test_numbers_that_are_none_are_told_with_their_choice(role):
     pair = tiny_pair(llama, V)
     with torch.no_grad():
         getattr(pair, role).get_input_embeddings().weight[6] = torch.nan
-    contexts, choices = [[1], [2, 3]], [[[6], [4, 5]], [[1], [4, 6], [4, 5, 6, 1]]]
+    contexts, few = [[1], [2, 3]], [[[6], [4, 5]], [[1], [4, 6], [4, 5, 6, 1]]]
     with pytest.raises(InputError, match=rf"the {role} must give finite .* infinity for choices\[1\]\[2\]; check"):
-        score_choices(pair, rules.Dual(0.3), contexts, choices)
+        score_choices(pair, rules.Dual(0.3), contexts, few)
     with pytest.raises(InputError, match=rf"the {role} must give finite .* infinity for choices\[0\]\[0\]; check"):
         score_choices(pair, rules.Dual(0.3), [[6], [1]], [[[1]], [[2]]])
 
@@ -298,13 +334,13 @@ def test_a_prompt_and_its_choices_are_cut_as_the_whole_text_is():
     pair = ModelPair(base=llama(9, 0), proxy=llama(9, 1), tokenizer=bytes_tokenizer())
     texts = ["b", " a", "ab a", " é"]
     for prompt in ("b", "ba", "a b", "ab ", ""):  # "a" and "b" are one token together, and so are " " and "a"
-        context, choices = choice_ids(pair, prompt, texts)
-        assert [context + ids for ids in choices] == [pair.encode(prompt + text) for text in texts]
-        assert all(choices)
+        context, cut = choice_ids(pair, prompt, texts)
+        assert [context + ids for ids in cut] == [pair.encode(prompt + text) for text in texts]
+        assert all(cut)
     assert choice_ids(pair, "b", texts)[0] == pair.encode("b")
     two = clashing_pair()
     for prompt in ("b", "ba", "a b", "ab "):
-        context, choices = choice_ids(two, prompt, texts)
+        context, cut = choice_ids(two, prompt, texts)
         assert context == two.encode(prompt.rstrip())
-        spelt = [two.vocabulary.spells(ids).decode() for ids in choices]
+        spelt = [two.vocabulary.spells(ids).decode() for ids in cut]
         assert spelt == [prompt[len(prompt.rstrip()) :] + text for text in texts]

@@ -96,7 +96,11 @@ class Reads(Texts, Protocol):
 
 
 class Branches(Reads, Protocol):
-    """A reader whose rows may be gone on with in several ways."""
+    """A reader whose rows may have a beginning in common, and may be gone on with in several ways."""
+
+    def begin(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in the first rows; what all texts begin with is read once, where that pays."""
+        ...
 
     def branched(self, rows: Both) -> "Branches":
         """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is."""
@@ -109,6 +113,12 @@ def side_by_side(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[
     width = int(lengths.max())
     tokens = torch.tensor([[-1] * (width - len(text)) + list(text) for text in texts], device=device)
     return tokens.clamp(min=0), Both(np.arange(width) >= (width - lengths)[:, None], tokens >= 0)
+
+
+def filled_up(texts: Sequence[Sequence[int]]) -> IntArray:
+    """Texts side by side (n, m), with -1 on the right, where it comes to stand between no two tokens of a row."""
+    width = max(map(len, texts))
+    return np.array([[*text, *[-1] * (width - len(text))] for text in texts], dtype=np.int64)
 
 
 def last_places(n_last: int, n: int, device: torch.device) -> int | Tensor:

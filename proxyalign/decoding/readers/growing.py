@@ -16,6 +16,7 @@ from torch import Tensor
 from proxyalign.decoding.readers.contract import (
     COUNTS_FROM_PADDING,
     Both,
+    filled_up,
     last_places,
     side_by_side,
 )
@@ -24,6 +25,7 @@ from proxyalign.models.pair import ModelPair
 from proxyalign.models.wrapped import config_of, device_of, takes, text_config_of
 
 _COUNTS_BY_MASK = ("bloom",)  # models that take no positions, and count them by the mask
+_WORTH = 256  # tokens that must be saved before what texts begin with is read apart, in two further passes
 _SPARE_SLOTS = 16  # stale slots that a cache may hold before realigning it is worth the copy
 
 
@@ -142,6 +144,23 @@ class Reader:
         _stack(self._cache, other._cache, sizes[1], width)
         self._n_slots, self._valid = width, None if bool(valid.all()) else valid
 
+    def begin(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in the first rows, as `join` does; what all texts begin with is read once, where that pays."""
+        shared = _n_shared(texts)
+        if shared * (len(texts) - 1) < _WORTH or _turns_by_length(self._model):
+            self.join(texts)
+            return
+        self._check_batches(len(texts))
+        self.push_texts([texts[0][:shared]])
+        self.read()
+        self.keep(Both.zeros(len(texts), torch.int64, self._device))
+        rests = filled_up([text[shared:-1] for text in texts])
+        if rests.size:
+            tokens = torch.from_numpy(rests).to(self._device)
+            self.push(tokens.clamp(min=0), Both(rests >= 0, tokens >= 0))
+            self.read()
+        self.push(torch.tensor([text[-1:] for text in texts], device=self._device))
+
     def keep(self, rows: Both) -> None:
         """Go on with these rows (n,) of the batch alone."""
         self._n_rows, at = len(rows.host), rows.device
@@ -253,6 +272,18 @@ def _empty_cache() -> Any:
     from transformers import DynamicCache
 
     return DynamicCache()
+
+
+def _n_shared(texts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all texts begin with, of each its last left out."""
+    first, last = min(map(tuple, texts)), max(map(tuple, texts))  # the others lie between these in this order
+    shortest = min(map(len, texts)) - 1
+    return next((n for n in range(shortest) if first[n] != last[n]), shortest)
+
+
+def _turns_by_length(model: Any) -> bool:
+    """Whether a text's length decides by which angles its first tokens are turned."""
+    return "longrope" in str(getattr(text_config_of(model), "rope_parameters", None))
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
