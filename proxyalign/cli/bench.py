@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxyalign.cli import bench_exact
+from proxyalign.cli import bench_exact, bench_served
 from proxyalign.cli.common import notes, print_json, table
 from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy, rules_at
 from proxyalign.errors import InputError
@@ -31,6 +31,7 @@ _STEP_HEADER = ("rule", "tokens", "draft ms", "verify ms", "test ms", "share of 
 _MEMORY_HEADER = ("bytes held of each new token", "caches", "all else", "a law", "largest tensor")
 
 app.command("exact")(bench_exact.exact)
+app.command("served")(bench_served.served)
 
 
 @app.command("decode")
