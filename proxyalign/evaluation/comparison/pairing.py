@@ -61,13 +61,12 @@ def _table(mine: Sequence[Record], theirs: Sequence[Record], amount: str, weight
 
 
 def _measured(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[str, Floats]:
-    """The measures that some question of each run has; a question that lacks one weighs nothing in it."""
-    of_runs = [[of_record(record) for record in records] for records in (mine, theirs)]
-    names = [dict.fromkeys(name for one in of_run for name in one) for of_run in of_runs]
+    """The measures of the run's records; a question that lacks one, in either run, weighs nothing there."""
+    of_both = [(of_record(one), of_record(other)) for one, other in zip(mine, theirs, strict=True)]
+    names = dict.fromkeys(name for one, _ in of_both for name in one if name != "tokens")  # which are told anyway
+    none = (0.0, 0.0)
     return {
-        name: np.array([[*a.get(name, (0.0, 0.0)), *b.get(name, (0.0, 0.0))] for a, b in zip(*of_runs, strict=True)])
-        for name in names[0]
-        if name in names[1] and name != "tokens"  # which every comparison tells
+        name: np.array([[*one.get(name, none), *other.get(name, none)] for one, other in of_both]) for name in names
     }
 
 

@@ -13,7 +13,8 @@ from proxyalign.files import read_json
 SUMMARY = "summary.json"
 _SAME = ("task", "task_version", "split")  # settings without which a question is not the same one
 _NEEDED = (
-    "id", "correct", "strict", "extracted", "n_tokens", "seconds", "deferral_mass", "n_tested", "n_accepted", "n_cycles",
+    "id", "correct", "strict", "extracted", "n_tokens", "seconds", "deferral_mass", "n_tested", "n_accepted",
+    "n_cycles",
 )  # fmt: skip
 # Settings that name the rule, or follow from the questions, which are compared one by one.
 _TOLD_ELSEWHERE = {*_SAME, "rule", "parameters", "limit", "questions", "rows"}
