@@ -13,7 +13,7 @@ from proxyalign.evaluation.settings import Settings
 from proxyalign.tasks import Question, Score
 
 if TYPE_CHECKING:
-    from proxyalign.decoding import Generation
+    from proxyalign.decoding import Generation, Trace
     from proxyalign.models import ModelPair
 
 Record = dict[str, Any]
@@ -67,8 +67,22 @@ def answered(
             "n_cycles": trace.n_cycles,
             "seconds": per_token * n_tokens,
         }
-        records.append(_record(question, index, {"reply": text}, task.score(question, text), counts))
+        score = task.score(question, text)
+        told = {"reply": text, "reply_measures": _of_trace(settings, question, score, text, trace)}
+        records.append(_record(question, index, told, score, counts))
     return records
+
+
+def _of_trace(
+    settings: Settings, question: Question, score: Score, text: str, trace: "Trace"
+) -> dict[str, tuple[float, float]]:
+    """What is measured of a reply beside its worth, but for what follows from the rest of its record (`of_record`)."""
+    from proxyalign.evaluation.measures import reply_measures, text_measures
+
+    budget = settings.parameters.get("budget")
+    found = reply_measures(question, score, text, trace, settings.max_new_tokens, budget)
+    follows = {*text_measures(""), "format", "tokens", "ended"}
+    return {name: one for name, one in found.items() if name not in follows and one[1]}
 
 
 def _chosen(
@@ -111,7 +125,6 @@ def _chosen(
 
 def _record(question: Question, index: int, answer: Record, score: Score, counts: Record) -> Record:
     """One answer, what it is worth and what it took, as JSON values."""
-    measures = {name: list(one) for name, one in score.measures.items()}
     return {
         "index": index,
         "id": question.id,
@@ -121,7 +134,7 @@ def _record(question: Question, index: int, answer: Record, score: Score, counts
         "extracted": score.extracted,
         "correct": score.correct,
         "strict": score.strict,
-        **({"measures": measures} if measures else {}),
+        **({"measures": dict(score.measures)} if score.measures else {}),
         **counts,
     }
 

@@ -188,8 +188,11 @@ def _check_lengths(pair: "ModelPair", asked: Asked, n_new: int) -> None:
         for role, ids in (("base", of_base), ("proxy", of_proxy)):
             room = pair.context_of(role)
             if room is not None and len(ids) + n_new > room:
+                what, remedy = "choice", "take"
+                if asked.choices is None:
+                    what, remedy = "reply", "lower max_new_tokens (--max-new-tokens), or take"
                 raise InputError(
-                    f"evaluation: prompt and reply must fit the models' context of {room} tokens, "
+                    f"evaluation: prompt and {what} must fit the models' context of {room} tokens, "
                     f"got {len(ids)} + {n_new} for question {question.id}; "
-                    "lower max_new_tokens (--max-new-tokens), or take a task with shorter prompts or other models"
+                    f"{remedy} a task with shorter prompts or other models"
                 )

@@ -143,11 +143,12 @@ def run(
     the date into them: question i is decoded with the seed of prompt i, so the records are those of an uninterrupted
     run. A reply ends where it goes on to a next question (`Task.stop`).
 
-    A record has: index, id, meta, prompt_sha256, reply, extracted, correct, strict, measures (where the task has any,
-    see `Score`), n_tokens, seconds (its share, by tokens, of its batch's decoding time), deferral_mass (summed over
-    tokens), n_tested, n_accepted and n_cycles (0 where nothing is drafted), the settings, version and commit. That of a
-    choice task has log_likelihoods in place of the reply, of the question's choices and then of its others, in nats and
-    null for minus infinity; its n_tokens are those read.
+    A record has: index, id, meta, prompt_sha256, reply, reply_measures (of `evaluation.measures`, those that nothing
+    else in it gives), extracted, correct, strict, measures (where the task has any, see `Score`), n_tokens, seconds
+    (its share, by tokens, of its batch's decoding time), deferral_mass (summed over tokens), n_tested, n_accepted and
+    n_cycles (0 where nothing is drafted), the settings, version and commit. That of a choice task has log_likelihoods
+    in place of the reply, of the question's choices and then of its others, in nats and null for minus infinity; its
+    n_tokens are those of the prompt as the base reads it, and of the choices.
 
     Records of an earlier version of the package are gone on with, as long as settings, questions, models and the task's
     version are the same: each says which version wrote it.

@@ -91,7 +91,7 @@ def holds(text: str, reference: str) -> bool:
 
 
 def of_record(record: Mapping[str, Any]) -> Measures:
-    """What a record of a run measures: what its "measures" say, and what follows from its reply and its counts."""
+    """What a record of a run measures: what it says itself, and what follows from its reply and its counts."""
     found: Measures = {}
     if isinstance(reply := record.get("reply"), str):
         found |= text_measures(reply)
@@ -99,7 +99,7 @@ def of_record(record: Mapping[str, Any]) -> Measures:
         found["tokens"] = (float(record["n_tokens"]), 1.0)
         if "max_new_tokens" in record:
             found["ended"] = (float(record["n_tokens"] < record["max_new_tokens"]), 1.0)
-    stored: Mapping[str, tuple[float, float]] = record.get("measures", {})
+    stored: Mapping[str, tuple[float, float]] = {**record.get("reply_measures", {}), **record.get("measures", {})}
     return found | {name: (float(amount), float(weight)) for name, (amount, weight) in stored.items()}
 
 
