@@ -83,6 +83,35 @@ def test_a_folder_takes_its_own_settings_again_and_no_others(tmp_path):
     assert read_settings(folder) == {"seed": 0, "rule": "dual", "models": "abc"}
 
 
+def test_a_folder_of_a_version_that_knew_less_takes_the_defaults_and_no_other_value(tmp_path):
+    """Fails when a folder made before a setting existed cannot go on, or goes on with another value than it had."""
+    claim_folder(tmp_path, {"seed": 0})
+    check_folder(tmp_path, {"seed": 0, "base_chat": False, "rule_temperature": 1.0})
+    with pytest.raises(InputError, match="other settings, got base_chat false there and true here"):
+        check_folder(tmp_path, {"seed": 0, "base_chat": True})
+
+
+def test_a_folder_of_a_version_that_knows_more_is_refused(tmp_path):
+    """Fails when a setting that this version cannot keep to is passed over in silence."""
+    (tmp_path / "settings.json").write_text('{"seed": 0, "phase": "full"}')
+    with pytest.raises(
+        InputError, match="must hold settings that this version knows, got phase; go on with the version"
+    ):
+        claim_folder(tmp_path, {"seed": 0})
+
+
+def test_records_of_a_batch_are_one_write(tmp_path, monkeypatch):
+    """Fails when the disk is waited for once a record."""
+    n_syncs = []
+    monkeypatch.setattr("os.fsync", n_syncs.append)
+    with RecordFile(tmp_path / "records.jsonl", first=5) as file:
+        file.append(*({"index": n} for n in (5, 6, 7)))
+    assert len(n_syncs) == 1
+    assert read_records(tmp_path / "records.jsonl", first=5) == [{"index": 5}, {"index": 6}, {"index": 7}]
+    with pytest.raises(InputError, match="line 1 must be the record of question 0"):
+        read_records(tmp_path / "records.jsonl")
+
+
 def test_what_a_kill_left_while_the_settings_were_written_does_not_block_the_folder(tmp_path):
     """Fails when the same command cannot go on after a kill in its first moments."""
     (tmp_path / ".settings.json.123").write_text('{"seed"')

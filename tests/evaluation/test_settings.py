@@ -46,6 +46,7 @@ def test_runs_that_one_folder_may_hold_have_different_names(settings):
         {"rule_temperature": 0.0},
         {"seed": 1},
         {"task": "gsm8k"},
+        {"base_chat": True},
     ]
     slugs = [dataclasses.replace(settings, **change).slug for change in changes]
     assert len(set(slugs)) == len(changes)
@@ -67,3 +68,27 @@ def test_the_digest_of_questions_sees_every_part_and_the_order(data):
     changed = [dataclasses.replace(questions[0], **{name: "x"}) for name in parts]
     digests = [questions_digest([first, *questions[1:]]) for first in [questions[0], *changed]]
     assert len({*digests, questions_digest(questions[::-1]), questions_digest(questions[:-1])}) == 7
+
+
+def test_the_digest_of_questions_sees_choices_and_what_a_template_wraps(data):
+    """Fails when other choices pass for the old ones, or a message that nobody reads makes another run."""
+    first = dataclasses.replace(tasks.get("gsm8k-0shot").questions(data=data)[0], message=None)
+    chosen = dataclasses.replace(first, choices=(" a", " b"), others=(" c",))
+    moved = dataclasses.replace(first, choices=(" a", " b", " c"))
+    said = dataclasses.replace(first, message="How far?")
+    assert len({questions_digest([one]) for one in (first, chosen, moved)}) == 3
+    assert questions_digest([said]) == questions_digest([first])
+    assert questions_digest([said], in_chat=True) != questions_digest([first], in_chat=True)
+
+
+def test_the_digest_of_questions_is_that_of_the_first_version():
+    """Fails when runs of lab-math that were made before cannot go on: their folders hold this digest."""
+    questions = tasks.get("lab-math").questions(limit=40)
+    assert questions_digest(questions) == "32bc825d7ccc1ffede49cc8e9fa1ac80f0887432f85bdaffd1cadcc429e5e83e"
+
+
+def test_a_chat_of_the_base_is_one_of_the_proxy_too(settings):
+    """Fails when `base_chat` alone makes a run in which the aligned model reads a plain prompt."""
+    asked = dataclasses.replace(settings, base_chat=True)
+    assert asked.proxy_chat
+    assert asked == dataclasses.replace(settings, base_chat=True, proxy_chat=True)
