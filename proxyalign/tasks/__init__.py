@@ -13,6 +13,7 @@ _HOMES = {
     "svamp": "proxyalign.tasks.svamp",
     "math500": "proxyalign.tasks.math500",
     "ifeval": "proxyalign.tasks.ifeval",
+    "ifeval-published": "proxyalign.tasks.ifeval",
     "mmlu": "proxyalign.tasks.mmlu",
     "mmlu-0shot": "proxyalign.tasks.mmlu",
     "arc-challenge": "proxyalign.tasks.arc",
@@ -23,6 +24,8 @@ _HOMES = {
     "arc-challenge-reply": "proxyalign.tasks.arc",
     "commonsenseqa-reply": "proxyalign.tasks.commonsenseqa",
     "truthfulqa-reply": "proxyalign.tasks.truthfulqa",
+    "truthfulqa-reply-unshuffled": "proxyalign.tasks.truthfulqa",
+    "truthfulqa-open": "proxyalign.tasks.truthfulqa_open",
 }
 NAMES = tuple(_HOMES)
 

@@ -83,7 +83,8 @@ def read_csv(task: str, path: Path) -> list[tuple[int, list[str]]]:
     Blank lines are skipped; a header, where the file has one, is the first row. Raises InputError naming the file
     where it holds no row, and the line where quotes do not close or a row has another number of cells than the first.
     """
-    reader = csv.reader(io.StringIO(read_text(task, path), newline=""), strict=True)
+    text = read_text(task, path).replace("\r\n", "\n")  # within quotes too, where it would become part of a question
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[int, list[str]]] = []
     begins = 1
     try:
