@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from proxyalign import knapsack, tasks
     from proxyalign.decoding.custom_generate import generate_kad
     from proxyalign.decoding.generate import Generation, generate
-    from proxyalign.deferral import policy, rules
+    from proxyalign.deferral import policy, rules, verifiers
     from proxyalign.models import ModelPair, load_pair
     from proxyalign.serving.base import ServedBase
 
@@ -24,6 +24,7 @@ __all__ = [
     "policy",
     "rules",
     "tasks",
+    "verifiers",
 ]
 
 # Where each public name lives. Importing the package must cost nothing: torch, transformers and the solvers are
@@ -37,6 +38,7 @@ _HOMES = {
     "load_pair": "proxyalign.models",
     "policy": "proxyalign.deferral",
     "rules": "proxyalign.deferral",
+    "verifiers": "proxyalign.deferral",
     "knapsack": "proxyalign",
     "tasks": "proxyalign",
 }

@@ -9,6 +9,7 @@ import torch
 
 from proxyalign.deferral.boundaries import BOUNDARIES, within_words
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.verifiers import Verifier
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 from proxyalign.models.wrapped import text_config_of
@@ -67,6 +68,22 @@ def check_mode(mode: Any, window: Any) -> None:
         raise InputError(
             "generate: window must be a number where several processes share a model, got 'auto', which each would "
             "choose by its own clock; pass one such as 5"
+        )
+
+
+def check_verifier(verifier: Any, mode: str) -> None:
+    """Raise InputError for what is no verifier, and for one in a mode that tests no drafts."""
+    if verifier is None:
+        return
+    if not isinstance(verifier, Verifier):
+        raise InputError(
+            f"generate: verifier must be a verifier, got {verifier!r}; pass one such as verifiers.Mentored(delta=0.1), "
+            "or leave it out"
+        )
+    if mode != "speculative":
+        raise InputError(
+            'generate: verifier must go with mode="speculative", since token by token no draft is tested, got '
+            f"{verifier} in mode {mode!r}; change the mode, or leave it out"
         )
 
 

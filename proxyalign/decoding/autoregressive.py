@@ -62,7 +62,7 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
         _, goes_on = record.emit(*written, wanted, laws_at(p, wanted))
         states = drawn.states
         if job.rule.follows_tokens:
-            states = job.rule.settled(states, drawn.deferred, tokens, torch.zeros_like(n_before.device))
+            states = job.rule.settled(states, drawn.deferred, tokens, torch.zeros_like(n_before.device), p)
         state = None if states is None else states[:, 1]
         n_before = n_before.plus(1)
         for reader in readers.values():

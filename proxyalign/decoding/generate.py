@@ -18,6 +18,7 @@ from proxyalign.decoding.arguments import (
     check_pair_and_rule,
     check_rotary,
     check_served,
+    check_verifier,
     end_ids,
     placed,
     prompt_ids,
@@ -32,6 +33,7 @@ from proxyalign.decoding.trace import Counts, Record, Stats, Trace, stats
 from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
 from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopK, TopP
+from proxyalign.deferral.verifiers import Verifier
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 from proxyalign.validation import Domain, check_count, check_number
@@ -87,6 +89,7 @@ def generate(
     distributions: bool | Callable[[int, int], bool] = False,
     first_index: int = 0,
     boundaries: str = "any",
+    verifier: Verifier | None = None,
 ) -> Generation:
     """Answer `prompts` from pi_T = (1 - d) p_T + (sum_y d_y p_T,y) q_T, with d decided by `rule` at temperature 1.
 
@@ -111,6 +114,11 @@ def generate(
     boundaries: where the rule may change hands, at any token, or between words alone: within one who wrote last goes on
     (deferral.boundaries), for rules that defer each token by itself.
 
+    verifier: a lossy one (`verifiers.Cactus`, `verifiers.Mentored`), in speculative mode alone, with which more drafts
+    pass, and every token has the law `verifier.law(pi_T, q_T)` in place of pi_T; no bonus is drawn after a window,
+    since its law would be another. How far from pi_T the law of each token was, in total variation, is on the traces,
+    and its mean in the stats. In greedy decoding nothing changes.
+
     Over two vocabularies a token is a piece, whose bytes are `pair.vocabulary.pieces[id]`: answers, stop, logit_bias,
     eos_token_ids and all laws are of pieces. Prompts of ids are each model's own; without proxy_prompts the proxy reads
     the text of the base's. A text also ends where a model's context does, since a piece may take several of its tokens.
@@ -131,6 +139,7 @@ def generate(
                 ("min_new_tokens", min_new_tokens, 0), ("eos_token_ids", eos_token_ids, None),
                 ("streamer", streamer, None), ("distributions", distributions, False),
                 ("rule_temperature", rule_temperature, 1.0), ("boundaries", boundaries, "any"),
+                ("verifier", verifier, None),
             )  # fmt: skip
             served: Generation = pair.base.answer(
                 pair, prompts, rule, proxy_prompts=proxy_prompts, max_new_tokens=max_new_tokens,
@@ -140,6 +149,7 @@ def generate(
             return served
         check_pair_and_rule("generate", pair, rule)
         check_mode(mode, window)
+        check_verifier(verifier, mode)
         for name, value, least in (
             ("max_new_tokens", max_new_tokens, 1), ("num_return_sequences", num_return_sequences, 1),
             ("batch_size", batch_size, 1), ("seed", seed, 0), ("first_index", first_index, 0),
@@ -193,6 +203,7 @@ def generate(
             wants_law=distributions if callable(distributions) else (lambda *_: True) if distributions else None,
             stop=stop_strings(stop),
             listener=_listener(pair, streamer, base_prompts, len(samples)),
+            verifier=verifier,
         )
         return _decoded(job, speculative.decode if is_speculative else autoregressive.decode)
 

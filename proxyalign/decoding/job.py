@@ -18,6 +18,7 @@ from proxyalign.decoding.stopping import Stopping
 from proxyalign.decoding.trace import Counts, Record
 from proxyalign.decoding.window import Window
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.verifiers import Verifier
 from proxyalign.models.pair import ModelPair
 
 R = TypeVar("R", bound=Record)
@@ -44,7 +45,8 @@ class Job:
     drafts a cycle makes, for speculative decoding. stop: strings that end a text. wants_law: whether the base's law is
     kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index of a sequence
     and its new tokens, as they come. source: where it is given, prompts and keys are those of `batch_size` rows, which
-    it fills again and again; max_new_tokens then has room for their prompts too.
+    it fills again and again; max_new_tokens then has room for their prompts too. verifier: where drafts are not
+    tested against pi itself.
     """
 
     pair: ModelPair
@@ -61,6 +63,7 @@ class Job:
     wants_law: Callable[[int, int], bool] | None = None
     listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
     source: Source | None = None
+    verifier: Verifier | None = None
 
     def start(self, rows: IntArray) -> Tensor | None:
         """The rule's state of these sequences before their first token."""

@@ -52,11 +52,13 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
         logits = {verifier.name: verifier.read(drafts) for verifier in verifiers}
         window = DraftedWindow(logits, q, state, drafts, owed, u, n_before)
         wanted = job.wanted(record, n_drafts + 1)
-        cycle, states, laws = job.backend.verify(job.rule, job.shaping, window, wanted=wanted)
+        cycle, states, laws = job.backend.verify(job.rule, job.shaping, window, wanted=wanted, verifier=job.verifier)
         written = (cycle.n_new, cycle.tokens, cycle.source, cycle.p_y, cycle.mass)
         n_emitted, goes_on = record.emit(*written, wanted, laws)
         tested, accepted = cycle.drafts(owed.host, n_emitted)
         record.count(sequences, tested, accepted)
+        if cycle.distance is not None:
+            record.measure(sequences, n_emitted, cycle.distance)
         job.window.observe(n_drafts, int(tested.sum()), int(accepted.sum()), _clock(readers) - began)
         stay = goes_on.nonzero()[0]
         cycle.keep(stay)
@@ -70,7 +72,7 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
                 part.keep(left)
             drafts = drafts.index_select(0, left.device)
             states = None if states is None else states.index_select(0, left.device)
-        state = None if states is None else states.gather(1, n_new.device.unsqueeze(1)).squeeze(1)
+        state = None if states is None else states[torch.arange(len(states), device=states.device), n_new.device]
         if len(stay):
             for verifier in verifiers:
                 verifier.roll_back(n_drafts, n_passed, final, is_open)

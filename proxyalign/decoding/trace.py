@@ -30,6 +30,9 @@ class Trace:
 
     n_cycles, n_tested, n_accepted: windows drafted and verified for this answer, the drafts among its tokens and the
     rejected ones that were tested, and those that passed; 0 where nothing was drafted.
+
+    distance_from_pi: of the law of each token, in total variation, float64; None without a lossy verifier, where it is
+    pi's.
     """
 
     token_ids: npt.NDArray[np.int64]
@@ -42,6 +45,7 @@ class Trace:
     n_tested: int = 0
     n_accepted: int = 0
     law_positions: npt.NDArray[np.int64] | None = None
+    distance_from_pi: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -113,6 +117,7 @@ class Stats(Rates):
     n_cycles: windows drafted and verified, summed over sequences; n_tested, n_accepted: drafts that were tested and
     that passed; base_passes, proxy_passes: forward passes of a batch, by number of positions, those over prompts
     among them. seconds_capturing: spent once a pair, on steps that a device replays from then on; no part of `seconds`.
+    distance_from_pi: the mean of a token's over the run; None without a lossy verifier.
     """
 
     n_cycles: int
@@ -121,6 +126,7 @@ class Stats(Rates):
     base_passes: dict[int, int]
     proxy_passes: dict[int, int]
     seconds_capturing: float
+    distance_from_pi: float | None = None
 
     @property
     def n_base_passes(self) -> int:
@@ -141,7 +147,10 @@ def stats(traces: list[Trace], passes: Counts, seconds: float) -> Stats:
         sum(getattr(trace, name) for trace in traces) for name in ("n_cycles", "n_tested", "n_accepted")
     )
     counts = replace(passes, n_cycles=n_cycles, n_tested=n_tested, n_accepted=n_accepted)
-    return Stats(**vars(rates(n_tokens, seconds - passes.seconds_capturing, mass, counts)), **vars(counts))
+    found = rates(n_tokens, seconds - passes.seconds_capturing, mass, counts)
+    far = [trace.distance_from_pi for trace in traces if trace.distance_from_pi is not None]
+    distance = float(np.concatenate(far).mean()) if far else None
+    return Stats(**vars(found), **vars(counts), distance_from_pi=distance)
 
 
 class Record:
@@ -171,6 +180,7 @@ class Record:
         self._p_y = np.zeros((n_rows, max_new_tokens))
         self._mass = np.zeros((n_rows, max_new_tokens))
         self._drafts = np.zeros((n_rows, 3), dtype=np.int64)  # cycles, drafts tested, drafts accepted
+        self._distance: npt.NDArray[np.float64] | None = None  # with a lossy verifier
         # Of each sequence, by position.
         self._laws: list[dict[int, npt.NDArray[np.float32]]] | None = (
             [{} for _ in range(n_rows)] if distributions else None
@@ -253,6 +263,19 @@ class Record:
         """Count a cycle of these sequences (B,), and the drafts that it tested and accepted (B,)."""
         self._drafts[sequences] += np.stack([np.ones_like(n_tested), n_tested, n_accepted], axis=1)
 
+    def measure(
+        self,
+        sequences: npt.NDArray[np.int64],
+        n_emitted: npt.NDArray[np.int64],
+        distance: npt.NDArray[np.floating],
+    ) -> None:
+        """Note how far from pi the laws were (B, k) of the last `n_emitted` (B,) tokens of these sequences (B,)."""
+        if self._distance is None:
+            self._distance = np.zeros_like(self._p_y)
+        row, offset = (np.arange(distance.shape[1]) < n_emitted[:, None]).nonzero()
+        first = self._n[sequences] - n_emitted
+        self._distance[sequences[row], first[row] + offset] = distance[row, offset]
+
     def traces(self, tokenizer: Any) -> dict[int, Trace]:
         """One trace for each sequence that has ended, by its index."""
         names = np.array(SOURCES)
@@ -268,6 +291,7 @@ class Record:
                 n_cycles=n_cycles,
                 n_tested=n_tested,
                 n_accepted=n_accepted,
+                distance_from_pi=None if self._distance is None else self._distance[row, :n].copy(),
             )
             for row in self._has_ended.nonzero()[0]
             for n, (n_cycles, n_tested, n_accepted) in [(self._n[row], self._drafts[row].tolist())]

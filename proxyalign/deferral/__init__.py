@@ -1,5 +1,5 @@
 """Deferral rules and the laws they make: torch, any leading shape; knows nothing of models or caches."""
 
-from proxyalign.deferral import policy, rules
+from proxyalign.deferral import policy, rules, verifiers
 
-__all__ = ["policy", "rules"]
+__all__ = ["policy", "rules", "verifiers"]

@@ -80,7 +80,7 @@ class WithinWords(Rule):
         return Proposal(first, torch.stack(sets, 1), torch.stack(states, 1))
 
     def settled(
-        self, states: Tensor | None, deferred: Tensor | None, tokens: Tensor, n_passed: Tensor
+        self, states: Tensor | None, deferred: Tensor | None, tokens: Tensor, n_passed: Tensor, p: Law
     ) -> Tensor | None:
         """As for any rule: the state after the token that came in the place of a draft, or after the last one."""
         assert states is not None

@@ -36,8 +36,8 @@ class Proposal(NamedTuple):
     """What a rule makes of n positions in a row.
 
     first: (B, n, V), the law of the token y that is drawn first. deferred: (B, n, V) bool, which y are then redrawn
-    from the proxy, None where none is. states: (B, n + 1), the rule's state before each position and after the last;
-    None for a rule without one.
+    from the proxy, None where none is. states: (B, n + 1), the rule's state before each position and after the last,
+    or (B, n + 1, k) where a state is k numbers; None for a rule without one.
     """
 
     first: Tensor
@@ -111,7 +111,7 @@ class Rule:
         return self
 
     def start(self, n: int, device: torch.device) -> Tensor | None:
-        """The state (n,) of n sequences before their first token; None for a rule without one."""
+        """The state (n,), or (n, k), of n sequences before their first token; None for a rule without one."""
         return None
 
     def defer(self, p: Tensor, q: Tensor | None = None, q0: Tensor | None = None) -> Tensor:
@@ -140,11 +140,11 @@ class Rule:
         return self.propose(p, q, q0, state)
 
     def settled(
-        self, states: Tensor | None, deferred: Tensor | None, tokens: Tensor, n_passed: Tensor
+        self, states: Tensor | None, deferred: Tensor | None, tokens: Tensor, n_passed: Tensor, p: Law
     ) -> Tensor | None:
         """The states (B, n + 1) once it is known which tokens (B, m) came after `n_passed` (B,) of those foreseen.
 
-        deferred: (B, n, V), of the proposal that had these states.
+        deferred, p: (B, n, V), of the proposal that had these states.
         """
         return states
 

@@ -1,8 +1,8 @@
 """All rules by name: `rules.Dual(alpha=0.4)`, `rules.make("dual", alpha=0.4)`, and the table that describes them.
 
 A rule acts on the last axis alone: every row (one position of one sequence) is decided from itself, whatever the
-leading shape. `p` is the base's law, `q` the proxy's, both at temperature 1: floats (..., V), rows summing to 1. Three
-rules are named for what they are not: `Hybrid` and `NudgingWords` follow a sequence, `PrimalPooled` a window.
+leading shape. `p` is the base's law, `q` the proxy's, both at temperature 1: floats (..., V), rows summing to 1. Four
+rules do otherwise: `Hybrid`, `NudgingWords` and `WSD` follow a sequence, `PrimalPooled` a window.
 """
 
 import inspect
@@ -10,9 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from proxyalign.deferral.blending import BlendIn
 from proxyalign.deferral.budgets import Advantage, Always, Dual, Exact, NearOptimal, Never, Primal, PrimalPooled
 from proxyalign.deferral.comparisons import ConfidenceBet, Gap, ProxyDoubt, ProxyFavour, ProxyMinP, ProxyVeto
+from proxyalign.deferral.divergences import FSD, JuDi
 from proxyalign.deferral.gates import Chow, Diff, EntropyGate, Nudging, Opt
+from proxyalign.deferral.handover import WSD
 from proxyalign.deferral.hybrid import Hybrid
 from proxyalign.deferral.mixtures import (
     CRITERIA,
@@ -39,19 +42,19 @@ from proxyalign.deferral.words import NudgingWords
 from proxyalign.errors import InputError
 
 __all__ = [
-    "CRITERIA", "REGISTRY", "Advantage", "Always", "Chow", "ConfidenceBet", "Contrastive", "Diff", "Dual",
-    "EntropyGate", "Epsilon", "Eta", "Exact", "Gap", "Hybrid", "ImplicitReward", "MinP", "Mixture", "NearOptimal",
-    "Never", "Nudging", "NudgingWords", "Opt", "Primal", "PrimalPooled", "Processed", "ProxyDoubt", "ProxyFavour",
-    "ProxyMinP", "ProxyTuning", "ProxyVeto", "Rule", "SpeculativeCascade", "StaticMixture", "TopH", "TopK",
-    "TopNSigma", "TopP", "Truncated", "Typical", "make", "table",
+    "CRITERIA", "FSD", "REGISTRY", "WSD", "Advantage", "Always", "BlendIn", "Chow", "ConfidenceBet", "Contrastive",
+    "Diff", "Dual", "EntropyGate", "Epsilon", "Eta", "Exact", "Gap", "Hybrid", "ImplicitReward", "JuDi", "MinP",
+    "Mixture", "NearOptimal", "Never", "Nudging", "NudgingWords", "Opt", "Primal", "PrimalPooled", "Processed",
+    "ProxyDoubt", "ProxyFavour", "ProxyMinP", "ProxyTuning", "ProxyVeto", "Rule", "SpeculativeCascade",
+    "StaticMixture", "TopH", "TopK", "TopNSigma", "TopP", "Truncated", "Typical", "make", "table",
 ]  # fmt: skip
 
 _CLASSES: list[type[Rule]] = [
     Never, Always, Dual, Primal, NearOptimal, Exact, Advantage, Hybrid, PrimalPooled,
-    Nudging, NudgingWords, Chow, EntropyGate, Diff, Opt,
+    Nudging, NudgingWords, WSD, Chow, EntropyGate, Diff, Opt, FSD, JuDi,
     ConfidenceBet, Gap, ProxyDoubt, ProxyFavour, ProxyVeto, ProxyMinP,
     TopK, TopP, MinP, Epsilon, Eta, Typical, TopH, TopNSigma,
-    StaticMixture, ImplicitReward, ProxyTuning, Contrastive,
+    StaticMixture, BlendIn, ImplicitReward, ProxyTuning, Contrastive,
 ]  # fmt: skip
 _TRUNCATING: list[type[Rule]] = [Dual, Primal]
 

@@ -63,10 +63,14 @@ RULES = [
     rules.SpeculativeCascade("token-v1", 0.2),
     rules.SpeculativeCascade("token-v2", 0.2),
     rules.NearOptimal(0.5, eps=0.05),
+    rules.FSD(0.05),
+    rules.JuDi(0.3, confidence=0.7),
+    rules.BlendIn(0.7),
+    rules.WSD(0.3, window=2),
 ]
 ELSEWHERE = {"never", "always", "primal-pooled"}  # the models alone, and what has no law
 WAYS = [("autoregressive", 1), ("speculative", 1), ("speculative", 2), ("speculative", 4)]
-N_DRAWS = 10_000  # of each rule in each way, 1.9 million in all
+N_DRAWS = 10_000  # of each rule in each way, 2 million in all
 
 
 def test_every_rule_is_here():
@@ -93,8 +97,8 @@ def laws_after(pair, answer):
         return [model(ids).logits[0, len(PROMPT) - 1 :].softmax(-1) for model in models]  # (len(answer) + 1, V) each
 
 
-def step_law(rule, p, q, q0):
-    """pi after an answer, from the laws at each of its places and after it."""
+def step_law(rule, p, q, q0, answer):
+    """pi after an answer of ids, from the laws at each of its places and after it."""
     if isinstance(rule, rules.Hybrid):
         multiplier = rule.first
         for law in p[:-1]:
@@ -108,6 +112,10 @@ def step_law(rule, p, q, q0):
             agrees = by_proxy and base.argmax() == proxy.argmax()
             by_proxy = in_word or not (base.max() >= rule.alpha or agrees)
         return q[-1] if by_proxy else p[-1]
+    if isinstance(rule, rules.WSD):
+        seen = [float(law[token]) for law, token in zip(p[:-1], answer, strict=True)]
+        windows = [seen[end - rule.window : end] for end in range(rule.window, len(seen) + 1)]
+        return p[-1] if any(math.prod(one) >= rule.alpha**rule.window for one in windows) else q[-1]
     return rule.target(p[-1], q[-1], q0[-1])
 
 
@@ -117,7 +125,7 @@ def sequence_law(pair, rule):
         law = {
             (*answer, x): weight * float(pi[x])
             for answer, weight in law.items()
-            for pi in [step_law(rule, *laws_after(pair, answer))]
+            for pi in [step_law(rule, *laws_after(pair, answer), answer)]
             for x in range(V)
         }
     return law

@@ -48,8 +48,9 @@ RULES = [
     rules.StaticMixture(0.3),
     rules.Truncated(rules.Dual(0.1)),
     rules.Truncated(rules.Primal(0.1)),
+    rules.WSD(0.15, window=2),
 ]
-FOLLOWING = [rules.Hybrid(0.4, step=1.5), rules.NudgingWords(0.3)]
+FOLLOWING = [rules.Hybrid(0.4, step=1.5), rules.NudgingWords(0.3), rules.WSD(0.15, window=2)]
 WAYS = [("autoregressive", 1), ("speculative", 1), ("speculative", 2), ("speculative", 4)]
 TEXTS = ["ab a", "b", "ba ab", "a"]
 LENGTH, N_DRAWS = 3, 6_000  # 10^6 draws in all
@@ -96,7 +97,7 @@ def step(definition, rule, prompts, answer, word=False):
             agrees = by_proxy and base.argmax() == proxy.argmax()
             by_proxy = in_word or not (base.max() >= rule.alpha or agrees)
         return policy.cascade(p[-1], q[-1], is_end | by_proxy)
-    return step_law(rule, p, q, [None])
+    return step_law(rule, p, q, [None], [pieces.index(piece) for piece in answer])
 
 
 def enumerated(definition, rule, prompts, word=False):
@@ -338,7 +339,7 @@ def test_a_text_ends_where_a_models_context_does(make):
 def test_who_holds_the_pen_must_be_asked_of_rules_that_defer():
     """Fails when boundaries are dropped in silence, or a state of the rule's own is."""
     pair = clashing_pair()
-    for rule in (rules.Hybrid(0.3), rules.StaticMixture(0.3), rules.NudgingWords(0.4)):
+    for rule in (rules.Hybrid(0.3), rules.StaticMixture(0.3), rules.NudgingWords(0.4), rules.WSD(0.4)):
         with pytest.raises(InputError, match='boundaries="word" must go with a rule that defers each token by itself'):
             generate(pair, ["a"], rule, boundaries="word", max_new_tokens=2)
     with pytest.raises(InputError, match="boundaries must be any or word, got 'words'"):

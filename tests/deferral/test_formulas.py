@@ -216,6 +216,8 @@ LIMITS = [
     (rules.Advantage(0.0), "p"), (rules.Dual(0.0), "p"), (rules.Nudging(0.0), "p"), (rules.Primal(0.0), "p"),
     (rules.Primal(1.0), "q"),
     (rules.NearOptimal(0.0), "p"), (rules.NearOptimal(1.0), "q"), (rules.Exact(0.0), "p"), (rules.Exact(1.0), "q"),
+    (rules.FSD(0.0), "p"), (rules.FSD(math.log(2.0)), "q"), (rules.JuDi(0.0), "p"), (rules.BlendIn(0.0), "p"),
+    (rules.WSD(0.0), "p"),
 ]  # fmt: skip
 
 

@@ -41,8 +41,16 @@ DEFERRING = [
     rules.TopH(0.6),
     rules.TopNSigma(1.0),
     rules.Hybrid(0.3),
+    rules.FSD(0.1),
+    rules.JuDi(0.3),
+    rules.WSD(0.3),
 ]
-MIXING = [rules.StaticMixture(0.3), rules.SpeculativeCascade("token-v3", 0.3), rules.SpeculativeCascade("opt", 0.5)]
+MIXING = [
+    rules.BlendIn(0.5),
+    rules.StaticMixture(0.3),
+    rules.SpeculativeCascade("token-v3", 0.3),
+    rules.SpeculativeCascade("opt", 0.5),
+]
 ALL = [*MIXING, *DEFERRING, rules.Truncated(rules.Dual(0.3)), rules.Truncated(rules.Primal(0.4))]
 
 

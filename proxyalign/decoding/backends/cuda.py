@@ -40,6 +40,7 @@ from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral.law import FLOAT32, Law
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.verifiers import Verifier
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 from proxyalign.models.wrapped import layers_of
@@ -115,18 +116,32 @@ class CudaBackend(Backend):
         return (which * BLOCK + token).squeeze(-1).clamp_(max=n_columns - 1)
 
     def verify(
-        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+        self,
+        rule: Rule,
+        shaping: Shaping,
+        window: DraftedWindow,
+        *,
+        wanted: BoolArray | None = None,
+        verifier: Verifier | None = None,
     ) -> Outcome:
         """As the reference's, up to rounding, in the kernels where these can be asked."""
         if rule.decides_on_host:
-            return self._verify_on_host(rule, shaping, window, wanted)
+            return self._verify_on_host(rule, shaping, window, wanted, verifier)
         logits = window.logits["base"]
-        if wanted is not None or not _has_triton() or not covers(rule, logits.dtype, shaping):
-            return super().verify(rule, shaping, window, wanted=wanted)
+        is_plain = wanted is None and verifier is None
+        if not is_plain or not _has_triton() or not covers(rule, logits.dtype, shaping):
+            return super().verify(rule, shaping, window, wanted=wanted, verifier=verifier)
         shaped = shaping.shaped("base", logits, window.n_before)
         return Outcome(self.examine_fused(rule, shaped, window, shaping.rule_temperature), None, None)
 
-    def _verify_on_host(self, rule: Rule, shaping: Shaping, window: DraftedWindow, wanted: BoolArray | None) -> Outcome:
+    def _verify_on_host(
+        self,
+        rule: Rule,
+        shaping: Shaping,
+        window: DraftedWindow,
+        wanted: BoolArray | None,
+        verifier: Verifier | None,
+    ) -> Outcome:
         shaped = {role: shaping.shaped(role, logits, window.n_before) for role, logits in window.logits.items()}
         q, state = window.law_of_proxy, window.state
         found = _on_host(*shaped.values(), q.own, q.drawn, window.drafts, window.u, state)
@@ -141,7 +156,7 @@ class CudaBackend(Backend):
             Both(window.n_before.host, torch.from_numpy(window.n_before.host)),
         )
         tempered_alone = replace(shaping, bias=None, min_new_tokens=0, truncations={})
-        cycle, states, laws = ProcessorBackend().verify(rule, tempered_alone, there, wanted=wanted)
+        cycle, states, laws = ProcessorBackend().verify(rule, tempered_alone, there, wanted=wanted, verifier=verifier)
         return Outcome(cycle, None if states is None else states.to(window.drafts.device), laws)
 
     def step(self, rule: Rule, p: Law, q: Law | None, q0: Law | None, state: Tensor | None, u: Tensor) -> Drawn:

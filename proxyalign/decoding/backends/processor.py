@@ -15,6 +15,7 @@ from proxyalign.decoding.sampling import at_tokens
 from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.verifiers import Verifier
 
 
 class ProcessorBackend(Backend):
@@ -36,16 +37,29 @@ class ProcessorBackend(Backend):
         return [part.numpy() for part in parts]
 
     def verify(
-        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+        self,
+        rule: Rule,
+        shaping: Shaping,
+        window: DraftedWindow,
+        *,
+        wanted: BoolArray | None = None,
+        verifier: Verifier | None = None,
     ) -> Outcome:
         """As the reference's, of so many rows together that caches hold their laws."""
         logits, n_rows = window.logits["base"], len(window.drafts)
         at_once = max(1, policy.AT_ONCE // (logits.shape[1] * logits.shape[2]))
         if at_once >= n_rows:
-            return super().verify(rule, shaping, window, wanted=wanted)
+            return super().verify(rule, shaping, window, wanted=wanted, verifier=verifier)
         some = [slice(first, first + at_once) for first in range(0, n_rows, at_once)]
         parts = [
-            Backend.verify(self, rule, shaping, window.rows(rows), wanted=None if wanted is None else wanted[rows])
+            Backend.verify(
+                self,
+                rule,
+                shaping,
+                window.rows(rows),
+                wanted=None if wanted is None else wanted[rows],
+                verifier=verifier,
+            )
             for rows in some
         ]
         cycles, states, laws = zip(*parts, strict=True)

@@ -18,6 +18,7 @@ from proxyalign.decoding.shaping import Shaping
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
+from proxyalign.deferral.verifiers import Verifier, total_variation
 from proxyalign.models.pair import ModelPair
 
 
@@ -165,18 +166,34 @@ class Backend:
         return Drawn(tokens, ids, p_y, mass, both, q_y, q0_y, states, sets)
 
     def verify(
-        self, rule: Rule, shaping: Shaping, window: DraftedWindow, *, wanted: BoolArray | None = None
+        self,
+        rule: Rule,
+        shaping: Shaping,
+        window: DraftedWindow,
+        *,
+        wanted: BoolArray | None = None,
+        verifier: Verifier | None = None,
     ) -> Outcome:
         """From the logits of a window to its outcome: laws, the rule's proposal, tests, and the token after them.
 
-        wanted: of which places (B, g + 1) the base's laws are brought to the host, row by row.
+        wanted: of which places (B, g + 1) the base's laws are brought to the host, row by row. verifier: where drafts
+        are not tested against pi itself; there is no bonus then, so that every token has the verifier's law.
         """
         p = shaping.law("base", window.logits["base"], window.n_before)
         q0 = None
         if "reference" in window.logits:
             q0 = shaping.law("reference", window.logits["reference"], window.n_before)
         cycle, states = self.examine(
-            rule, p, window.law_of_proxy, q0, window.state, window.drafts, window.owed, window.u, window.n_before
+            rule,
+            p,
+            window.law_of_proxy,
+            q0,
+            window.state,
+            window.drafts,
+            window.owed,
+            window.u,
+            window.n_before,
+            verifier,
         )
         return Outcome(cycle, states, laws_at(p, wanted))
 
@@ -191,23 +208,35 @@ class Backend:
         owed: Both,
         u: Tensor,
         n_before: Both,
+        verifier: Verifier | None = None,
     ) -> tuple[Cycle, Tensor | None]:
         """As `verify`, from the laws: p, q0 (B, g + 1, V), and q (B, g, V), which drew the drafts; also the states.
 
         Rules without a bonus leave the row after the window undecided. Raises InputError where a model gave NaN or
         infinity.
         """
-        n_drafts, has_bonus = drafts.shape[1], rule.has_bonus
+        n_drafts, has_bonus = drafts.shape[1], rule.has_bonus and verifier is None
         read = p if has_bonus else p.rows(slice(0, n_drafts))
         of_reference = None if q0 is None else q0.rows(slice(0, n_drafts))
         proposal = rule.propose_along(drafts, read, None if has_bonus else q, of_reference, state)
         first, deferred, states = proposal
-        tested = self.test(Untested(read, q, of_reference, first, deferred, drafts, owed, u))
+        untested = Untested(read, q, of_reference, first, deferred, drafts, owed, u)
+        tested = self.test(untested) if verifier is None else self._test_lossily(untested, verifier)
         cycle = Cycle.of(tested, owed.host, n_before.host, has_bonus)
         if rule.follows_tokens:
             written = torch.from_numpy(np.column_stack([cycle.tokens, cycle.n_passed])).to(drafts.device)
-            states = rule.settled(states, deferred, written[:, :-1], written[:, -1])
+            states = rule.settled(states, deferred, written[:, :-1], written[:, -1], read)
         return cycle, states
+
+    def _test_lossily(self, untested: Untested, verifier: Verifier) -> Tested:
+        """As `test`, against what the verifier puts in pi's place; the device is asked once more, for the distance."""
+        p, q, first, deferred = untested.p, untested.q, untested.first, untested.deferred
+        pi = first if deferred is None else policy.cascade(first, q.drawn, deferred)
+        target, law = verifier.verified(pi, q.drawn, untested.drafts)
+        tested = self.test(untested._replace(first=target, deferred=None))
+        mass = torch.zeros_like(pi[..., 0]) if deferred is None else policy.deferral_mass(p.own, deferred)
+        own_mass, distance = self.fetch(mass, total_variation(law, pi))
+        return tested._replace(mass=own_mass, distance=distance)
 
     def test(self, untested: Untested) -> Tested:
         """Test the drafts (B, g) of each row in turn, and draw the token after the accepted ones, if there is one.

@@ -59,7 +59,7 @@ ENGINE_MUTANTS: tuple[Mutant, ...] = (
     Mutant("draft: a uniform used twice", (10, 11), "decoding.speculative:_draft",
            "u[:, 2 * i : 2 * i + 1]", "u[:, 2 * i + 1 : 2 * i + 2]"),
     Mutant("hybrid: its state advanced by a rejected draft", (15,), "decoding.speculative:_decode",
-           "states.gather(1, n_new.device.unsqueeze(1)).squeeze(1)", "states[:, -1]"),
+           "states[torch.arange(len(states), device=states.device), n_new.device]", "states[:, -1]"),
     Mutant("reference: its law for the proxy's", (10,), "decoding.backends.reference:Backend.examine",
            "None if has_bonus else q, of", "None if has_bonus else of_reference or q, of"),
 )  # fmt: skip

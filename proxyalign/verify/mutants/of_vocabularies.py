@@ -59,7 +59,7 @@ VOCABULARY_MUTANTS: tuple[Mutant, ...] = (
            "deferral.boundaries:WithinWords.settled",
            "return states.scatter(", "return states if True else states.scatter(", "words"),
     Mutant("words: the pen of a rejected draft", (16,), "decoding.speculative:_decode",
-           "states.gather(1, n_new.device.unsqueeze(1)).squeeze(1)", "states[:, -1]", "words"),
+           "states[torch.arange(len(states), device=states.device), n_new.device]", "states[:, -1]", "words"),
     Mutant("words: a character's second half begins a word", (16,), "models.vocabulary:_edges",
            "_is_of_word(text[0])", 'text[0] != "\\ufffd" and _is_of_word(text[0])', "words"),
 )  # fmt: skip
