@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,7 +168,6 @@ def test_a_record_of_a_choice_measures_what_it_says_alone():
 
 def test_everything_of_a_reply_can_be_recorded():
     """Fails for a value that JSON does not have, as NumPy's own."""
-    tokenizer = SimpleNamespace(decode=lambda ids, **_: " ".join(f"w{i}" for i in ids))
-    trace = trace_of(tokenizer, [1, 2, 3], ["base", "proxy", "base"])
-    found = reply_measures(QUESTION, Score(True, "12", strict=True), "w1 w2 w3", trace, 9, budget=0.2)
+    trace = trace_of(word_tokenizer(4), [1, 2, 3], ["base", "proxy", "base"])
+    found = reply_measures(QUESTION, Score(True, "12", strict=True), "t1 t2 t3", trace, 9, budget=0.2)
     assert json.loads(json.dumps(found, allow_nan=False)) == {name: list(one) for name, one in found.items()}

@@ -1,6 +1,7 @@
 """Which tokens go to the proxy, by what they are, and how much of its budget a rule spends."""
 
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,9 +104,12 @@ def of_budget(trace: "Trace", budget: float) -> dict[str, tuple[float, float]]:
 
 def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
     """What each token spells after the one before it, since many tokenizers leave out the blank of a first one."""
-    settings = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    texts, before = [], ""
-    for i, token in enumerate(ids):
-        texts.append(str(tokenizer.decode(ids[max(0, i - 1) : i + 1], **settings))[len(before) :])
-        before = str(tokenizer.decode([token], **settings))
-    return texts
+    alone = [_spelled(tokenizer, one) for one in ids]
+    return alone[:1] + [
+        _spelled(tokenizer, *ids[i - 1 : i + 1])[len(before) :] for i, before in enumerate(alone[:-1], start=1)
+    ]
+
+
+@lru_cache(maxsize=1 << 14)  # replies to one benchmark repeat their pairs of tokens, and decoding one takes 15 us
+def _spelled(tokenizer: Any, *ids: int) -> str:
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
