@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from proxyalign.tasks import phrases
 
@@ -50,6 +51,11 @@ def _plain(text: str) -> str:
 def _words(text: str) -> str:
     """`text` as it is compared: case, blanks, a leading article and closing punctuation do not count."""
     return re.sub(r"^(?:an?|the) (?=\S)", "", " ".join(text.casefold().split()).strip(" .,;:!\"'"))
+
+
+def _as_said(words: str) -> str:
+    """A pattern of the text that `_words` made, as it may stand in a reply."""
+    return r"(?:(?:an?|the)\s+)?" + r"\s+".join(map(re.escape, words.split())) + r"(?!\w)"
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,12 @@ class _Reply:
         return self.letters[place] if 0 <= place < len(self.letters) else ""
 
     def _is_letter(self, match: re.Match[str]) -> bool:
-        """Whether `match` mentions a letter, and no article, pronoun, name or number."""
+        """Whether `match` mentions a letter, and no article, pronoun, name, number or part of a choice's text."""
         one: str = match["enclosed"] or match["bare"]
         if not one.isupper() and not self._shown(match):
+            return False
+        place = max(match.start("enclosed"), match.start("bare"))
+        if any(begin <= place < end for begin, end in self._quoted):
             return False
         ends = bool(match["enclosed"] or match["mark"] or phrases.ENDS.match(self.text, match.end()))
         if one.isdigit():
@@ -143,10 +152,7 @@ class _Reply:
             return False
         if self._after(match) > match.end():
             return True
-        if one == "A" or not self._shown(match):
-            return False
-        named = self.text[match.start("bare") :].casefold().split(maxsplit=2)[:2]  # "B cells", where a choice begins so
-        return not any(text.split()[:2] == named for text in self.texts)
+        return one != "A" and bool(self._shown(match))
 
     def _is_hedged(self, match: re.Match[str]) -> bool:
         """Whether another letter is named in one breath: "A or B", "A, C and D"."""
@@ -180,6 +186,11 @@ class _Reply:
         place = self.letters.find(self._shown(match) or "\0")
         if not 0 <= place < len(self.texts) or not self.texts[place]:
             return match.end()
-        words = r"\s+".join(map(re.escape, self.texts[place].split()))
-        own = re.compile(rf"[\s\"'(:-]*(?:(?:an?|the)\s+)?{words}(?!\w)", re.IGNORECASE).match(self.text, match.end())
+        own = re.compile(rf"[\s\"'(:-]*{_as_said(self.texts[place])}", re.IGNORECASE).match(self.text, match.end())
         return own.end() if own else match.end()
+
+    @cached_property
+    def _quoted(self) -> list[tuple[int, int]]:
+        """Where the texts of choices stand, in which "B cells" and "both A and B" mention no letter."""
+        said = [re.compile(rf"(?<!\w){_as_said(text)}", re.IGNORECASE) for text in self.texts if len(text) > 2]
+        return [match.span() for pattern in said for match in pattern.finditer(self.text)]
