@@ -46,6 +46,8 @@ def test_eight_worked_examples_come_first_and_their_marks_are_gone(data):
     assert prompt.startswith("Question: Question number 0? x\nAnswer: It is 1+0 = 1.\n#### 1\n\nQuestion: ")
     assert prompt.endswith("Question: Question number 100?\nAnswer:")
     assert questions[0].reference == "101"
+    assert questions[0].message.endswith(".\n\nQuestion number 100?")
+    assert "####" in questions[0].message
 
 
 def test_no_examples_ask_for_the_form_instead(data):
@@ -163,12 +165,14 @@ def test_every_worked_solution_of_the_real_files_scores_as_right():
             own, boxed = f"so\n#### {question.reference}", f"1 or 2: \\boxed{{{question.reference}}}."
             assert task.score(question, own).strict
             assert task.score(question, boxed).correct
-    with open(os.path.join(folder, "gsm8k", "train.jsonl"), encoding="utf-8") as lines:
-        answers = [json.loads(line)["answer"] for line in lines]
-    assert all(
-        task.score(question, answer).strict
-        for question, answer in zip(task.questions(split="dev"), answers, strict=True)
-    )
+    test = next(name for name in ("test.jsonl", "test_public.jsonl") if os.path.exists(f"{folder}/gsm8k/{name}"))
+    for split, name in (("dev", "train.jsonl"), ("test", test)):
+        with open(os.path.join(folder, "gsm8k", name), encoding="utf-8") as lines:
+            answers = [json.loads(line)["answer"] for line in lines]
+        for question, answer in zip(task.questions(split=split), answers, strict=True):
+            score = task.score(question, answer)
+            assert score.strict
+            assert all(amount == 1 for amount, _ in score.measures.values())
 
 
 @needs_data
