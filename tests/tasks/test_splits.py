@@ -27,5 +27,5 @@ def test_a_part_of_a_file_is_split_as_the_whole_is():
 def test_a_split_without_a_row_is_told():
     """Fails when parameters would be chosen on no question at all."""
     assert part_of("task", "test", ["chal-1"], str) == ["chal-1"]
-    with pytest.raises(InputError, match=r"^task: split .dev. must have a question, got none among 1 rows; pass split="):
+    with pytest.raises(InputError, match="must have a question, got none among 1 rows; pass"):
         part_of("task", "dev", ["chal-1"], str)
