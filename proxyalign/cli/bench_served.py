@@ -33,7 +33,7 @@ def served(
     budget: Budget = None,
     settings: Set = None,
     at_once: Annotated[str, typer.Option(help="Texts at once, numbers with commas.")] = "1,8",
-    texts: Annotated[int, typer.Option(help="Texts in all, for each text at once.")] = 3,
+    texts: Annotated[int, typer.Option(help="Texts in all, for each text at once; the last ones have it to themselves.")] = 8,
     max_new_tokens: Annotated[int, typer.Option(help="Longest text.")] = 64,
     temperature: Annotated[float, typer.Option(help="Of the draws.")] = 1.0,
     rounds: Annotated[int, typer.Option(help="The server alone, the cascade, the server alone: so often.")] = 5,
@@ -73,7 +73,8 @@ def served(
     with Progress(console=notes) as progress:
         for size in sizes:
             bar = progress.add_task(f"{size} at once", total=rounds)
-            prompts = [_PROMPTS[i % len(_PROMPTS)] for i in range(texts * size)]
+            # No two alike, so that no text finds its prompt in the server's cache.
+            prompts = [f"{i + 1}. {_PROMPTS[i % len(_PROMPTS)]}" for i in range(texts * size)]
 
             def tell(done: int, _: int, bar: TaskID = bar) -> None:
                 progress.update(bar, completed=done)
