@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyalign.cli.common import notes, print_json
-from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy, ProxyChat, Reference
+from proxyalign.cli.options import Base, BaseChat, Device, Offline, Pair, Proxy, ProxyChat, Reference
 from proxyalign.cli.tune_space import RANGE, reference_from_option, space_from_options
 from proxyalign.errors import InputError
+from proxyalign.validation import check_count
 
 if TYPE_CHECKING:
     from proxyalign.evaluation.tuning.development import Progress
@@ -22,7 +23,9 @@ RESULT = "tuning.json"
 
 
 def tune(
-    task: Annotated[str, typer.Option(help="lab-facts, lab-math, gsm8k, ...; its development questions are asked.")],
+    task: Annotated[
+        str, typer.Option(help="lab-facts, gsm8k, mmlu, ifeval, ...; its development questions are asked.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for study, records, tuning.json; the same command goes on in it.")],
     split: Annotated[str, typer.Option(help="dev; on test questions nothing is chosen.")] = "dev",
     objective: Annotated[
@@ -58,6 +61,7 @@ def tune(
     proxy: Proxy = None,
     reference: Reference = None,
     proxy_chat: ProxyChat = False,
+    base_chat: BaseChat = False,
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws, and of the search.")] = 0,
@@ -76,6 +80,7 @@ def tune(
     The objective then gives way to the guarantee. After an interruption the same command goes on.
     """
     _check_extras(objective)
+    check_count("tune", "trials", trials, least=1)
     from proxyalign.evaluation.tuning.development import Development
     from proxyalign.evaluation.tuning.guaranteed import promises
     from proxyalign.evaluation.tuning.search import measures_of
@@ -102,6 +107,7 @@ def tune(
         max_new_tokens=max_new_tokens,
         seed=seed,
         proxy_chat=proxy_chat,
+        base_chat=base_chat,
         data=data,
         batch_size=batch_size,
     )
@@ -112,6 +118,7 @@ def tune(
     import proxyalign
     from proxyalign.cli import tune_words as words
     from proxyalign.evaluation.provenance import commit
+    from proxyalign.evaluation.records import writing
     from proxyalign.evaluation.tuning.figure import save_pareto
     from proxyalign.evaluation.tuning.guaranteed import guaranteed
     from proxyalign.evaluation.tuning.search import ranked, search
@@ -136,7 +143,8 @@ def tune(
             answer |= {key: None if one is None else asdict(one) for key, one in vars(found).items()}
             told = words.of_guarantee(found)
     answer |= {"chosen": _plain(chosen), "version": proxyalign.__version__, "commit": commit()}
-    write_json(out / RESULT, answer)
+    with writing(out / RESULT):
+        write_json(out / RESULT, answer)
     drawn = save_pareto(rows, out, f"{task}, {split}") if asked is None and aim == "pareto" else []
     if json:
         print_json(answer)
@@ -152,8 +160,9 @@ def tune(
     if chosen is not None:
         parts = {"pair": name, "base": base, "proxy": proxy, "reference": reference}
         source = " ".join(f"--{key} {value}" for key, value in parts.items() if value is not None)
-        source += " --proxy-chat" * proxy_chat
-        notes.print(f"next, once: {words.next_command(source, task, chosen)}", markup=False)
+        source += " --proxy-chat" * proxy_chat + " --base-chat" * base_chat
+        report = words.next_command(source, development, chosen)
+        notes.print(f"next, once: {report}", markup=False)
 
 
 def _plain(setting: "Setting | None") -> dict[str, Any] | None:

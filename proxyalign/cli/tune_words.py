@@ -9,6 +9,7 @@ from proxyalign.evaluation.tuning.search import measures_of, ranked
 
 if TYPE_CHECKING:
     from proxyalign.evaluation.tuning.base_texts import TrustRegion
+    from proxyalign.evaluation.tuning.development import Development
     from proxyalign.evaluation.tuning.guaranteed import Guaranteed
     from proxyalign.evaluation.tuning.harm import Harm
     from proxyalign.evaluation.tuning.space import Setting
@@ -17,7 +18,7 @@ _SHOWN = 10  # settings of a search that are listed
 CLOCK = (
     "tokens/s is read off this machine's clock, whatever else it did: compare the two best in proxyalign bench decode"
 )
-FLATTERY = "the best of several on the same questions looks better there than it is: report it on test questions"
+FLATTERY = "the best of several on the same questions looks better there than it is: report it on others"
 
 
 def of_search(rows: Sequence[dict[str, Any]], objective: str) -> str:
@@ -96,12 +97,12 @@ def _of_region(region: "TrustRegion | None") -> str:
     )
 
 
-def next_command(source: str, task: str, chosen: "Setting") -> str:
-    """What reports the chosen setting, on test questions, once."""
+def next_command(source: str, development: "Development", chosen: "Setting") -> str:
+    """What reports the chosen setting, on questions that it was not chosen on."""
     cycle = f" --mode speculative --window {chosen.window}" if chosen.window else ""
     return (
-        f"proxyalign evaluate {source} --task {task} {as_options(chosen.made())}{cycle} --temperature "
-        f"{chosen.temperature:g} --split test --out ..."
+        f"proxyalign evaluate {source} --task {development.task} {as_options(chosen.made())}{cycle} --temperature "
+        f"{chosen.temperature:g} --split {development.reported_on} --out ..."
     )
 
 

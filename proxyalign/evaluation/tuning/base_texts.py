@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxyalign.errors import InputError
+from proxyalign.evaluation.asked import ask, store_chats, stored_chats
 from proxyalign.evaluation.provenance import models_digest
-from proxyalign.evaluation.records import RECORDS, RecordFile, claim_folder
-from proxyalign.evaluation.settings import questions_digest
-from proxyalign.evaluation.tuning.development import Development, Progress, check_models
+from proxyalign.evaluation.records import RECORDS, RecordFile, claim_folder, writing
+from proxyalign.evaluation.tuning.development import Development, Progress, check_settings
 from proxyalign.evaluation.tuning.guarantees import needed_texts, trust_rank, trust_region
 from proxyalign.evaluation.tuning.space import Setting
 
@@ -59,29 +59,34 @@ def bound_distance(
     from proxyalign.decoding import generate
     from proxyalign.deferral.rules import Never
 
-    check_models(pair, [Setting("never", None, temperature=temperature)])
+    alone = Setting("never", None, temperature=temperature)
     if development.benchmark.kind != "reply":
         raise InputError(
             f"tune: a distance of texts must be of a task with replies, got {development.task}; take its -reply"
         )
     questions = development.questions()
+    check_settings(pair, development, [alone])
     n, size, fewest, folder = len(questions), development.batch_size, needed_texts(eps), Path(out) / FOLDER
     if n < fewest:
         return TrustRegion(eps, 0.0, n, 0, 0.0, None, temperature, fewest)
-    told = {"questions": questions_digest(questions), "models": models_digest(pair)}
-    claim_folder(folder, {**development.as_dict(), "temperature": temperature, **told})
+    settings = development.settings(alone)
+    chats = stored_chats(folder, questions) if settings.proxy_chat else None
+    asked = ask(pair, settings, questions, n_new=development.n_new_tokens, chats=chats)
+    claim_folder(folder, {**settings.as_dict(), **asked.fingerprint(), "models": models_digest(pair)})
+    with writing(folder):
+        store_chats(folder, asked)
     with RecordFile(folder / RECORDS) as file:
         while (first := len(file.records)) < n:
             if progress:
                 progress("texts of the base", first, n)
             drawn = generate(
                 pair,
-                [question.prompt for question in questions[first : first + size]],
+                asked.prompts[first : first + size],
                 Never(),
                 temperature=temperature,
                 max_new_tokens=development.n_new_tokens,
                 seed=development.seed,
-                stop=development.benchmark.stop,
+                stop=asked.stop,
                 batch_size=size,
                 first_index=first,
             )

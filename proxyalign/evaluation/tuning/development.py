@@ -1,6 +1,6 @@
 """The development questions that settings are chosen on. Test questions cannot be asked from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,8 @@ Progress = Callable[[str, int, int], None]  # told what is under way, how much o
 class Development:
     """What is the same for all settings that are tried.
 
-    pair: what the models are called. split: "dev" and nothing else. limit, max_new_tokens, seed, proxy_chat: as of
-    `evaluation.Settings`; max_new_tokens the task's own where left out. data: the folder of the task's files.
+    pair: what the models are called. split: "dev" and nothing else. limit, max_new_tokens, seed, proxy_chat, base_chat:
+    as of `evaluation.Settings`; max_new_tokens the task's own where left out. data: the folder of the task's files.
     batch_size: how many questions are decoded together.
 
     Raises InputError for a split of another name, an unknown task, and one without development questions.
@@ -39,6 +39,7 @@ class Development:
     max_new_tokens: int | None = None
     seed: int = 0
     proxy_chat: bool = False
+    base_chat: bool = False
     data: str | Path | None = None
     batch_size: int = 16
 
@@ -46,7 +47,7 @@ class Development:
         if self.split != SPLIT:
             raise InputError(
                 f"tune: split must be {SPLIT}, got {self.split!r}; choose on development questions, and report "
-                "the chosen setting once with proxyalign evaluate --split test"
+                f"the chosen setting once with proxyalign evaluate --split {self.reported_on}"
             )
         if SPLIT not in self.benchmark.splits:
             raise InputError(
@@ -60,6 +61,11 @@ class Development:
     def benchmark(self) -> Task:
         """The task itself."""
         return tasks.get(self.task)
+
+    @property
+    def reported_on(self) -> str:
+        """The split that shares no question with the development questions."""
+        return "held-out" if "held-out" in self.benchmark.splits else "test"
 
     @property
     def n_new_tokens(self) -> int:
@@ -88,6 +94,7 @@ class Development:
             max_new_tokens=self.n_new_tokens,
             seed=self.seed,
             proxy_chat=self.proxy_chat,
+            base_chat=self.base_chat,
             **setting.how,
         )
 
@@ -102,9 +109,10 @@ class Development:
         return [bool(record["correct"]) for record in read_records(path)]
 
 
-def check_models(pair: "ModelPair", settings: list[Setting]) -> None:
-    """Raise InputError for a rule that the pair cannot decode with, before any time is spent on the others."""
+def check_settings(pair: "ModelPair", development: Development, settings: Sequence[Setting]) -> None:
+    """Raise InputError for a setting that the pair or the task cannot have, before time is spent on the others."""
     from proxyalign.decoding.arguments import check_pair_and_rule
 
     for setting in settings:
         check_pair_and_rule("tune", pair, setting.made())
+        development.settings(setting)

@@ -30,7 +30,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], title: str = "") -> "Figure":
     from proxyalign.plotting import GREY, OTHERS, USUAL, use_style
 
     use_style()
-    figure, axis = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
+    figure, axis = plt.subplots(figsize=(5.4, 3.0), layout="constrained")
     names = list(dict.fromkeys(str(row["rule"]) for row in rows))
     spare = iter(OTHERS * len(names))
     looks = {name: USUAL[name] if name in USUAL else next(spare) for name in names}
@@ -44,7 +44,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], title: str = "") -> "Figure":
         )  # fmt: skip
     front = ranked(rows, "pareto")
     x, y = [row["tokens_per_second"] for row in front], [100 * row["accuracy"] for row in front]
-    axis.plot(x, y, color=GREY, linewidth=0.8, zorder=0, label="front")
+    front_line = axis.plot(x, y, color=GREY, linewidth=0.8, zorder=0, label="front")
     for row in front:
         if row["parameter"] is not None:
             axis.annotate(
@@ -57,7 +57,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], title: str = "") -> "Figure":
         for name, (colour, marker) in looks.items()
     ]
     open_key = Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="token by token")
-    axis.legend(handles=[*keys, open_key, *axis.get_lines()[-1:]])
+    figure.legend(handles=[*keys, open_key, *front_line], loc="outside right center")
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from proxyalign.errors import InputError
 from proxyalign.evaluation.tuning.base_texts import TrustRegion, bound_distance
-from proxyalign.evaluation.tuning.development import Development, Progress, check_models
+from proxyalign.evaluation.tuning.development import Development, Progress, check_settings
 from proxyalign.evaluation.tuning.folder import claimed
 from proxyalign.evaluation.tuning.guarantees import check_share
 from proxyalign.evaluation.tuning.harm import Harm, bound_harm
@@ -96,7 +96,7 @@ def guaranteed(
             "take dual"
         )
     sequence = sorted(space.settings(), key=lambda one: one.parameter or 0.0)
-    check_models(pair, sequence)
+    check_settings(pair, development, sequence)
     out, harm, region = Path(out), None, None
     what = {"promises": asdict(asked), "reference_rule": None if reference is None else asdict(reference)}
     with claimed(out, {**development.as_dict(), **asdict(space), **what}):

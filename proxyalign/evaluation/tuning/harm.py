@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proxyalign.errors import InputError
-from proxyalign.evaluation.tuning.development import Development, Progress, check_models
+from proxyalign.evaluation.tuning.development import Development, Progress, check_settings
 from proxyalign.evaluation.tuning.guarantees import (
     FixedSequence,
     learn_then_test,
@@ -73,7 +73,7 @@ def bound_harm(
     if not sequence:
         raise InputError("tune: the sequence must hold a setting, got none; pass values of the parameter")
     against = replace(sequence[0], rule="never", parameter=None) if reference is None else reference
-    check_models(pair, [against, *sequence])
+    check_settings(pair, development, [against, *sequence])
     n = len(development.questions())
     least = needed_questions(eps, delta)
     if n < least:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proxyalign.errors import InputError
-from proxyalign.evaluation.tuning.development import Development, Progress, check_models
+from proxyalign.evaluation.tuning.development import Development, Progress, check_settings
 from proxyalign.evaluation.tuning.folder import claimed
 from proxyalign.evaluation.tuning.space import Setting, Space
 from proxyalign.validation import check_count
@@ -54,10 +54,11 @@ def search(
     measures = measures_of(objective)
     check_count("tune", "trials", n_trials, least=1)
     settings = list(space.settings())
-    check_models(pair, settings)
+    check_settings(pair, development, settings)
     questions = development.questions()
     out = Path(out)
-    with claimed(out, {**development.as_dict(), **asdict(space), "objective": objective}), _quiet():
+    asked = {**development.as_dict(), **asdict(space), "objective": objective}
+    with claimed(out, asked), _quiet(), _usable(out / STUDY):
         study = optuna.create_study(
             storage=_storage(out),
             study_name="tune",
@@ -66,7 +67,7 @@ def search(
         )
         for cut_off in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(cut_off.number, state=TrialState.FAIL)  # by a kill; what it tried is chosen anew, the same
-        if "tokens_per_second" in measures:
+        if "tokens_per_second" in measures and development.benchmark.kind == "reply":
             _warm_up(pair, development, settings, [question.prompt for question in questions])
         while len(rows := _finished(study)) < n_trials:
             if progress:
@@ -166,6 +167,22 @@ def _warm_up(pair: "ModelPair", development: Development, settings: Sequence[Set
             max_new_tokens=min(8, development.n_new_tokens),
             batch_size=development.batch_size,
         )
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """A context in which a study that cannot be read or written is told in a sentence."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as reason:
+        said = str(reason.__cause__ or reason).splitlines()[0]
+        raise InputError(
+            f"tune: {str(path)!r} must be a study of Optuna's with room to grow, got {said}; make room, or delete "
+            "it: the records make its trials again"
+        ) from None
 
 
 @contextmanager
