@@ -10,7 +10,8 @@ MENTION = (
 
 _KIND = r"(?:answer|option|choice|letter|number|statement|alternative)"
 _GOOD = r"(?:correct|right|best|final|proper|appropriate|likely|suitable|remaining|my|your)"
-_IS = r"(?:is|was|must be|has to be|would be|should be|seems|appears|looks)(?: to be)?(?: \w+ly| also)?"
+_BE = r"(?:is|was|must be|has to be|would be|should be|seems|appears|looks)(?: to be)?"
+_IS = rf"{_BE}(?: \w+ly| also)?"
 _FILL = (  # words between "the answer is" and the letter
     r"(?:[\s:,=>(\"'-]*\b(?:most|very|likely|probably|possibly|definitely|certainly|clearly|simply|indeed|thus|therefore"
     rf"|then|also|actually|still|now|just|the|to|be|either|both|correct|right|{_KIND})\b){{0,6}}[\s:,=>-]*"
@@ -28,7 +29,10 @@ COLON = re.compile(r"\s*[:=]")
 LINK = re.compile(r"\b(?:is|are|was|be|as)\b|'s\b|[:=→>]|[-–—](?!\w)", re.IGNORECASE)
 NO_FURTHER = re.compile(r"[.!?;\n]|\b(?:not|never|neither|nor|cannot|wrong|incorrect)\b|n't\b", re.IGNORECASE)
 FILLED = re.compile(rf"(?i:{_FILL}){MENTION}")
-IN_WORDS = re.compile(rf"\s*(?:(?i:{_IS})\b)?\s*[:=-]*\s*(?P<words>[^\n]*)")
+IN_WORDS = re.compile(
+    rf"\s*(?:(?i:{_BE}(?: (?:most )?(?:likely|probably|definitely|certainly|clearly|simply|actually))?)\b)?"
+    r"(?:\s|[:=]|-+(?=\s))*(?P<words>[^\n]*)"
+)
 WORDS_END = re.compile(r"[.,;:!?]+(?=\s|$)|\s+(?=\(|(?i:because|since|as)\b)|$")
 
 # "so C.", "I choose C", "C is the answer", "C is correct"
@@ -64,7 +68,8 @@ _DENIED = (
 DENIED_AFTER = re.compile(
     rf"(?:(?!\b(?:but|and|or|so|because|since|as|while|whereas|which)\b)[^.,;:!?(\n]){{0,60}}?{_DENIED}", re.IGNORECASE
 )
-JUDGED = re.compile(f"{_DENIED}|{_CALLED_CORRECT}", re.IGNORECASE)  # denied, or upheld as others may be
+_ALONE = r"(?! (?:answer|choice|option|one)\b)"
+JUDGED = re.compile(f"{_DENIED}|{_CALLED_CORRECT}{_ALONE}", re.IGNORECASE)  # denied, or upheld as others may be
 
 # "C or D", "C, D", but "C, D is wrong"
 AND = re.compile(rf"\s*(?P<by>,?\s*\(?\b(?:and|or)\b|[,/&|])\s*(?:(?i:{_KIND}) )?{MENTION}")
