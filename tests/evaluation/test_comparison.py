@@ -137,6 +137,10 @@ def test_what_else_differs_is_told(tmp_path, two):
     drafted = write_run(tmp_path / "drafted", "01111", rule="dual", mode="speculative")
     (note,) = [note for note in compare([two[0], drafted]).notes if "differs" in note]
     assert "in mode (speculative and autoregressive) too" in note
+    commits = [[record(f"q{i}", True, commit=letter * 40 + "-dirty") for i in range(5)] for letter in "ab"]
+    made = [write_records(tmp_path / str(i), of_one, rule=f"r{i}") for i, of_one in enumerate(commits)]
+    (note,) = [note for note in compare(made).notes if "differs" in note]
+    assert "in commit (bbbbbbb-dirty and aaaaaaa-dirty) too" in note
 
 
 def test_choices_have_no_length_and_nothing_deferred(tmp_path):
@@ -162,6 +166,9 @@ def test_measures_are_compared_where_both_runs_have_them(tmp_path):
     assert found["kept"].value == pytest.approx(4 / 6)
     assert found["kept"].reference == 0
     assert "mine" not in found
+    one = compare([second, first], measures=True).runs[0]
+    assert one.unpaired == {"mine": 1.0}
+    assert (one.run, "mine", "1", "-", "-", "-") in compare([second, first], measures=True).measure_cells()
     assert "words" in found
     assert "words" not in compare([second, first]).runs[0].measures
 

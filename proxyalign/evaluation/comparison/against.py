@@ -18,6 +18,7 @@ from proxyalign.evaluation.comparison.pairing import (
 )
 from proxyalign.evaluation.comparison.runs import Run, check_same_questions, further_differences, load_runs
 from proxyalign.evaluation.comparison.shown import as_frame, as_html, percent, points
+from proxyalign.evaluation.measures import of_run
 from proxyalign.evaluation.metrics import wilson
 
 _EACH = "each interval, mid-p and p is of one difference by itself; p (Holm) alone is corrected for the number of runs"
@@ -37,7 +38,8 @@ class Compared:
     questions that the reference has wrong and the run right, and of the reverse. p, mid_p: McNemar's exact test
     (`intervals.mcnemar`); p_holm: p, corrected for all runs of the comparison. tokens_per_reply, deferral: None where
     the records do not say. tokens_per_second: the run's and the reference's, a clock; None where nothing was timed.
-    measures: by name, of `measures.of_record`, where asked for.
+    measures: by name, of `measures.of_record`, where asked for; unpaired: those that the reference does not have, such
+    as what a rule spends of its budget.
     """
 
     run: str
@@ -53,6 +55,7 @@ class Compared:
     deferral: Difference | None
     tokens_per_second: tuple[float, float] | None
     measures: Mapping[str, Difference] = field(default_factory=dict)
+    unpaired: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,9 @@ class Comparison:
             (one.run, name, f"{it.value:.4g}", f"{it.reference:.4g}", f"{it.difference:+.4g}", _ends(it.interval))
             for one in self.runs
             for name, it in one.measures.items()
+        ]
+        rows += [
+            (one.run, name, f"{value:.4g}", "-", "-", "-") for one in self.runs for name, value in one.unpaired.items()
         ]
         return [_OF_MEASURES, *rows] if rows else []
 
@@ -175,6 +181,7 @@ def _compared(run: Run, reference: Run, measures: bool, seed: int) -> dict[str, 
     of_reference = reference.by_id
     mine, theirs = run.records, [of_reference[record["id"]] for record in run.records]
     found = differences(mine, theirs, measures, seed)
+    own = of_run(mine) if measures else {}
     helps, harms = turned(mine, theirs)
     p, mid_p = mcnemar(len(helps), len(harms))
     return {
@@ -190,6 +197,7 @@ def _compared(run: Run, reference: Run, measures: bool, seed: int) -> dict[str, 
         "deferral": found.pop(DEFERRAL, None),
         "tokens_per_second": _speeds(mine, theirs),
         "measures": found,
+        "unpaired": {name: value for name, value in own.items() if name not in found and name != "tokens"},
     }
 
 
@@ -235,6 +243,7 @@ def _flat(one: Compared) -> dict[str, Any]:
     row: dict[str, Any] = {"run": one.run, "folder": one.folder, "n_helps": len(one.helps), "n_harms": len(one.harms)}
     row |= {"p": one.p, "mid_p": one.mid_p, "p_holm": one.p_holm}
     pairs = {"accuracy": one.accuracy, "tokens_per_reply": one.tokens_per_reply, "deferral": one.deferral}
+    row |= {f"{name}_value": value for name, value in one.unpaired.items()}
     for name, it in {**pairs, **one.measures}.items():
         low, high = (None, None) if it is None or it.interval is None else it.interval
         ends = {"low": low, "high": high}

@@ -92,7 +92,10 @@ def _told(run: Run) -> dict[str, Any]:
     settings = {name: value for name, value in run.settings.items() if name not in _TOLD_ELSEWHERE}
     if settings.get("mode") != "speculative":
         settings.pop("window", None)
-    return settings | {name: run.records[0][name] for name in ("version", "commit") if name in run.records[0]}
+    first = run.records[0]
+    if commit := first.get("commit"):
+        settings["commit"] = commit[:7] + "-dirty" * commit.endswith("-dirty")
+    return settings | ({"version": first["version"]} if "version" in first else {})
 
 
 def _short(value: Any) -> str:
