@@ -13,6 +13,7 @@ from proxyalign.errors import InputError
 from proxyalign.files import read_json, read_json_lines, read_text, sha256
 
 VARIABLE = "PROXYALIGN_DATA"
+HUB = "hub"
 
 Row = tuple[int, dict[str, Any]]
 """Where a row begins in its file (the line, or the place in a list, from 1), and its fields."""
@@ -23,13 +24,18 @@ _KINDS = {str: "a text", int: "a whole number", float: "a finite number", list: 
 def data_folder(task: str, data: str | Path | None) -> Path:
     """The folder that holds the benchmarks: `data` where it is given, else what PROXYALIGN_DATA names.
 
-    Raises InputError where neither is given or no such folder exists.
+    "hub" is the Hugging Face hub, whose data sets are kept as files (`hub.hub_folder`); a folder of this name is
+    "./hub". Raises InputError where neither is given or no such folder exists.
     """
+    if str(data) == HUB:
+        from proxyalign.tasks.hub import hub_folder
+
+        return hub_folder(task)
     named = data if data is not None else os.environ.get(VARIABLE, "")
     if not str(named):
         raise InputError(
             f"{task}: the folder with the benchmark files is not known, got no data folder and no {VARIABLE}; "
-            f"set {VARIABLE}, or pass data= (--data), to the folder that holds gsm8k/"
+            f"set {VARIABLE}, or pass data= (--data), to the folder that holds gsm8k/ and others, or pass data={HUB!r}"
         )
     if not os.path.isdir(named):
         raise InputError(
