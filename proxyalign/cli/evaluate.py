@@ -48,7 +48,7 @@ def evaluate(
     base_chat: BaseChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
-    split: Annotated[str, typer.Option(help="dev, to choose parameters on, or test, to report.")] = "test",
+    split: Annotated[str, typer.Option(help="dev, to choose parameters on; test, or held-out, to report.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: RuleTemperature = 1.0,
@@ -134,7 +134,8 @@ def evaluate(
     source += " --proxy-chat" * proxy_chat + f" --rule-temperature {rule_temperature:g}" * (rule_temperature != 1.0)
     source += f" --boundaries {boundaries}" * (boundaries != "any")
     options = as_options(chosen[at])
-    report = f"evaluate {source}{' --base-chat' * base_chat} --task {task} {options} --split test --out ..."
+    reported = "held-out" if "held-out" in benchmark.splits else "test"  # what shares no question with dev
+    report = f"evaluate {source}{' --base-chat' * base_chat} --task {task} {options} --split {reported} --out ..."
     look = f'generate {source} {options} "QUESTION"'
     print(f"{labels[at]}: {headline(best, summary['settings'], benchmark.kind)}\n")
     print(runs_table(labels, summary["runs"], benchmark.kind))

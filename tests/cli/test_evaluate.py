@@ -16,6 +16,14 @@ from proxyalign.evaluation import read_records
 LAB = ("evaluate", "--pair", "lab", "--task", "lab-math", "--limit", "3", "--max-new-tokens", "6")
 
 
+ARC = {
+    "question": {
+        "stem": "What is red?",
+        "choices": [{"label": label, "text": text} for label, text in zip("ABC", ("sky", "sea", "rose"), strict=True)],
+    }
+}
+
+
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -137,6 +145,47 @@ def test_another_lab_pair_is_asked_about_its_own_world(command, tmp_path, monkey
     command("evaluate", "--pair", tmp_path, "--task", "gsm8k", *chosen)
     command("evaluate", "--pair", tmp_path, "--task", "lab-facts", "--data", tmp_path.parent, *chosen)
     assert asked == [tmp_path, tmp_path, None, None, tmp_path.parent, tmp_path.parent]
+
+
+def test_shards_merge_into_the_folder_that_they_are_in(command, tmp_path):
+    """Fails when the options do not reach the run, a merge decodes, or its table is not the single run's."""
+    options = (*LAB, "--rule", "dual", "--grid", "alpha=0.2,0.4", "--batch-size", "2")
+    for shard in ("1/2", "2/2"):
+        code, _, err = command(*options, "--out", tmp_path / "out", "--shard", shard)
+        assert code == 0
+        assert f"--out {tmp_path / 'out'} --merge" in err
+    code, out, _ = command(*options, "--out", tmp_path / "out", "--merge", "--json")
+    assert code == 0
+    assert command(*options, "--out", tmp_path / "single")[0] == 0
+    merged, single = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("out", "single"))
+    assert json.loads(out) == merged
+    for run in (*merged["runs"], *single["runs"]):
+        del run["seconds"], run["tokens_per_second"]
+    assert merged == single
+    code, _, err = command(*options, "--out", tmp_path / "out", "--merge", "--seed", "1")
+    assert (code, "got seed 0 there and 1 here" in err) == (2, True)
+    code, _, err = command(*options, "--out", tmp_path / "out", "--merge", "--shard", "1/2")
+    assert (code, "--merge must come without --shard, got --shard 1/2" in err) == (2, True)
+    code, _, err = command(*options, "--out", tmp_path / "new", "--shard", "3/2")
+    assert (code, "shard must be i/n" in err) == (2, True)
+
+
+def test_a_choice_task_is_compared_and_not_decoded(command, tmp_path):
+    """Fails when a table of likelihoods tells of a mode or of drafts, or leaves out measures, groups and editions."""
+    folder = tmp_path / "data" / "arc"
+    folder.mkdir(parents=True)
+    (folder / "ARC-Challenge-Test.jsonl").write_text(
+        "".join(json.dumps(ARC | {"id": f"q{n}", "answerKey": "ABC"[n % 3]}) + "\n" for n in range(4))
+    )
+    options = ("evaluate", "--task", "arc-challenge", "--rule", "never", "--data", tmp_path / "data", "--out")
+    code, out, err = command(*options, tmp_path / "out")
+    assert (code, "on arc-challenge test, likelihoods of the choices\n" in out) == (0, True)
+    assert "accepted/cycle" not in out
+    assert "acc_norm" in out
+    assert "files of an edition that the task does not know: arc/ARC-Challenge-Test.jsonl" in err
+    code, _, err = command(*options, tmp_path / "two", "--mode", "speculative")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "mode must be autoregressive for arc-challenge, whose choices are read and not decoded" in err
 
 
 @pytest.mark.slow

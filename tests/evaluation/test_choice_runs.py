@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from clashing import Definition, clashing_pair
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -212,3 +213,29 @@ def test_other_choices_are_other_questions_and_too_long_ones_are_told(tmp_path, 
     with pytest.raises(InputError, match=r"prompt and choice must fit .* of 64 tokens, got 1 \+ 70 for question q0"):
         run(pair, settings, tmp_path / "long")
     assert not (tmp_path / "long").exists()
+
+
+@pytest.mark.parametrize("base", ["bytes", "signs"])
+@pytest.mark.parametrize("changes", [{}, {"proxy_chat": True}, {"base_chat": True}])
+def test_over_two_vocabularies_each_model_reads_the_text_in_its_own_tokens(
+    tmp_path, settings, monkeypatch, base, changes
+):
+    """Fails when a prompt, a chat or a choice reaches a model in the other's ids, or the base's chat is a plain prompt.
+
+    The likelihood is worked out from whole passes over whole texts, piece by piece.
+    """
+    pair, cut = clashing_pair(base), {"bytes": [b"ab", b" a"], "signs": [b"a", b"b", b" ", b"a"]}[base]
+    pair.proxy_tokenizer.chat_template = "b {{ messages[0].content }} ba"
+    one = Question(id="q", prompt="ba", proxy_prompt=None, reference=0, message="ab", choices=("ab a",))
+    monkeypatch.setitem(globals(), "QUESTIONS", [dataclasses.replace(one, meta={"group": "a"})])
+    asked = dataclasses.replace(settings, rule="static-mixture", parameters={"weight": 0.5}, **changes)
+    run(pair, asked, tmp_path)
+    (record,) = records_of(tmp_path, asked)
+    chat = "b ab ba"
+    of_base = pair.encode(chat if asked.base_chat else "ba")
+    of_proxy = pair.template_ids(chat) if asked.proxy_chat else pair.encode("ba", "proxy")
+    definition, rule, expected = Definition(pair, base), rules.StaticMixture(0.5), 0.0
+    for n, piece in enumerate(cut):
+        p, q = definition.law("base", of_base, cut[:n]), definition.law("proxy", of_proxy, cut[:n])
+        expected += math.log(float(rule.target(p, q)[definition.index[piece]]))
+    assert record["log_likelihoods"] == pytest.approx([expected])

@@ -8,6 +8,7 @@ import torch
 
 import proxyalign
 from proxyalign.evaluation import provenance
+from proxyalign.files import sha256
 
 
 def _git(folder, *words):
@@ -54,3 +55,18 @@ def test_the_models_digest_tells_a_pair_with_a_reference_from_one_without():
     plain, *others = (SimpleNamespace(base=base, proxy=proxy, reference=model) for model in (None, proxy, reference))
     digests = [provenance.models_digest(pair) for pair in (plain, *others)]
     assert len(set(digests)) == 3
+
+
+def test_files_of_another_edition_are_told_by_name(tmp_path, monkeypatch):
+    """Fails when a private or newer file passes for the published one, or a file of another kind counts."""
+    folder = tmp_path / "quiz"
+    folder.mkdir()
+    for name, content in (("part.jsonl", b"known"), ("whole.jsonl", b"other"), ("LICENSE", b"text")):
+        (folder / name).write_bytes(content)
+    task = SimpleNamespace(checksums={"quiz/part.jsonl": sha256(folder / "part.jsonl"), "quiz/train.jsonl": "0" * 64})
+    others = {"quiz/whole.jsonl": sha256(folder / "whole.jsonl")}
+    assert provenance.data_editions(task, tmp_path) == {"n_known": 1, "others": others}
+    monkeypatch.setenv("PROXYALIGN_DATA", str(tmp_path))
+    assert provenance.data_editions(task, None) == {"n_known": 1, "others": others}
+    assert provenance.data_editions(SimpleNamespace(checksums={}), tmp_path) is None
+    assert provenance.data_editions(task, "hub") is None

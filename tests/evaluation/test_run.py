@@ -60,7 +60,8 @@ def test_a_reply_ends_where_the_scorer_stops_reading(tmp_path, decoder, pair, se
 def test_no_score_reads_past_a_stop_string(name):
     """Fails when a task ends its replies before what it scores."""
     task = tasks.get(name)
-    question = tasks.Question("test-1", "", None, "7")
+    reference = '[["punctuation:no_comma", {}]]' if name.startswith("ifeval") else "7"
+    question = tasks.Question("test-1", "", None, reference, choices=(" 7",), others=(" 8",))
     for stop in task.stop:
         for reply in ("Answer: in fact, 7.", "Steps: 3+4=7. Answer: 7.", " 3 + 4 = 7\n#### 7", "", "none"):
             went_on = f"{reply}\n{stop} what is 8?\nAnswer: 8.\n#### 8"
