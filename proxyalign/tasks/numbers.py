@@ -10,9 +10,9 @@ from proxyalign.tasks.units import drop_unit_exponents
 # A minus is a sign only where no digit, word or closing bracket comes before it ("10-5" ends in 5), and apart from its
 # number only after "is", "=" or ":" ("- 10" is an entry of a list). A comma belongs to a number only where it groups
 # thousands ("1, 2" and "1,23" are two numbers), and a point begins one only where nothing comes before it ("Rs.500").
+_MINUS = r"(?:(?<![\w)\]}.%])[-−–]|(?:(?<=\bis )|(?<== )|(?<=: ))[-−–] |(?:\b[nN]egative|(?<=\bis )minus) )"
 _NUMBER = re.compile(
-    r"(?P<minus>(?:(?<![\w)\]}.%])[-−–]|(?:(?<=\bis )|(?<== )|(?<=: ))[-−–] |\b[nN]egative )(?=[$€£]?\.?\d))?[$€£]?"
-    r"(?P<inner>(?<=[$€£])[-−–](?=\.?\d))?"
+    rf"(?P<minus>{_MINUS}(?=[$€£]?\.?\d))?[$€£]?(?P<inner>(?<=[$€£])[-−–](?=\.?\d))?"
     r"(?P<digits>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])\.\d+)",
     re.ASCII,
 )
@@ -36,6 +36,7 @@ _BRACKETED = re.compile(r"\([^()\n]*\)")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 _LATEX = (
     (re.compile(r"\\[dtc]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}", re.ASCII), r" \1/\2"),
+    (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)(?!\d)", re.ASCII), r" \1/\2"),
     (re.compile(r"\\([$%])"), r"\1"),
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"\\[,!]|[\u2009\u202f](?=\d{3})"), ""),
@@ -61,15 +62,15 @@ def drop_calculator_marks(text: str) -> str:
 def final_number(text: str) -> Decimal | None:
     """The answer that `text` gives, or None where it holds no number.
 
-    It is the number that comes first on the first `####` line which has one there; else that of the last finished
-    \\boxed{...} with exactly one number, or one after its last "="; else the one that the last "answer is" or "Answer:"
-    names, where its sentence goes on to no other outside brackets; else the last number in the text. Calculator
-    marks and the exponents of units (54 cm^2) do not count; 1e3, 2 x 10^3, 3 1/2 and 1/2 are one number each, 5,10 and
-    2^3 two.
+    It is the number that comes first on the first `####` line which has one there, or after that line's last "=";
+    else that of the last finished \\boxed{...} with exactly one number, or one after its last "="; else the one that
+    the last "answer is" or "Answer:" names, where its sentence goes on to no other outside brackets; else the last
+    number in the text. Calculator marks and the exponents of units (54 cm^2) do not count; 1e3, 2 x 10^3, 3 1/2 and
+    1/2 are one number each, 5,10 and 2^3 two.
     """
     text = _plain(text)
     if (line := _final_line(text)) is not None:
-        return next(_numbers(line))
+        return next(_numbers(line.rpartition("=")[2]), next(_numbers(line)))
     for box in reversed(boxes(text)):
         found = list(_numbers(text[box.opens : box.closes].rpartition("=")[2]))
         if box.closes is not None and len(found) == 1:

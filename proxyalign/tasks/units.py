@@ -27,7 +27,10 @@ _RAISED = (
 )
 _ADJOINING = r"[23](?![\w.,]*\d|[A-Za-z])"  # as in cm2, which follows a number
 _FUNCTIONS = r"(?:sin|cos|tan|cot|csc|log|exp|max|lim|gcd|lcm|mod|and|plus|minus|times)\b"
-_ANY = rf"(?:(?:{UNIT_WORDS}|{_LETTERS}|(?:square|cubic|sq|cu)\.?)(?![A-Za-z])|(?<=\s)(?!{_FUNCTIONS})[A-Za-z]{{3,}}(?=\^))"
+_ANY = (
+    rf"(?:(?:{UNIT_WORDS}|{_LETTERS}|(?:square|cubic|sq|cu)\.?)(?![A-Za-z])"
+    rf"|(?<=\s)(?!{_FUNCTIONS})[A-Za-z]{{3,}}(?=\^))"
+)
 _FACTOR = rf"{_ANY}(?:{_CLOSED}{_RAISED}|{_ADJOINING})?"
 
 _AFTER_A_NUMBER = re.compile(rf"(?<=\d)\.?{_GLUE}{_FACTOR}(?:{_GLUE}{_TIMES}{_GLUE}{_FACTOR})*", re.ASCII)

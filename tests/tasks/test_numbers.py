@@ -72,6 +72,8 @@ def test_what_is_not_one_number_is_none(text):
         ("#### **8** of the 9", "8"),
         ("#### \\(8\\) of the 9", "8"),
         ("#### -8", "-8"),
+        ("#### 4 + 4 = 8", "8"),
+        ("#### 8 = all", "8"),
         ("the answer is 8. I had 9 before.", "8"),  # what is called the answer before a last number
         ("The answer is $8.00 (9 each)", "8"),
         ("**Answer:** 8\n\nTom has 9", "8"),
@@ -116,6 +118,9 @@ def test_the_answer_is_the_marked_line_then_the_box_then_the_last_number(text, v
         ("5 - 10", "10"),
         ("from 5–10", "10"),
         ("negative 10 degrees", "-10"),
+        ("it is minus 10", "-10"),
+        ("5 minus 10", "10"),
+        ("3\\frac12 cups", "3.5"),
         ("**-10**", "-10"),
         ("-€5 or €-5", "-5"),
         ("Rs.500", "500"),

@@ -34,7 +34,10 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"\\(?:varnothing|emptyset)\b"), r"\\emptyset"),
     (re.compile(rf"\\frac\s*{_GROUP}\s*{_GROUP}"), lambda found: rf"\frac{_braced(found[1])}{_braced(found[2])}"),
     (re.compile(r"(?:\\sqrt|(?<![A-Za-z\\])sqrt)\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
-    (re.compile(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*{_GROUP}"), lambda found: rf"\sqrt{found[1] or ''}{_braced(found[2])}"),
+    (
+        re.compile(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*(?:(\d+)|{_GROUP})"),
+        lambda found: rf"\sqrt{found[1] or ''}{_braced(found[2] or found[3])}",
+    ),
     (re.compile(r"(?<![\d.])\.(?=\d)"), "0."),
     (re.compile(r"\s+"), " "),
 )
@@ -46,7 +49,8 @@ _NO_UNIT = (
 )
 _POWER = r"(?:\s*\^\s*(?:\d|\{\s*\d\s*\}))?"
 _WORDS = rf"(?!\s*(?:[eid]\s*\}}|(?i:{_NO_UNIT})))[^{{}}]*[A-Za-z][^{{}}]*"
-_SET_UNIT = re.compile(rf"(?<=[\w}})])\s*{_TEXT}\s*\{{{_WORDS}\}}{_POWER}\s*$")
+_SET_WORDS = rf"{_TEXT}\s*\{{{_WORDS}\}}{_POWER}"
+_SET_UNIT = re.compile(rf"(?<=[\w}})])\s*{_SET_WORDS}(?:\s*(?:/|\\cdot)?\s*{_SET_WORDS})*\s*$")
 _TYPED_UNIT = re.compile(rf"(?<=[\d}})])\s*(?<![A-Za-z\\]){_UNIT}(?:\s*(?:/|per)\s*{_UNIT})?{_POWER}\s*$")
 _THINGS = re.compile(rf"(?<=\d)\s+(?!{_NO_UNIT})[A-Za-z]{{3,}}(?:\s+[A-Za-z]+)*\s*$")  # 5 apples
 _CONJUNCTION = re.compile(rf"{_TEXT}\s*\{{\s*,?\s*(?:and|or)\s*\}}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")

@@ -139,6 +139,27 @@ a < b | b > a
 \sqrt[3]{2} | 2^{1/3}
 \begin{pmatrix} x & 1 \\ 2 & y \end{pmatrix} | \begin{array}{cc} x & 1 \\ 2 & y \end{array}
 \frac{-1}{-2} | 1/2
+\frac{3}{4} | (3)/(4)
+\frac{9}{4}\pi | 9\pi/4
+3\sqrt{13} | 3 \sqrt 13
+3\sqrt{13} | 3 * sqrt(13)
+3\sqrt{13} | 3√13
+45 | 45°
+45 | 45 degrees
+15\mbox{ cm}^2 | 15\,\mathrm{cm}^2
+15 | 15\ \mathrm{m}/\mathrm{s}
+1\,234 | 1234
+1, 2 | x=1 \text{ or } x=2
+\begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix} | \left[ \begin{matrix} 1&2\\3&4 \end{matrix} \right]
+\begin{pmatrix} 1/2 \\ 0 \end{pmatrix} | \begin{pmatrix} \frac12 \\[1ex] 0 \\ \end{pmatrix}
+x^2 + y^2 = 4 | x^2+y^2-4=0
+\pm 5 | -5, 5
+7 | \mathbf{7}
+7 | \(7\)
+[2,5) | 2 \le x < 5
+x \le 3 | (-\infty, 3]
+\tan^{-1}(2) | \arctan 2
+6\frac{1}{2} | 6 1/2
 """
 
 DIFFERENT = r"""
@@ -206,6 +227,20 @@ x > 5 | x \ge 5
 \begin{pmatrix} 1 \\ 2 \end{pmatrix} | \begin{vmatrix} 1 \\ 2 \end{vmatrix}
 \frac{1}{0} | 5
 \frac{1}{0} | \frac{2}{0}
+15\mbox{ cm}^2 | 16 cm^2
+12, 345 | 12345
+\text{42} | 43
+(0,1] | [0,1)
+x^2 + y^2 = 4 | 4
+\frac{1}{10^{50}} | \frac{1}{10^{51}}
+10^{-20} | 0
+10^{20} | 10^{20}+1
+101_2 | 5
+7 | seven
+7 | 7\text{ or }8
+\ln 2 | \log 2
+f(x) = x+1 | y = x+1
+x \le 3 | x<3
 """
 
 
