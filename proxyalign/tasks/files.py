@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxyalign.errors import InputError
-from proxyalign.files import read_json, read_json_lines, read_text, sha256
+from proxyalign.files import read_json, read_json_lines, read_text
 
 VARIABLE = "PROXYALIGN_DATA"
 HUB = "hub"
@@ -57,11 +57,6 @@ def first_file(task: str, folder: Path, names: Sequence[str], source: str) -> Pa
         f"{task}: {' or '.join(names)} must be in the data folder, got {str(folder)!r} without it; "
         f"copy it from {source}"
     )
-
-
-def is_known_edition(path: Path, checksums: Mapping[str, str]) -> bool:
-    """Whether the bytes of the file `path` are those of one of a task's `checksums`, whatever its name."""
-    return sha256(path) in checksums.values()
 
 
 def read_jsonl(task: str, path: Path, fields: Mapping[str, type]) -> list[Row]:

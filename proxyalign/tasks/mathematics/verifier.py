@@ -99,11 +99,13 @@ def _exchange(process: "subprocess.Popen[str]", line: str) -> str:
 
 
 def _forget() -> None:
-    """In a forked child: the process and the lock are the parent's."""
+    """In a forked child: the process and the lock are the parent's, which are left as they are."""
     global _worker
+    _inherited.append(_worker)
     _worker = Worker()
 
 
 _worker = Worker()
+_inherited: list[Worker] = []
 atexit.register(lambda: _worker.close())
 os.register_at_fork(after_in_child=_forget)

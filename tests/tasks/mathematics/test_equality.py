@@ -1,5 +1,6 @@
 """Answers in LaTeX are equal where they mean the same, and nowhere else; each line stands for a kind."""
 
+import os
 import threading
 
 import pytest
@@ -332,3 +333,13 @@ def test_without_math_verify_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(verifier, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"^math500: math-verify must be installed .*benchmarks"):
         verifier.check_installed("math500")
+
+
+def test_a_forked_child_has_a_process_of_its_own():
+    """Fails when parent and child read each other's verdicts, or the child waits for a lock that nobody gives back."""
+    assert verified("\\sqrt{45}", "3\\sqrt{5}")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if verified("\\sqrt{20}", "2\\sqrt{5}") else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert verified("\\sqrt{125}", "5\\sqrt{5}")
