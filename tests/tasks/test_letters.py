@@ -99,6 +99,7 @@ NO_ANSWER = [
     "The answer is a truck",
     "Answer: A truck",
     "I think it is a truck",
+    "So it is a",
     "I",
     "As the",
     "A or B",
