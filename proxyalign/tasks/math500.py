@@ -16,7 +16,7 @@ from proxyalign.tasks.splits import SPLITS, part_of
 _SOURCE = "prm800k/math_splits of github.com/openai/prm800k"
 _FIELDS = {"problem": str, "answer": str}
 _INSTRUCTION = "Solve the problem step by step. Put the final answer into \\boxed{}.\n\n"
-_NEXT_PROBLEM = "Problem:"
+_NEXT_PROBLEM = "\n\nProblem:"  # what a base model writes once it has answered
 _BETWEEN_BOXES = re.compile(r"(?:[\s$,;.]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\})*")
 _SAID = re.compile(r"\banswer\b\W{0,4}?(?:\bis\b|[:=])[\s:*]*(?P<answer>[^\n]*?)(?:\.(?=\s|$)|\n|$)", re.IGNORECASE)
 _SET = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)

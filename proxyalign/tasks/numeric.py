@@ -7,16 +7,13 @@ from proxyalign.tasks.numbers import final_number, last_numbers, parse_number, s
 
 INSTRUCTION = "Solve the problem step by step. End with a line that has #### and then the answer as a number alone.\n\n"
 NEXT_QUESTION = "Question:"  # what a base model writes once it has answered
-# The same in other words, as it stands at the beginning of a line.
-_NEXT = re.compile(
-    rf"{NEXT_QUESTION}"
-    r"|\n[ \t]*(?:#+ *|\*\*)?(?:Question|Problem|Exercise|Example|Q|Human|User|Instruction)\b *\d{0,4} *:"
-)
+# The same in other words, at the beginning of a line; a reply may begin with them where it repeats the question.
+_NEXT = re.compile(r"(?<=\S)\s*\n[ \t]*(?:#+ *|\*\*)?(?:Question|Problem|Q|Human|User|Instruction)\b *\d{0,4} *:")
 
 
 def own_reply(text: str) -> str:
     """`text` up to where it goes on to a next question, which is no part of the reply."""
-    return _NEXT.split(text, maxsplit=1)[0]
+    return _NEXT.split(text.split(NEXT_QUESTION, 1)[0], maxsplit=1)[0]
 
 
 def score_number(question: Question, text: str) -> Score:

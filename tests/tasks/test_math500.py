@@ -44,7 +44,8 @@ def score(reply, reference, **meta):
         ("I do not know", None),
         ("First 3.\nThen 4.", None),
         ("", None),
-        ("Problem: \\boxed{5}", None),
+        ("Problem: what? \\boxed{5}", "5"),  # a reply that repeats the problem
+        ("\n\nProblem: what? \\boxed{5}", None),
     ],
 )
 def test_the_answer_is_the_last_finished_box_or_what_is_called_the_answer(reply, answer):

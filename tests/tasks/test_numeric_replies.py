@@ -75,4 +75,5 @@ def test_a_reference_may_be_a_float():
 def test_a_question_within_the_reply_is_no_next_question():
     """Fails when a word or a heading of the reply itself ends it."""
     assert own_reply("The question: 5. A problem: 6.\nWe use Q = 7") == "The question: 5. A problem: 6.\nWe use Q = 7"
+    assert own_reply("\nProblem: how many? 5\n\nProblem 2: 6") == "\nProblem: how many? 5"
     assert own_reply("5 Question: 6") == "5 "
