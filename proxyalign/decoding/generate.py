@@ -201,7 +201,7 @@ def generate(
             window=longest,
             batch_size=batch_size,
             wants_law=distributions if callable(distributions) else (lambda *_: True) if distributions else None,
-            stop=stop_strings(stop),
+            stop=[stop_strings(stop)] * len(samples),
             listener=_listener(pair, streamer, base_prompts, len(samples)),
             verifier=verifier,
         )

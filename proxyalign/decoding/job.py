@@ -42,11 +42,11 @@ class Job:
 
     backend: of the pair's device. base_prompts, proxy_prompts: token ids for each model, one list a sequence. keys:
     (seed, prompt index, sample index) of each sequence. shaping: of logits into laws. window: what chooses how many
-    drafts a cycle makes, for speculative decoding. stop: strings that end a text. wants_law: whether the base's law is
-    kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index of a sequence
-    and its new tokens, as they come. source: where it is given, prompts and keys are those of `batch_size` rows, which
-    it fills again and again; max_new_tokens then has room for their prompts too. verifier: where drafts are not
-    tested against pi itself.
+    drafts a cycle makes, for speculative decoding. stop: strings that end each sequence's text. wants_law: whether the
+    base's law is kept, for a prompt's index and the position of a new token; None for nowhere. listener: told the index
+    of a sequence and its new tokens, as they come. source: where it is given, prompts, keys and stop are those of
+    `batch_size` rows, which it fills again and again; max_new_tokens then has room for their prompts too. verifier:
+    where drafts are not tested against pi itself.
     """
 
     pair: ModelPair
@@ -59,7 +59,7 @@ class Job:
     shaping: Shaping
     window: Window
     batch_size: int
-    stop: Sequence[str] = ()
+    stop: Sequence[Sequence[str]]
     wants_law: Callable[[int, int], bool] | None = None
     listener: Callable[[int, npt.NDArray[np.int64]], None] | None = None
     source: Source | None = None
@@ -113,9 +113,8 @@ class Job:
         """As `record`, of a class that is more than a record."""
         ends = np.zeros(self.pair.vocab_size, dtype=bool)
         ends[list(self.shaping.ends)] = True
-        # Pieces spell the same wherever they stand.
-        before = [[] if self.pair.has_two_vocabularies else ids[-1:] for ids in self.base_prompts]
-        stopping = Stopping(ends, self.stop, self.pair.spelling, self.shaping.min_new_tokens, before)
+        prompts = None if self.pair.has_two_vocabularies else self.base_prompts  # pieces spell the same anywhere
+        stopping = Stopping(ends, self.stop, self.pair.spelling, self.shaping.min_new_tokens, prompts)
         has_base_laws = self.wants_law is not None and self.rule.constant is not True
         room = Room(self.pair, self._prompts()) if self.pair.has_two_vocabularies else None
         return kind(len(self.keys), self.max_new_tokens, stopping, has_base_laws, self.listener, room)

@@ -12,27 +12,26 @@ Ids = npt.NDArray[np.int64]
 class Stopping:
     """Which token of some new ones ends a text.
 
-    ends: (V,) bool, the tokens that do. strings: a text ends with the token that completes one of them, in what the
-    tokens spell or in the text as it is shown (without special tokens, cleaned up as the tokenizer does).
-    min_new_tokens: no string that is complete before that many tokens ends a text. before: the last ids of each
-    sequence's prompt, after which some tokenizers spell a token otherwise than at the beginning of a text.
+    ends: (V,) bool, the tokens that do. strings: of each sequence; its text ends with the token that completes one of
+    them, in what the tokens spell or in the text as it is shown (without special tokens, cleaned up as the tokenizer
+    does). min_new_tokens: no string that is complete before that many tokens ends a text. prompts: of each sequence,
+    after whose last id some tokenizers spell a token otherwise than at the beginning of a text; None for tokens that
+    spell the same wherever they stand. Strings and prompts may be lists that change when other sequences begin.
     """
 
     def __init__(
         self,
         ends: npt.NDArray[np.bool_],
-        strings: Sequence[str],
+        strings: Sequence[Sequence[str]],
         tokenizer: Any,
         min_new_tokens: int,
-        before: Sequence[Sequence[int]],
+        prompts: Sequence[Sequence[int]] | None,
     ) -> None:
         self._ends = ends
-        self.strings = tuple(strings)
+        self.strings = strings
         self._tokenizer = tokenizer
         self._least = min_new_tokens
-        self._before = before
-        # A token that spells anything spells a byte, so that this many tell where any string may have begun.
-        self._n_back = max((len(string.encode("utf-8", "surrogatepass")) for string in strings), default=0) + 1
+        self._prompts = prompts
         self._spells: dict[int, bool] = {}
 
     @property
@@ -51,7 +50,7 @@ class Stopping:
         first = max(n_old, self._least - 1)  # tokens that end no text
         if len(tokens) <= first:
             return None
-        start = self._start(tokens, first)
+        start = self._start(sequence, tokens, first)
         if not any(self._counts(sequence, tokens, start, len(tokens))):
             return None
         seen = self._counts(sequence, tokens, start, first)
@@ -61,9 +60,11 @@ class Stopping:
                 return n - n_old
         return None
 
-    def _start(self, tokens: Ids, end: int) -> int:
+    def _start(self, sequence: int, tokens: Ids, end: int) -> int:
         """From which token on the text has to be read to find each string that ends after token number `end`."""
-        left, at = self._n_back, end
+        # A token that spells anything spells a byte, so that this many tell where any string may have begun.
+        left = max(len(string.encode("utf-8", "surrogatepass")) for string in self.strings[sequence]) + 1
+        at = end
         while at and left:
             at -= 1
             left -= self._spells_some(int(tokens[at]))
@@ -78,11 +79,12 @@ class Stopping:
     def _counts(self, sequence: int, tokens: Ids, start: int, end: int) -> list[int]:
         """How often each string is in tokens[start:end], in each way to read them."""
         texts = self._readings(sequence, tokens, start, end)
-        return [_n_times(string, text) for text in texts for string in self.strings]
+        return [_n_times(string, text) for text in texts for string in self.strings[sequence]]
 
     def _readings(self, sequence: int, tokens: Ids, start: int, end: int) -> Iterator[str]:
         """The text of tokens[start:end] as spelt, after what comes before it too, and as shown."""
-        ids, before = tokens[start:end].tolist(), list(self._before[sequence])
+        ids = tokens[start:end].tolist()
+        before = [] if self._prompts is None else list(self._prompts[sequence][-1:])
         yield self._spelt(ids)
         if not start:
             prefix, text = self._spelt(before), self._spelt(before + ids)

@@ -174,6 +174,7 @@ class Record:
         self._room = room
         self._listener = listener  # told the index of a sequence and its new tokens
         self._has_ended = np.zeros(n_rows, dtype=np.bool_)
+        self._is_finished = np.zeros(n_rows, dtype=np.bool_)  # by an end of text or a string, not cut short
         self._n = np.zeros(n_rows, dtype=np.int64)
         self._tokens = np.zeros((n_rows, max_new_tokens), dtype=np.int64)
         self._source = np.zeros((n_rows, max_new_tokens), dtype=np.uint8)
@@ -222,33 +223,35 @@ class Record:
         offsets = np.arange(tokens.shape[1])
         written = offsets < counts[:, None]
         ends = self._stopping.is_end(tokens) & written
-        ended: npt.NDArray[np.bool_] = np.asarray(ends.any(1))
-        if ended.any():
-            counts = np.where(ended, ends.argmax(1) + 1, counts)
+        is_finished: npt.NDArray[np.bool_] = np.asarray(ends.any(1))
+        is_full = np.zeros_like(is_finished)
+        if is_finished.any():
+            counts = np.where(is_finished, ends.argmax(1) + 1, counts)
             written = offsets < counts[:, None]
         if self._room is not None:
             fitting, is_full = self._room.fill(self.active, tokens, counts)
-            ended = (ended & (fitting == counts)) | is_full
+            is_finished &= fitting == counts
             counts, written = fitting, offsets < fitting[:, None]
         row, offset = written.nonzero()
         at = (self.active[row], n_before[row] + offset)
         for store, values in ((self._tokens, tokens), (self._source, source), (self._p_y, p_y), (self._mass, mass)):
             store[at] = values[row, offset]
-        for i, sequence in enumerate(self.active if self._stopping.strings else ()):
-            cut = self._stopping.n_until_string(
-                int(sequence), self._tokens[sequence, : n_before[i] + counts[i]], int(counts[i])
-            )
-            if cut is not None:
-                counts[i], ended[i] = cut, True
+        for i, sequence in enumerate(self.active.tolist()):
+            if self._stopping.strings[sequence]:
+                text = self._tokens[sequence, : n_before[i] + counts[i]]
+                cut = self._stopping.n_until_string(sequence, text, int(counts[i]))
+                if cut is not None:
+                    counts[i], is_finished[i] = cut, True
+        self._is_finished[self.active] = is_finished
         if self._listener is not None:
-            for i, sequence in enumerate(self.active):
-                self._listener(int(sequence), tokens[i, : counts[i]])
+            for i, sequence in enumerate(self.active.tolist()):
+                self._listener(sequence, tokens[i, : counts[i]])
         if self._laws is not None and wanted is not None and laws is not None:
             for i, place, law in zip(*(at.tolist() for at in wanted.nonzero()), laws, strict=True):
                 if place < counts[i]:  # a copy, since the others of the window are not kept
                     self._laws[self.active[i]][int(n_before[i]) + place] = law.astype(np.float32)
         self._n[self.active] = n_before + counts
-        goes_on = ~ended & (n_before + counts < limits)
+        goes_on = ~is_finished & ~is_full & (n_before + counts < limits)
         if not goes_on.all():
             self._has_ended[self.active[~goes_on]] = True
             self.active = self.active[goes_on]

@@ -32,7 +32,7 @@ def of_words(words, decoder=None, **settings):
 
 def length(tokenizer, ids, strings, *, step=1, least=0, before=()):
     """How many of the ids there are once a string ends the text, read `step` at a time; all of them if none does."""
-    stopping = Stopping(np.zeros(len(tokenizer), dtype=bool), strings, tokenizer, least, [list(before)])
+    stopping = Stopping(np.zeros(len(tokenizer), dtype=bool), [strings], tokenizer, least, [before])
     for start in range(0, len(ids), step):
         end = min(start + step, len(ids))
         cut = stopping.n_until_string(0, np.array(ids[:end]), end - start)

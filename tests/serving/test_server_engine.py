@@ -226,10 +226,11 @@ def test_a_string_after_the_limit_has_ended_nothing(pair):
     """Fails when a row that its limit has cut is told to have ended with a string that came in the same window."""
     told = []
     for limit, reason in ((2, "length"), (3, "stop"), (4, "stop")):
-        rows = Rows(pair, 1)
+        rows = Rows(1)
         shape = Shape()
         rows.fill([Asked([1], [1], (0, 0, 0), limit, ("t5",), shape, told.append)])
-        record = LiveRecord(1, 9, Stopping(np.zeros(N_TOKENS, dtype=bool), (), pair.spelling, 0, [[]]), False)
+        stopping = Stopping(np.zeros(N_TOKENS, dtype=bool), rows.stop, pair.spelling, 0, rows.base_prompts)
+        record = LiveRecord(1, 9, stopping, False)
         record.rows = rows
         record.join(np.array([0]))
         ids, numbers = np.array([[3, 4, 5, 6]]), np.zeros((1, 4))

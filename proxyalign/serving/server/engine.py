@@ -203,7 +203,7 @@ class Engine:
 
     def _run(self, first: Asked) -> None:
         """Decode a batch of the settings of this one, until nobody is left who may join it."""
-        rows = self._rows = Rows(self.pair, 1 if first.is_alone else self._batch_size)
+        rows = self._rows = Rows(1 if first.is_alone else self._batch_size)
         try:
             job = self._job(rows, _Turn(self, first, rows))
             record = job.record_as(LiveRecord)
@@ -254,6 +254,7 @@ class Engine:
             shaping=self._shaping(shape, shape.temperature),
             window=AdaptiveWindow() if isinstance(shape.window, str) else FixedWindow(shape.window),
             batch_size=len(rows.keys),
+            stop=rows.stop,
             source=turn,
         )
 
