@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ class Cycle:
     n_passed: drafts accepted before the first rejection, an owed one included. rejected: whether there was one.
     is_open: the window was accepted whole and nothing follows it yet. is_owed: since the bonus was deferred.
     tokens, source, p_y, mass: (B, g + 1), the accepted drafts and the token after them, if any; then no meaning.
-    distance: (B, g + 1), how far from pi the law of each of them is, None where it is pi.
+    distance: (B, g + 1), how far from pi the law of each of them is; (B, 0) where it is pi.
     """
 
     n_passed: IntArray
@@ -50,7 +50,7 @@ class Cycle:
     source: npt.NDArray[np.uint8]
     p_y: npt.NDArray[np.floating]
     mass: npt.NDArray[np.floating]
-    distance: npt.NDArray[np.floating] | None = None
+    distance: npt.NDArray[np.floating]
 
     @classmethod
     def of(cls, tested: Tested, was_owed: BoolArray, n_before: IntArray, has_bonus: bool) -> "Cycle":
@@ -69,17 +69,13 @@ class Cycle:
         source[rows, passed] = np.where(rejected, RESIDUAL, BASE)
         is_open = is_owed if has_bonus else ~rejected
         p_y, mass = (_widened(of_places, tokens.shape) for of_places in (tested.p_y, tested.mass))
-        distance = None if tested.distance is None else _widened(tested.distance, tokens.shape)
+        distance = p_y[:, :0] if tested.distance is None else _widened(tested.distance, tokens.shape)
         return cls(passed, rejected, is_open, is_owed, tokens, source, p_y, mass, distance)
 
     @classmethod
     def joined(cls, parts: "Sequence[Cycle]") -> "Cycle":
         """The outcomes of parts of a batch, one after the other."""
-        columns: dict[str, Any] = {
-            name: None if values is None else np.concatenate([getattr(part, name) for part in parts])
-            for name, values in vars(parts[0]).items()
-        }
-        return cls(**columns)
+        return cls(*map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True)))
 
     @property
     def n_new(self) -> IntArray:
@@ -100,8 +96,7 @@ class Cycle:
     def keep(self, rows: IntArray) -> None:
         """Go on with these rows (n,) of the batch alone."""
         for name, values in vars(self).items():
-            if values is not None:
-                setattr(self, name, values[rows])
+            setattr(self, name, values[rows])
 
 
 def _widened(of_places: npt.NDArray[np.floating], shape: tuple[int, ...]) -> npt.NDArray[np.floating]:

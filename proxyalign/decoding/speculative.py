@@ -57,7 +57,7 @@ def _decode(job: Job, record: Record, readers: Mapping[str, Reads]) -> Counts:
         n_emitted, goes_on = record.emit(*written, wanted, laws)
         tested, accepted = cycle.drafts(owed.host, n_emitted)
         record.count(sequences, tested, accepted)
-        if cycle.distance is not None:
+        if cycle.distance.shape[1]:
             record.measure(sequences, n_emitted, cycle.distance)
         job.window.observe(n_drafts, int(tested.sum()), int(accepted.sum()), _clock(readers) - began)
         stay = goes_on.nonzero()[0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from proxyalign.decoding.generate import generate
 from proxyalign.deferral import rules
+from proxyalign.deferral.divergences import jensen_shannon
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 from proxyalign.verify.cases import Floats, Laws
@@ -61,6 +62,30 @@ def thresholds(case: Laws) -> Iterator[Claim]:
 def beside(case: Laws) -> Iterator[Claim]:
     """A run under a rule that reads the proxy, and so has no bonus."""
     yield from _as_written(case, rules.ConfidenceBet(case.alpha), lambda _, p, q: p < q.max() - case.alpha)
+
+
+def gated(case: Laws) -> Iterator[Claim]:
+    """A run under a gate that hands over the steps on which the two laws are close."""
+
+    def sets(_: Prefix, p: Floats, q: Floats) -> NDArray[np.bool_]:
+        divergence = float(jensen_shannon(torch.from_numpy(p), torch.from_numpy(q)))
+        return np.full(p.shape, divergence <= case.alpha)
+
+    yield from _as_written(case, rules.FSD(case.alpha), sets)
+
+
+def handed_over(case: Laws) -> Iterator[Claim]:
+    """A run that the proxy begins, until the base's probabilities of the last two tokens are high enough."""
+    table, window = _Table(case.p), 2
+    least = np.log(case.alpha) if case.alpha else -np.inf
+
+    def sets(prefix: Prefix, p: Floats, q: Floats) -> NDArray[np.bool_]:
+        with np.errstate(divide="ignore"):
+            logs = np.log([table(prefix[:n])[token] for n, token in enumerate(prefix)])
+        means = [logs[end - window : end].mean() for end in range(window, len(prefix) + 1)]
+        return np.full(p.shape, bool(case.alpha) and not any(mean >= least for mean in means))
+
+    yield from _as_written(case, rules.WSD(case.alpha, window), sets)
 
 
 def followed(case: Laws) -> Iterator[Claim]:

@@ -18,7 +18,7 @@ from proxyalign.decoding import window as window_lengths
 from proxyalign.decoding.cycle import Cycle
 from proxyalign.deferral import policy, rules
 from proxyalign.verify.cases import Floats, Laws
-from proxyalign.verify.statements import engine_runs
+from proxyalign.verify.statements import engine_runs, lossy_drafts
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.questions import Question, Step
 from proxyalign.verify.statements.window_outcomes import (
@@ -154,6 +154,9 @@ def speculative_exactness(case: Laws) -> Iterator[Step]:
         if engine_runs.is_run(case):
             yield from engine_runs.beside(case)
             yield from engine_runs.tuned(case)
+            yield from engine_runs.gated(case)
+            yield from engine_runs.handed_over(case)
+            yield from lossy_drafts.emitted(torch.from_numpy(by_hand), q, case.alpha)
 
 
 def _of_backends(case: Laws, pi: Floats) -> Iterator[Step]:
