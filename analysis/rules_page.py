@@ -31,13 +31,28 @@ from the base first and decides by the same criterion with the models exchanged.
 between the two laws of a token, on the same laws:
 """
 
+LOSSY = """## Lossy verifiers
+
+`generate(..., mode="speculative", verifier=...)` tests drafts against another law than the rule's pi: more of them
+pass, and the text has the law `verifier.law(pi, q)`, which is no rule's. How far from pi it was, in total variation,
+is told of each token and as a mean. With delta = 0, where pi is certain (as in greedy decoding), and where pi = q,
+nothing changes.
+
+| verifier | a draft n is tested against | emitted | source |
+|---|---|---|---|
+| `verifiers.Cactus(delta)` | h: h_n = min(1, pi_n + sqrt(2 delta pi_n (1 - pi_n))), others pi_y (1 - h_n) / (1 - pi_n) \
+| none of the h; KL(h \\|\\| pi) is delta to second order | Hao & Mou, ICLR 2026, arXiv 2604.04987 |
+| `verifiers.Mentored(delta)` | r = clip(q, b pi, a pi), of all laws with KL(r \\|\\| pi) <= delta the one that most \
+drafts pass against | r | Tran-Thien, 2023, for KL(pi \\|\\| r) |
+"""
+
 
 def page(record: dict[str, Any]) -> str:
     """The whole text, in Markdown."""
     profile = record["profile"]
     told = {"n": profile["questions"], "window": profile["window"], "visited": f"`{profile['visited_under']}`"}
     return "\n".join(
-        [TITLE, _registry(), AUTHORS.format(**told), _authors(record), CASCADES, _cascades(record["directions"])]
+        [TITLE, _registry(), AUTHORS.format(**told), _authors(record), CASCADES, _cascades(record["directions"]), LOSSY]
     )
 
 
