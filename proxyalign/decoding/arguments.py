@@ -87,14 +87,19 @@ def check_verifier(verifier: Any, mode: str) -> None:
         )
 
 
-def prompt_ids(pair: ModelPair, role: str, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
-    """The prompts as lists of token ids of the model of this role, each non-empty and short enough for its context."""
+def prompt_list(argument: str, prompts: Any) -> list[Any]:
+    """The prompts as a list, of one or more; what each of them is, is not looked at."""
     if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
         raise InputError(
             f"generate: {argument} must be a list of one or more prompts, got {prompts!r}; put a single text in a list"
         )
+    return list(prompts)
+
+
+def prompt_ids(pair: ModelPair, role: str, argument: str, prompts: Any, max_new_tokens: int) -> list[list[int]]:
+    """The prompts as lists of token ids of the model of this role, each non-empty and short enough for its context."""
     room, all_ids = pair.context_of(role), []
-    for i, prompt in enumerate(prompts):
+    for i, prompt in enumerate(prompt_list(argument, prompts)):
         name = f"{argument}[{i}]"
         if not isinstance(prompt, str | Sequence | np.ndarray | torch.Tensor):
             raise InputError(f"generate: {name} must be a text or a list of token ids, got {prompt!r}; write a prompt")

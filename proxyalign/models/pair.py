@@ -12,13 +12,12 @@ from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
 from proxyalign.models.token_bytes import same_vocabulary
 from proxyalign.models.tokens import check_unicode, ids_of_prompt
-from proxyalign.models.vocabulary import Vocabulary
+from proxyalign.models.vocabulary import Vocabulary, kept_with
 from proxyalign.models.wrapped import (
     config_of,
     context_of,
     device_of,
-    end_ids_of,
-    id_list,
+    ends_of,
     layers_of,
     logit_width,
     text_config_of,
@@ -107,9 +106,8 @@ class ModelPair:
         """
         if self.has_two_vocabularies:
             return self.vocabulary.end_ids
-        ids = {i for _, model in self._models() for i in end_ids_of(model)}
-        for tokenizer in (self.tokenizer, self.proxy_tokenizer, self.reference_tokenizer):
-            ids.update(id_list(getattr(tokenizer, "eos_token_id", None)))
+        tokenizers = self.tokenizer, self.proxy_tokenizer, self.reference_tokenizer
+        ids = {i for _, model in self._models() for i in ends_of(model, *tokenizers)}
         return tuple(sorted(i for i in ids if 0 <= i < self.vocab_size))
 
     @cached_property
@@ -123,9 +121,8 @@ class ModelPair:
         tokenizers, ends, widths = {}, {}, {}
         for role, model in self._models():
             tokenizers[role], widths[role] = self.tokenizer_of(role), logit_width(model)
-            ids = {*end_ids_of(model), *id_list(getattr(tokenizers[role], "eos_token_id", None))}
-            ends[role] = tuple(sorted(i for i in ids if 0 <= i < widths[role]))
-        return Vocabulary(tokenizers, ends, widths)
+            ends[role] = tuple(i for i in ends_of(model, tokenizers[role]) if 0 <= i < widths[role])
+        return kept_with(self.proxy, tokenizers, (ends, widths), lambda: Vocabulary(tokenizers, ends, widths))
 
     @property
     def spelling(self) -> Any:

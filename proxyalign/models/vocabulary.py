@@ -1,15 +1,18 @@
 """Two vocabularies as one (statement 16): the pieces that some model writes as one token, and how each reads them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import category
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from proxyalign.errors import InputError
 from proxyalign.models.token_bytes import TokenBytes
+
+T = TypeVar("T")
 
 # Bytes that text does not hold, for which real tokenizers lack letters: most of the control characters, the beginnings
 # of characters that nobody has defined, and those of none.
@@ -147,6 +150,24 @@ class Vocabulary:
                     n_otherwise += not usual.issuperset(side.bytes.placed(side.ids[i], at))
                     at += len(piece)
         return n_otherwise / n_pieces if n_pieces else 0.0
+
+
+# Of each proxy what was made last of its tokenizers, and for what it was made.
+_made: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
+
+
+def kept_with(proxy: Any, tokenizers: Mapping[str, Any], more: Any, make: Callable[[], T]) -> T:
+    """What `make` makes of a proxy's and a base's tokenizers: of large vocabularies that takes seconds.
+
+    What was made last for a proxy is given again as long as the tokenizers, what they say of their special and added
+    tokens, and `more` are the same. What is made must not hold the proxy, with which it goes.
+    """
+    made_for = [(role, one, repr(one)) for role, one in tokenizers.items()], more
+    known = _made.get(proxy)
+    if known is None or known[0] != made_for:
+        known = _made[proxy] = made_for, make()
+    made: T = known[1]
+    return made
 
 
 class Side:

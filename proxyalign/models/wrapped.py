@@ -78,6 +78,12 @@ def end_ids_of(model: Any) -> list[int]:
     return next((ids for source in sources if (ids := id_list(getattr(source, "eos_token_id", None)))), [])
 
 
+def ends_of(model: Any, *tokenizers: Any) -> list[int]:
+    """The ids that end the texts of a model with these tokenizers, in rising order; None is no tokenizer."""
+    named = (getattr(tokenizer, "eos_token_id", None) for tokenizer in tokenizers)
+    return sorted({*end_ids_of(model), *(i for ids in named for i in id_list(ids))})
+
+
 def logit_width(model: Any) -> int:
     """How many logits the model gives at each position."""
     head = _head(model)

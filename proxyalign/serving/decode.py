@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from proxyalign.decoding.arguments import stop_strings
+from proxyalign.decoding.arguments import prompt_list, stop_strings
 from proxyalign.decoding.generate import Generation, Interrupted
 from proxyalign.decoding.trace import Counts, Trace, stats
 from proxyalign.deferral.rule import Rule
@@ -69,8 +69,10 @@ def decode_served(
     ):  # fmt: skip
         check_count("generate", name, value, least)
     check_number("generate", "temperature", temperature, _TEMPERATURE)
-    base_prompts = [_base_prompt(base, one) for one in _listed("prompts", prompts)]
-    own = _listed("proxy_prompts", prompts if proxy_prompts is None else proxy_prompts)
+    given = prompt_list("prompts", prompts)
+    own = given if proxy_prompts is None else prompt_list("proxy_prompts", proxy_prompts)
+    check_unicode("generate", [given, own])
+    base_prompts = [_base_prompt(base, one) for one in given]
     if len(own) != len(base_prompts):
         raise InputError(
             f"generate: proxy_prompts must be as many as prompts, {len(base_prompts)}, got {len(own)}; pass one for "
@@ -183,16 +185,6 @@ def _decoded(
 
 def _shown(pieces: Pieces, trace: Trace) -> str:
     return str(pieces.tokenizer.decode(trace.token_ids.tolist(), skip_special_tokens=True))
-
-
-def _listed(argument: str, prompts: Any) -> list[Any]:
-    """The prompts as a list, of one or more texts or lists of ids."""
-    if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
-        raise InputError(
-            f"generate: {argument} must be a list of one or more prompts, got {prompts!r}; put a single text in a list"
-        )
-    check_unicode("generate", list(prompts))
-    return list(prompts)
 
 
 def _base_prompt(base: ServedBase, prompt: Any) -> Request:

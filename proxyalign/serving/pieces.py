@@ -8,7 +8,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -17,8 +16,8 @@ from proxyalign.decoding.trace import Trace
 from proxyalign.errors import InputError
 from proxyalign.models.token_bytes import TokenBytes, same_vocabulary
 from proxyalign.models.tokens import ids_of_prompt
-from proxyalign.models.vocabulary import Vocabulary
-from proxyalign.models.wrapped import end_ids_of, id_list, logit_width
+from proxyalign.models.vocabulary import Vocabulary, kept_with
+from proxyalign.models.wrapped import ends_of, id_list, logit_width
 from proxyalign.serving.answers import Seen, ends_in_half
 from proxyalign.validation import check_ids
 
@@ -196,27 +195,18 @@ class _Texts(Pieces):
         return self.spells(ids).decode("utf-8", "replace")
 
 
-# Of each proxy the last ones that were made, with their tokenizers: of large vocabularies that takes seconds.
-_made: WeakKeyDictionary[Any, tuple[Any, Any, Pieces]] = WeakKeyDictionary()
-
-
 def pieces_of(base_tokenizer: Any, proxy: Any, proxy_tokenizer: Any) -> Pieces:
     """The pieces of a served base, with its tokenizer where that is given, and a proxy."""
-    known = _made.get(proxy)
-    if known is None or known[0] is not base_tokenizer or known[1] is not proxy_tokenizer:
-        known = _made[proxy] = (base_tokenizer, proxy_tokenizer, _pieces_of(base_tokenizer, proxy, proxy_tokenizer))
-    return known[2]
+    ends, width = ends_of(proxy, proxy_tokenizer), logit_width(proxy)
 
+    def made() -> Pieces:
+        if base_tokenizer is None:
+            return _Texts(proxy_tokenizer, ends, width)
+        if same_vocabulary(base_tokenizer, proxy_tokenizer):
+            return _SharedIds(base_tokenizer, ends_of(proxy, base_tokenizer, proxy_tokenizer), width)
+        return _TwoVocabularies(base_tokenizer, proxy_tokenizer, ends, width)
 
-def _pieces_of(base_tokenizer: Any, proxy: Any, proxy_tokenizer: Any) -> Pieces:
-    ends = sorted({*end_ids_of(proxy), *id_list(getattr(proxy_tokenizer, "eos_token_id", None))})
-    width = logit_width(proxy)
-    if base_tokenizer is None:
-        return _Texts(proxy_tokenizer, ends, width)
-    if same_vocabulary(base_tokenizer, proxy_tokenizer):
-        both = {*ends, *id_list(getattr(base_tokenizer, "eos_token_id", None))}
-        return _SharedIds(base_tokenizer, sorted(both), width)
-    return _TwoVocabularies(base_tokenizer, proxy_tokenizer, ends, width)
+    return kept_with(proxy, {"base": base_tokenizer, "proxy": proxy_tokenizer}, (Pieces, ends, width), made)
 
 
 def prompt_of(argument: str, tokenizer: Any, prompt: Any) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 
 from proxyalign.decoding.backends.reference import Backend
 from proxyalign.decoding.readers.growing import Reader
-from proxyalign.decoding.sampling import LARGEST, generator_of
+from proxyalign.decoding.sampling import LARGEST, check_finite, generator_of
 from proxyalign.deferral.law import tempered
 from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
@@ -70,11 +70,7 @@ class Readings:
             proxy.passes[len(self._unread)] += 1
             self._unread = []
             law = tempered(logits, proxy._temperature)
-            if bool(law.isnan().any()):
-                raise InputError(
-                    f"generate: the proxy must give finite logits, got NaN or infinity in the step of new token "
-                    f"{len(pieces) + 1}; check its weights, or load it in a wider dtype"
-                )
+            check_finite(law.sum().numpy(force=True).reshape(1, 1), "proxy", np.array([len(pieces)]))
             u = torch.tensor(min(number, LARGEST), dtype=torch.float64, device=law.device)
             return own.written_by_proxy(int(Backend().draw(law, u)))
 

@@ -1,10 +1,13 @@
 """Pieces on their way out: to transformers' own generate, and to what shows a text as it comes."""
 
+import copy
+
 import torch
 from clashing import clashing_pair
 
 from proxyalign.decoding import generate
 from proxyalign.deferral import rules
+from proxyalign.models.vocabulary import Vocabulary
 
 
 def test_a_models_own_generate_decodes_the_pair():
@@ -28,6 +31,22 @@ def test_a_models_own_generate_decodes_the_pair():
         attention_mask=torch.ones_like(ids), **settings,
     )  # fmt: skip
     assert letter[0].tolist() == ids[0].tolist() + own[:1]
+
+
+def test_a_models_own_generate_makes_the_pieces_once(monkeypatch):
+    """Fails when each call waits for the pair's vocabulary, which takes seconds where models are real."""
+    from proxyalign.decoding.custom_generate import generate_kad
+
+    pair, made, make = clashing_pair(), [], Vocabulary.__init__
+    own = {"proxy": copy.deepcopy(pair.proxy), "pair_tokenizer": pair.tokenizer}  # a proxy of no pair so far
+    monkeypatch.setattr(Vocabulary, "__init__", lambda self, *parts: (made.append(self), make(self, *parts))[1])
+    ids = torch.tensor([pair.encode("ab a")])
+    for _ in range(3):
+        pair.base.generate(
+            ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=1,
+            rule=rules.Dual(0.15), pad_token_id=0, attention_mask=torch.ones_like(ids), **own,
+        )  # fmt: skip
+    assert len(made) == 1
 
 
 def test_a_streamer_is_given_the_bases_ids():

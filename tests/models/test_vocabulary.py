@@ -1,5 +1,9 @@
 """The pieces of two vocabularies: which there are, and each model's logits over them."""
 
+import gc
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
 from clashing import END, OF_BYTES, OF_SIGNS, PIECES, clashing_pair
@@ -9,6 +13,7 @@ from tokenizers import Tokenizer
 
 from proxyalign.errors import InputError
 from proxyalign.models import ModelPair
+from proxyalign.models.vocabulary import _made
 
 
 def without_letter(letter):
@@ -75,3 +80,28 @@ def test_a_text_is_cut_into_the_bases_pieces():
         vocabulary = clashing_pair(base).vocabulary
         for text in ("ab a", " b", "ba", "é"):
             assert vocabulary.spells(vocabulary.encode(text)).decode() == text
+
+
+def test_a_vocabulary_is_made_again_only_where_something_has_changed():
+    """Fails when each pair of the same models waits for it, or one that has grown old is given for another's."""
+    pair = clashing_pair()
+    assert replace(pair, reference=None).vocabulary is pair.vocabulary
+    pair.proxy_tokenizer.add_special_tokens({"additional_special_tokens": ["ba"]})
+    silent = replace(pair).vocabulary
+    assert b"ba" in pair.vocabulary.sides["proxy"].bytes.ids
+    assert b"ba" not in silent.sides["proxy"].bytes.ids
+    pair.base.generation_config.eos_token_id = 4
+    ended = replace(pair).vocabulary
+    assert ended.sides["base"].ends != silent.sides["base"].ends
+    assert replace(pair, proxy=clashing_pair().proxy).vocabulary is not ended
+    assert replace(pair, tokenizer=clashing_pair().tokenizer).vocabulary is not ended
+
+
+def test_a_vocabulary_goes_with_its_proxy():
+    """Fails when what is kept for a proxy keeps it, so that no model of two vocabularies is ever let go."""
+    pair = clashing_pair()
+    proxy, vocabulary = weakref.ref(pair.proxy), weakref.ref(pair.vocabulary)
+    assert pair.proxy in _made
+    del pair
+    gc.collect()
+    assert (proxy(), vocabulary()) == (None, None)

@@ -1,9 +1,11 @@
 """The law of a cascade whose base is served is that of the same base here."""
 
+import copy
 from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from byte_models import byte_model, byte_tokenizer, law
 from model_server import ModelServer
 from scipy import stats
@@ -13,6 +15,7 @@ from proxyalign.errors import InputError
 from proxyalign.models.vocabulary import Vocabulary
 from proxyalign.serving.decode import decode_served
 from proxyalign.serving.pieces import pieces_of
+from proxyalign.serving.proxy import LocalProxy
 
 BASE_TEXTS, PROXY_TEXTS = ["the cat the hat the cat"], ["a hat a bat chat that"]
 PROMPT, N_DRAWS = "the c", 700
@@ -105,6 +108,19 @@ def test_ids_of_the_base_are_no_prompt_for_a_proxy_of_another_vocabulary(shared)
         decode_served(base, byte_model(other, 5), other, [[5, 6]], pa.rules.Dual(0.1))
     with pytest.raises(InputError, match="prompts must hold token ids from 0 to"):
         decode_served(base, byte_model(other, 5), other, [[10**6]], pa.rules.Dual(0.1), proxy_prompts=["a"])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_of_the_proxy_that_are_no_numbers_are_told_with_the_step(shared, temperature):
+    """Fails when a proxy of broken weights writes a random token into a served base's text."""
+    tokenizer, _, proxy = shared
+    broken = copy.deepcopy(proxy)
+    with torch.no_grad():
+        broken.lm_head.weight[3] = np.nan
+    text = LocalProxy(broken, pieces_of(tokenizer, broken, tokenizer), temperature).beside([5, 6])
+    told = "generate: the proxy must give finite logits, got NaN or infinity in the step from new token 3 on"
+    with pytest.raises(InputError, match=told):
+        text.write([7, 8], 0.5)
 
 
 def test_a_base_without_its_tokenizer_has_the_same_law_at_the_first_piece(shared):

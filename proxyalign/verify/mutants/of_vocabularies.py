@@ -20,7 +20,7 @@ VOCABULARY_MUTANTS: tuple[Mutant, ...] = (
            "groups[index[None]] = tuple(ends)", "groups[index[None]] = tuple(ends[:1])"),
     Mutant("pieces: an end of text where the base has one alone", (16,), "models.vocabulary:Vocabulary.__init__",
            "any(ends[role] for role in written)", 'bool(ends["base"])'),
-    Mutant("pieces: ends that the tokenizers do not name are forgotten", (16,), "models.pair:ModelPair.vocabulary",
+    Mutant("pieces: ends that the tokenizers do not name are forgotten", (16,), "models.wrapped:ends_of",
            "*end_ids_of(model), ", ""),
     Mutant("pieces: special tokens are taken for their names", (16,), "models.token_bytes:TokenBytes._spelt",
            "None if added.special else added.content.encode()\n"
