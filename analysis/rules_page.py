@@ -40,8 +40,8 @@ nothing changes.
 
 | verifier | a draft n is tested against | emitted | source |
 |---|---|---|---|
-| `verifiers.Cactus(delta)` | h: h_n = min(1, pi_n + sqrt(2 delta pi_n (1 - pi_n))), others pi_y (1 - h_n) / (1 - pi_n) \
-| none of the h; KL(h \\|\\| pi) is delta to second order | Hao & Mou, ICLR 2026, arXiv 2604.04987 |
+| `verifiers.Cactus(delta)` | h: h_n = min(1, pi_n + sqrt(2 delta pi_n (1 - pi_n))), others pi_y (1 - h_n) / (1 - pi_n)\
+ | none of the h; KL(h \\|\\| pi) is delta to second order | Hao & Mou, ICLR 2026, arXiv 2604.04987 |
 | `verifiers.Mentored(delta)` | r = clip(q, b pi, a pi), of all laws with KL(r \\|\\| pi) <= delta the one that most \
 drafts pass against | r | Tran-Thien, 2023, for KL(pi \\|\\| r) |
 """
