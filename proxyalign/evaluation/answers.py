@@ -93,7 +93,7 @@ def _chosen(
     from proxyalign.deferral import rules
 
     assert asked.choices is not None
-    rows, task = slice(batch.start, batch.stop), tasks.get(settings.task)
+    rows, task = asked.rows(batch), tasks.get(settings.task)
     begin = time.perf_counter()
     found = score_choices(
         pair,
@@ -150,7 +150,7 @@ def _decoded(
     from proxyalign.decoding import generate
     from proxyalign.deferral import rules
 
-    rows = slice(batch.start, batch.stop)
+    rows = asked.rows(batch)
     return generate(
         pair,
         asked.prompts[rows],

@@ -27,7 +27,9 @@ class Asked:
     prompts: the base's token ids. chats: the prompts as texts, where the proxy's chat template wrote them, else None.
     proxy_prompts: the proxy's token ids, None where it reads what the base does. stop: strings that end a reply.
     template: a digest of the chat template, None where none is read. choices: of a choice task the ids of each choice,
-    and of what is scored beside them, as they follow a question's prompt; None otherwise.
+    and of what is scored beside them, as they follow a question's prompt; None otherwise. first: the number of the
+    question that prompts, proxy_prompts and choices begin with, which are those of a shard alone; questions and chats
+    are all.
     """
 
     questions: list[Question]
@@ -37,6 +39,11 @@ class Asked:
     stop: tuple[str, ...]
     template: str | None
     choices: list[list[list[int]]] | None
+    first: int
+
+    def rows(self, batch: range) -> slice:
+        """Where the questions of these numbers lie in prompts, proxy_prompts and choices."""
+        return slice(batch.start - self.first, batch.stop - self.first)
 
     def fingerprint(self) -> dict[str, Any]:
         """What of it must be the same where a run goes on; what a chat template read off the clock need not be."""
@@ -74,13 +81,19 @@ def read_questions(grid: Sequence[Settings], data: str | Path | None) -> list[Qu
 
 
 def ask(
-    pair: "ModelPair", settings: Settings, questions: list[Question], *, n_new: int, chats: list[str] | None = None
+    pair: "ModelPair",
+    settings: Settings,
+    questions: list[Question],
+    *,
+    n_new: int,
+    chats: list[str] | None = None,
+    part: range | None = None,
 ) -> Asked:
     """The questions as the models of `pair` read them, with room for `n_new` more tokens.
 
-    chats: what the proxy's chat template made of them when the run began; a template may write the date, so that it
-    makes something else of them now. Raises InputError for a question that is empty or too long, and for a base that
-    is served.
+    part: the numbers of those that are read; all by default. chats: what the proxy's chat template made of all when the
+    run began; a template may write the date, so that it makes something else of them now. Raises InputError for a
+    question that is empty or too long, and for a base that is served.
     """
     if pair.is_served:
         raise InputError(
@@ -90,9 +103,12 @@ def ask(
     if settings.proxy_chat:
         fresh = [pair.chat_text(_message(question)) for question in questions] if chats is None else chats
         template, chats = _template_digest(pair), fresh
-    prompts, choices = _of_base(pair, settings, questions, chats)
-    proxy_prompts = _of_proxy(pair, settings, questions, chats)
-    asked = Asked(questions, prompts, chats, proxy_prompts, tasks.get(settings.task).stop, template, choices)
+    part = range(len(questions)) if part is None else part
+    read, said = questions[part.start : part.stop], None if chats is None else chats[part.start : part.stop]
+    prompts, choices = _of_base(pair, settings, read, said)
+    proxy_prompts = _of_proxy(pair, settings, read, said)
+    stop = tasks.get(settings.task).stop
+    asked = Asked(questions, prompts, chats, proxy_prompts, stop, template, choices, part.start)
     _check_lengths(pair, asked, n_new)
     return asked
 
@@ -176,7 +192,7 @@ def _template_digest(pair: "ModelPair") -> str:
 def _check_lengths(pair: "ModelPair", asked: Asked, n_new: int) -> None:
     """Raise InputError for the first question without a token or without room for its reply, before any is decoded."""
     for at, (question, of_base, of_proxy) in enumerate(
-        zip(asked.questions, asked.prompts, asked.proxy_prompts or asked.prompts, strict=True)
+        zip(asked.questions[asked.first :], asked.prompts, asked.proxy_prompts or asked.prompts, strict=False)
     ):
         if asked.choices is not None:
             n_new = max(map(len, asked.choices[at]), default=0)

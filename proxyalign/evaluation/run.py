@@ -80,12 +80,14 @@ def run_grid(
     out, part, told = _part(grid[0], Path(out), len(questions), batch_size, shard)
     for settings in grid:
         _check_reference(pair, settings)
+    size = n_together(grid[0], batch_size)
     asked = ask(
         pair,
         grid[0],
         questions,
         n_new=max(settings.max_new_tokens for settings in grid),
         chats=stored_chats(out, questions) if grid[0].proxy_chat else None,
+        part=range(part.start // size * size, min(len(questions), -(-part.stop // size) * size)),  # in whole batches
     )
     merged, models = {**merged_settings(grid), **asked.fingerprint(), **told}, models_digest(pair)
     claim_folder(out, {**merged, "models": models})

@@ -92,7 +92,12 @@ def test_the_proxy_may_read_chats(command, tmp_path):
     assert code == 0
     assert "--proxy-chat" in err
     settings = json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]
-    assert settings["proxy_chat"] is True
+    assert (settings["proxy_chat"], settings["base_chat"]) == (True, False)
+    code, _, err = command("evaluate", *options[:-1], "--base-chat", "--out", tmp_path / "both", "--split", "dev")
+    assert code == 0
+    assert "--base-chat" in err
+    settings = json.loads((tmp_path / "both" / "summary.json").read_text())["settings"]
+    assert (settings["proxy_chat"], settings["base_chat"]) == (True, True)
 
 
 def test_the_authors_tempering_can_be_asked_for(command, tmp_path):

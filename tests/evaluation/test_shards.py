@@ -72,6 +72,19 @@ def test_merging_again_changes_nothing_and_the_run_can_go_on_as_a_single_one(tmp
     assert decoder.n_calls == n_calls == 4
 
 
+def test_a_shard_makes_ids_of_its_own_batches_alone(tmp_path, decoder, pair, settings, data):
+    """Fails when each of many shards pays for the prompts of all, or leaves out what is answered with its own."""
+    encode, read = pair.encode, []
+    pair.encode = lambda text: read.append(text) or encode(text)
+    for batch_size, n_read in (
+        (3, 3),
+        (8, 8),
+    ):  # questions 3 to 5, whole batch; and of the first batch, questions 3 to 5
+        read.clear()
+        run_grid(pair, [settings], tmp_path / str(batch_size), data=data, batch_size=batch_size, shard="2/3")
+        assert len(read) == n_read
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 16])
 @pytest.mark.parametrize("n", [1, 2, 5, 16, 23])
 def test_the_parts_are_all_questions_once_in_whole_batches(n, size):
