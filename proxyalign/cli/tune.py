@@ -82,8 +82,8 @@ def tune(
     _check_extras(objective)
     check_count("tune", "trials", trials, least=1)
     from proxyalign.evaluation.tuning.development import Development
-    from proxyalign.evaluation.tuning.guaranteed import promises
     from proxyalign.evaluation.tuning.search import measures_of
+    from proxyalign.evaluation.tuning.under_guarantee import promises
 
     asked, aim = promises(guarantee) if guarantee else None, objective or "accuracy"
     is_timed = "tokens_per_second" in measures_of(aim) and asked is None
@@ -120,9 +120,9 @@ def tune(
     from proxyalign.evaluation.provenance import commit
     from proxyalign.evaluation.records import writing
     from proxyalign.evaluation.tuning.figure import save_pareto
-    from proxyalign.evaluation.tuning.guaranteed import guaranteed
     from proxyalign.evaluation.tuning.search import ranked, search
     from proxyalign.evaluation.tuning.space import Setting
+    from proxyalign.evaluation.tuning.under_guarantee import guaranteed
     from proxyalign.files import write_json
     from proxyalign.models import load_pair
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from proxyalign.errors import InputError
 
 if TYPE_CHECKING:
-    from proxyalign.evaluation.tuning.guaranteed import Promises
     from proxyalign.evaluation.tuning.space import Setting, Space
+    from proxyalign.evaluation.tuning.under_guarantee import Promises
 
 T = TypeVar("T")
 RANGE = "0.05:0.95"  # of alpha and of budget, where nothing else is asked for

@@ -10,9 +10,9 @@ from proxyalign.evaluation.tuning.search import measures_of, ranked
 if TYPE_CHECKING:
     from proxyalign.evaluation.tuning.base_texts import TrustRegion
     from proxyalign.evaluation.tuning.development import Development
-    from proxyalign.evaluation.tuning.guaranteed import Guaranteed
     from proxyalign.evaluation.tuning.harm import Harm
     from proxyalign.evaluation.tuning.space import Setting
+    from proxyalign.evaluation.tuning.under_guarantee import Guaranteed
 
 _SHOWN = 10  # settings of a search that are listed
 CLOCK = (

@@ -10,10 +10,10 @@ from tiny_models import llama, tiny_pair
 from proxyalign.errors import InputError
 from proxyalign.evaluation.metrics import summarise
 from proxyalign.evaluation.tuning.development import Development
-from proxyalign.evaluation.tuning.guaranteed import Promises, guaranteed, promises
 from proxyalign.evaluation.tuning.harm import bound_harm
 from proxyalign.evaluation.tuning.search import ranked, search
 from proxyalign.evaluation.tuning.space import Setting, Space, spaced
+from proxyalign.evaluation.tuning.under_guarantee import Promises, guaranteed, promises
 
 DEV = Development("two", "lab-facts", limit=120)
 SPACE = Space(("dual", "primal"), spaced(0.0, 1.0, 51), spaced(0.1, 0.9, 5), windows=(0, 3), temperatures=(0.0, 1.0))
@@ -196,7 +196,7 @@ def test_what_is_chosen_keeps_both_promises(harming, pair, tmp_path, monkeypatch
     """Fails where the larger of two thresholds wins, or a value that was never tested is taken for harmless."""
     region = {"alpha": 0.2}
     monkeypatch.setattr(
-        "proxyalign.evaluation.tuning.guaranteed.bound_distance", lambda *_, **__: type("Region", (), region)()
+        "proxyalign.evaluation.tuning.under_guarantee.bound_distance", lambda *_, **__: type("Region", (), region)()
     )
     space, both = Space(("dual",), (0.1, 0.3, 0.5), ()), Promises(harm=(0.05, 0.1), tv=0.1)
 
