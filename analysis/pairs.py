@@ -17,12 +17,15 @@ def called(pair: Pair) -> str:
     return " + ".join(f"{m['name']}@{m['revision']}" if "revision" in m else m["name"] for m in pair.values())
 
 
-def load(pair: Pair) -> "ModelPair":
-    """The pair, with each model's own options; hub names are looked up on the hub unless HF_HUB_OFFLINE is set."""
+def load(pair: Pair, dtype: str = "auto") -> "ModelPair":
+    """The pair, with each model's own options; hub names are looked up on the hub unless HF_HUB_OFFLINE is set.
+
+    dtype: of a pair that has a name.
+    """
     from proxyalign.models import load_pair
 
     if isinstance(pair, str):
-        return load_pair(pair, offline=True)
+        return load_pair(pair, offline=True, dtype=dtype)
     options: dict[str, dict[str, Any]] = {}
     for role, model in pair.items():
         for option, value in model.items():

@@ -12,7 +12,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from analysis.measured_pass import Pace, measure
-from analysis.profile import check
+from analysis.profile import check, max_new_tokens, n_questions, tasks_of
 from analysis.workload import Part, parts
 from proxyalign import tasks
 from proxyalign.errors import InputError
@@ -100,14 +100,15 @@ def _context(profile: Mapping[str, Any], sizes: Mapping[str, Size]) -> int:
         return min(limits, default=0)
     tokenizer, lengths = load_tokenizer("plan", str(folder / "base"), True), []
     data = None if "train" in profile else profile.get("data")  # a world that is not there yet has questions alike
-    for task in map(tasks.get, profile["tasks"]):
-        for split, n in profile["n_questions"].items():
+    for name, grid in profile["grids"].items():
+        for task in tasks_of(profile, name):
+            n = n_questions(profile, name, task)
             try:
-                questions = task.questions(split=split, data=data, limit=n)
+                questions = tasks.get(task).questions(split=grid["split"], data=data, limit=n)
             except InputError:  # their files are elsewhere
                 return min(limits, default=0)
             prompts = tokenizer([question.prompt for question in questions])["input_ids"]
-            lengths += [len(ids) + task.max_new_tokens for ids in prompts]
+            lengths += [len(ids) + max_new_tokens(profile, task) for ids in prompts]
     return min([*limits, max(lengths)])
 
 
@@ -154,7 +155,7 @@ def _loaded(name: str) -> dict[str, Size]:
 def _dtype(profile: Mapping[str, Any], role: str, device: str) -> str:
     """The dtype in which `load_pair` would load the model on this device."""
     pair = profile["pair"]
-    asked = "auto" if isinstance(pair, str) else pair[role].get("dtype", "auto")
+    asked = profile["dtype"] if isinstance(pair, str) else pair[role].get("dtype", "auto")
     numbers = Options(device=device, dtype=asked).numbers(is_named=_folder(profile) is not None)
     return "bfloat16" if numbers == "auto" else str(numbers).removeprefix("torch.")
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.profile import expand
+from analysis.profile import expand, max_new_tokens, n_questions, tasks_of
 from proxyalign import tasks
+from proxyalign.decoding.scoring import asked
 from proxyalign.deferral.rules import Rule, make
 
 PROMPT_ROWS = 256  # tokens of prompts that are read in one pass
@@ -32,7 +33,7 @@ class Passes:
 class Part:
     """A grid of the profile, or its speed measurement.
 
-    n_questions: of each task and run. n_settings: rules with their parameters. n_answers: of all tasks and settings.
+    n_questions: of a run, the most. n_settings: rules with their parameters. n_answers: of all tasks and settings.
     """
 
     name: str
@@ -48,20 +49,29 @@ def parts(profile: Mapping[str, Any], context: int) -> list[Part]:
     """All parts of a checked profile; context: tokens of a prompt and its reply together."""
     found = []
     for name, grid in profile["grids"].items():
-        n = grid.get("n_questions", profile["n_questions"][grid["split"]])
         rules = list(expand(grid["rules"]))
-        batch = min(profile["batch_size"], n)
+        n_of = {task: n_questions(profile, name, task) for task in tasks_of(profile, name)}
         work = [
-            one
-            for task in profile["tasks"]
-            for rule in rules
-            for one in _run(rule, grid["mode"], grid["window"], n, batch, tasks.get(task).max_new_tokens, context)
+            one for task, n in n_of.items() for rule in rules for one in _of_task(profile, grid, task, n, rule, context)
         ]
-        n_answers = n * len(rules) * len(profile["tasks"])
-        found.append(Part(name, grid["split"], grid["mode"], n, len(rules), n_answers, tuple(work)))
+        n_answers = len(rules) * sum(n_of.values())
+        found.append(Part(name, grid["split"], grid["mode"], max(n_of.values()), len(rules), n_answers, tuple(work)))
     if "speed" in profile:
         found.append(_speed(profile, context))
     return found
+
+
+def _of_task(
+    profile: Mapping[str, Any], grid: Mapping[str, Any], task: str, n: int, rule: Rule, context: int
+) -> Iterator[Passes]:
+    """The passes of one run of a grid; choices are not decoded, and each model that the rule asks reads them once."""
+    if tasks.get(task).kind == "reply":
+        batch = min(profile["batch_size"], n)
+        yield from _run(rule, grid["mode"], grid["window"], n, batch, max_new_tokens(profile, task), context)
+        return
+    n_passes = n * context / PROMPT_ROWS
+    for role in asked(rule):
+        yield Passes(role, PROMPT_ROWS, PROMPT_ROWS, n_passes, n_passes)
 
 
 def _speed(profile: Mapping[str, Any], context: int) -> Part:

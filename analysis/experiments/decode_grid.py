@@ -1,4 +1,7 @@
-"""Decode one task under all rules of one grid, going on where a killed run stopped, and summarise every run."""
+"""Decode the runs of one job, going on where a killed one stopped, and say what came of each.
+
+A job is some runs of one task, or a shard of their questions; once all shards are there, `--merge` joins them.
+"""
 
 import argparse
 import hashlib
@@ -10,82 +13,131 @@ from typing import Any
 
 from analysis import pairs
 from analysis.product import commit, versions
-from analysis.profile import called, expand
+from analysis.profile import called
 from proxyalign import tasks
-from proxyalign.evaluation import Settings, run_grid
+from proxyalign.deferral.rules import Rule, make
+from proxyalign.evaluation import Settings, merge, run_grid
+from proxyalign.evaluation.shards import Shard
 from proxyalign.files import sha256, write_json
 
+Run = dict[str, Any]
+_OF_DECODING = ("mode", "window", "temperature")
 
-def records_folder(records: Path, grid: str, task: str, settings: str, code: str) -> Path:
-    """Where the grid's records live: another folder for other settings or other code, so that neither mixes."""
-    key = hashlib.sha256(f"{settings} {code}".encode()).hexdigest()[:12]
-    return records / f"{grid}_{task}_{key}"
+
+def records_folder(records: Path, grid: str, settings: Settings, told: Mapping[str, Any]) -> Path:
+    """Where a run's records live: another folder for other settings, code or batches, so that none mix.
+
+    told: whatever else decides them. The runs beside it in its job do not.
+    """
+    everything = {**settings.as_dict(), **told}
+    key = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:12]
+    return records / f"{grid}_{settings.task}_{key}"
+
+
+def decode(
+    wanted: Mapping[str, Any], records: Path, grid: str, code: str, *, shard: str | None = None, merged: int = 0
+) -> list[Run]:
+    """Decode the runs of a job and return a dictionary for each: settings, numbers, the files and their hashes.
+
+    wanted: what `analysis.jobs.settings` wrote. shard: decode this part of the questions alone. merged: so many shards
+    are there, to be joined without a model.
+    """
+    pair = None if merged else pairs.load(wanted["pair"], wanted["dtype"])
+    rules = [make(name, **parameters) for name, parameters in wanted["rules"]]
+    told = {"data": wanted["data"], "dtype": wanted["dtype"], "batch_size": wanted["batch_size"], "code": code}
+    runs = []
+    for rule in rules:
+        settings = _settings(wanted, rule)
+        folder = records_folder(records, grid, settings, told)
+        if pair is None:
+            parts = [folder / Shard(number, merged).folder for number in range(1, merged + 1)]
+            summary = merge(parts, folder, grid=[settings])
+        else:
+            summary = run_grid(
+                pair, [settings], folder, data=wanted["data"], batch_size=wanted["batch_size"], progress=_say,
+                shard=shard,
+            )  # fmt: skip
+        home = folder if shard is None else folder / Shard.parse(shard).folder
+        runs.append({"grid": grid, **_told(settings, rule, home, summary)})
+    return runs
+
+
+def _settings(wanted: Mapping[str, Any], rule: Rule) -> Settings:
+    task = tasks.get(wanted["task"])
+    return Settings(
+        pair=pairs.called(wanted["pair"]),
+        task=task.name,
+        task_version=task.version,
+        rule=rule.name,
+        parameters=rule.parameters(),
+        rows=wanted["n_rows"],
+        **{name: wanted[name] for name in ("split", "limit", "seed", "proxy_chat", "max_new_tokens", *_OF_DECODING)},
+    )
+
+
+def _say(settings: Settings, n_done: int, n: int) -> None:
+    print(f"{settings.slug}: {n_done} of {n} questions", file=sys.stderr, flush=True)
+
+
+def _told(settings: Settings, rule: Rule, folder: Path, summary: Mapping[str, Any]) -> Run:
+    """A run as the tables have it; what says nothing of a choice task, which is not decoded, is None there."""
+    (run,) = (dict(one) for one in summary["runs"])
+    records, rows = (folder / run["folder"] / name for name in ("records.jsonl", "rows.npz"))
+    low, high = run.pop("interval")
+    strict_low, strict_high = run.pop("strict_interval")
+    estimates = {**run.pop("measures", {}), **({"macro accuracy": run["macro"]} if "macro" in run else {})}
+    run.pop("macro", None)
+    kind = tasks.get(settings.task).kind
+    decoding = {name: getattr(settings, name) if kind == "reply" else None for name in _OF_DECODING}
+    return {
+        **{name: getattr(settings, name) for name in ("task", "split", "seed", "proxy_chat")},
+        "kind": kind,
+        **decoding,
+        "max_new_tokens": settings.max_new_tokens,
+        **run,
+        **called(rule),
+        "low": low,
+        "high": high,
+        "strict_low": strict_low,
+        "strict_high": strict_high,
+        "measures": [_measure(name, one) for name, one in estimates.items()],
+        "records": records.as_posix(),
+        "records_sha256": sha256(records),
+        "rows": rows.as_posix() if rows.exists() else None,  # a rule that always defers visits none
+    }
+
+
+def _measure(name: str, estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """A measure of the task with its 95 percent interval, None where there is too little to have one."""
+    low, high = estimate["interval"] or (None, None)
+    return {
+        "name": name, "value": estimate["value"], "standard_error": estimate["standard_error"], "low": low,
+        "high": high, "n": estimate["n"],
+    }  # fmt: skip
 
 
 def main() -> None:
-    """Decode the grid and write its summary."""
+    """Decode or merge, and write the runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="what to decode, as JSON")
+    parser.add_argument("--grid", required=True, help="the grid that the runs are of")
     parser.add_argument("--code", required=True, help="fingerprint of the package")
     parser.add_argument("--records", type=Path, required=True, help="folder of all records of this profile")
-    parser.add_argument("--out", type=Path, required=True, help="the summary; grid and task are read off its path")
+    parser.add_argument("--out", type=Path, required=True, help="the runs, as JSON")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads of one pass")
+    parser.add_argument("--shard", help="decode a part of the questions, as 2/4")
+    parser.add_argument("--merge", type=int, default=0, help="join so many shards, which are all there")
     arguments = parser.parse_args()
-    grid, task = arguments.out.parent.name, arguments.out.stem
-    wanted = json.loads(arguments.settings)
-    summary = decode(wanted, records_folder(arguments.records, grid, task, arguments.settings, arguments.code))
-    runs = [{"grid": grid, **run} for run in summary]
-    write_json(
-        arguments.out,
-        {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs},
-    )
-
-
-def decode(wanted: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Run the grid into `folder` and return one dictionary a run: settings, numbers, the files and their hashes."""
     import torch
 
-    torch.set_num_threads(1)
-    pair = pairs.load(wanted["pair"])
-    task = tasks.get(wanted["task"])
-    common = {
-        "pair": pairs.called(wanted["pair"]),
-        "task": task.name,
-        "task_version": task.version,
-        "max_new_tokens": task.max_new_tokens,
-        "rows": wanted["n_rows"],
-        "proxy_chat": wanted.get("proxy_chat", False),
-        **{name: wanted[name] for name in ("split", "limit", "mode", "window", "temperature", "seed")},
-    }
-    rules = list(expand(wanted["rules"]))
-    settings = [Settings(**common, rule=rule.name, parameters=rule.parameters()) for rule in rules]
-    done = run_grid(
-        pair,
-        settings,
-        folder,
-        data=wanted.get("data"),
-        batch_size=wanted["batch_size"],
-        progress=lambda run, first, n: print(f"{run.slug}: {first} of {n} questions", file=sys.stderr, flush=True),
+    torch.set_num_threads(arguments.threads)
+    wanted = json.loads(arguments.settings)
+    runs = decode(
+        wanted, arguments.records, arguments.grid, arguments.code, shard=arguments.shard, merged=arguments.merge
     )
-    runs = []
-    for setting, rule, run in zip(settings, rules, done["runs"], strict=True):
-        records, rows = (folder / run["folder"] / name for name in ("records.jsonl", "rows.npz"))
-        low, high = run.pop("interval")
-        strict_low, strict_high = run.pop("strict_interval")
-        runs.append(
-            {
-                **{name: getattr(setting, name) for name in ("task", "split", "mode", "window", "temperature", "seed")},
-                **run,
-                **called(rule),
-                "low": low,
-                "high": high,
-                "strict_low": strict_low,
-                "strict_high": strict_high,
-                "records": records.as_posix(),
-                "records_sha256": sha256(records),
-                "rows": rows.as_posix() if rows.exists() else None,  # a rule that always defers visits none
-            }
-        )
-    return runs
+    write_json(
+        arguments.out, {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs}
+    )
 
 
 if __name__ == "__main__":

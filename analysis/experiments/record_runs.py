@@ -6,9 +6,10 @@ from analysis.product import started
 from proxyalign.files import write_json
 
 COLUMNS = (
-    "task", "split", "mode", "temperature", "rule", "variant", "parameter", "chosen", "seed", "n", "n_correct",
-    "accuracy", "standard_error", "low", "high", "strict_accuracy", "n_unparsed", "n_tokens", "deferral_rate",
-    "records_sha256",
+    "grid", "task", "kind", "split", "proxy_chat", "mode", "window", "temperature", "max_new_tokens", "rule", "variant",
+    "parameter", "chosen", "seed", "n", "n_correct", "accuracy", "standard_error", "low", "high", "strict_accuracy",
+    "strict_low", "strict_high", "n_unparsed", "measures", "n_tokens", "tokens_per_second", "deferral_rate",
+    "acceptance_rate", "records_sha256",
 )  # fmt: skip
 
 

@@ -105,26 +105,26 @@ def measure(run: Mapping[str, Any], *, n_resamples: int, seed: int, steps_file: 
 def main() -> None:
     """Measure every run of one grid and task that kept its rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--decoded", type=Path, required=True, help="what decode_grid wrote")
+    parser.add_argument("--decoded", type=Path, nargs="+", required=True, help="what decode_grid wrote")
     parser.add_argument("--steps", type=Path, required=True, help="one JSON line for each solved step")
     parser.add_argument("--summary", type=Path, required=True, help="gap and price of each run")
     parser.add_argument("--n-resamples", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    decoded = json.loads(arguments.decoded.read_text())
+    decoded = [run for path in arguments.decoded for run in json.loads(path.read_text())["runs"]]
     exact(DeferralProblem.from_probs(np.array([0.5, 0.3, 0.2]), budget=spent_budget(np.array([0.2, 0.1]))))  # compiles
     arguments.steps.parent.mkdir(parents=True, exist_ok=True)
     with arguments.steps.open("w") as steps_file:
         runs = [
             measure(run, n_resamples=arguments.n_resamples, seed=arguments.seed, steps_file=steps_file)
-            for run in decoded["runs"]
+            for run in decoded
             if run["rows"] and is_measurable(make(run["rule"], **run["parameters"]))
         ]
     write_json(
         arguments.summary,
         {
-            "decoded": {"file": arguments.decoded.as_posix(), "sha256": sha256(arguments.decoded)},
+            "decoded": [{"file": path.as_posix(), "sha256": sha256(path)} for path in arguments.decoded],
             "steps": {"file": arguments.steps.as_posix(), "sha256": sha256(arguments.steps)},
             "runs": runs,
         },

@@ -12,6 +12,10 @@ from proxyalign.evaluation import read_records
 
 Run = Mapping[str, Any]
 KEY = ("task", "rule", "variant", "parameter")
+_MEASURE = pl.Struct(
+    {"name": pl.String, **dict.fromkeys(("value", "standard_error", "low", "high"), pl.Float64), "n": pl.Int64}
+)
+_OF_A_REPLY = ("index", "id", "reply", "extracted", "correct", "strict", "n_tokens", "seconds", "deferral_mass")
 
 
 def choose(runs: Iterable[Run]) -> set[tuple[Any, ...]]:
@@ -40,17 +44,19 @@ def runs_table(decoded: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     ]
     chosen = choose(runs)
     rows = [{**run, "chosen": run["split"] == "test" and _key(run) in chosen} for run in runs]
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema_overrides={"measures": pl.List(_MEASURE)}, infer_schema_length=None)
 
 
 def samples_table(runs: Sequence[Run]) -> pl.DataFrame:
-    """One row a reply: which run, which question, what was extracted, whether it is right, and what it took."""
+    """One row an answer: which run, which question, what was extracted, whether it is right, and what it took.
+
+    A choice is no reply, which is None there.
+    """
     frames = []
     for run in runs:
         records = read_records(run["records"])
-        names = ("index", "id", "reply", "extracted", "correct", "strict", "n_tokens", "seconds", "deferral_mass")
         key = {name: run[name] for name in ("grid", *KEY, "split", "mode", "temperature")}
-        rows = [{**key, **{name: record[name] for name in names}, **_meta(record)} for record in records]
+        rows = [{**key, **{name: record.get(name) for name in _OF_A_REPLY}, **_meta(record)} for record in records]
         frames.append(pl.DataFrame(rows, infer_schema_length=None))
     return pl.concat(frames, how="diagonal_relaxed")
 

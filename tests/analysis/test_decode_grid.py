@@ -1,6 +1,8 @@
-"""A grid's runs are those that the profile names, and what is said of their files is true."""
+"""A job's runs are those that the profile names, each with its own records, and what is said of their files is true."""
 
 import io
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,35 +10,81 @@ import pytest
 
 from analysis.experiments.decode_grid import decode, records_folder
 from analysis.experiments.solve_visited_rows import is_measurable, measure
+from analysis.profile import expand
+from proxyalign import tasks
 from proxyalign.deferral.rules import make
+from proxyalign.evaluation import Settings, read_records
+from proxyalign.evaluation.answers import answered as really_answered
+
+WANTED = {
+    "pair": "lab", "dtype": "auto", "data": None, "task": "lab-math", "split": "dev", "limit": 3, "batch_size": 1,
+    "seed": 0, "mode": "autoregressive", "window": 5, "temperature": 1.0, "n_rows": 3, "proxy_chat": False,
+    "max_new_tokens": 12,
+}  # fmt: skip
+
+
+def wanted(*rules, **others):
+    return {**WANTED, **others, "rules": [(rule.name, rule.parameters()) for rule in rules]}
 
 
 def test_other_settings_or_other_code_get_another_folder(tmp_path):
     """Fails where records of two different computations would be mixed."""
-    folders = {records_folder(tmp_path, "g", "t", settings, code) for settings in ("{}", "[]") for code in ("a", "b")}
-    assert len(folders) == 4
+    one = Settings(pair="lab", task="lab-math", task_version=tasks.get("lab-math").version, rule="never")
+    folders = {
+        records_folder(tmp_path, "g", settings, {"code": code})
+        for settings in (one, replace(one, seed=1), replace(one, rule="always"))
+        for code in ("a", "b")
+    }
+    assert len(folders) == 6
 
 
 def test_a_run_names_the_rows_that_it_kept_and_no_others(tmp_path):
     """Fails where the proxy alone, for which the base never runs, is said to have kept the base's distributions."""
-    wanted = {
-        "pair": "lab", "data": None, "task": "lab-math", "split": "dev", "limit": 1, "batch_size": 1, "seed": 0,
-        "mode": "autoregressive", "window": 5, "temperature": 1.0, "n_rows": 3, "rules": {"always": [], "dual": [0.4]},
-    }  # fmt: skip
-    always, dual = decode(wanted, tmp_path)
+    always, dual = decode(wanted(make("always"), make("dual", alpha=0.4)), tmp_path, "some", "code")
     assert always["rows"] is None
     assert Path(dual["rows"]).exists()
+    assert dual["max_new_tokens"] == 12
+    assert max(record["n_tokens"] for record in read_records(dual["records"])) <= 12
+
+
+def test_a_run_is_not_decoded_again_when_another_of_its_job_changes(tmp_path, monkeypatch):
+    """Fails where one edited parameter of a profile costs all runs that share its process."""
+    never, dual, other = make("never"), make("dual", alpha=0.4), make("dual", alpha=0.5)
+    before = decode(wanted(never, dual), tmp_path, "some", "code")
+    asked = []
+
+    def answered(pair, settings, *others, **more):
+        asked.append(dict(settings.parameters))
+        return really_answered(pair, settings, *others, **more)
+
+    monkeypatch.setattr(sys.modules["proxyalign.evaluation.run"], "answered", answered)
+    after = decode(wanted(other, never), tmp_path, "some", "code")
+    assert asked == [{"alpha": 0.5}] * 3
+    assert after[1] == before[0]
+
+
+def test_shards_are_merged_to_the_run_that_they_are_parts_of(tmp_path):
+    """Fails where a run cut into shards has other answers than a whole one, or its merging asks for a model."""
+    job = wanted(make("dual", alpha=0.4))
+    (whole,) = decode(job, tmp_path / "whole", "some", "code")
+    parts = [decode(job, tmp_path / "cut", "some", "code", shard=f"{number}/2")[0] for number in (1, 2)]
+    (merged,) = decode(job, tmp_path / "cut", "some", "code", merged=2)
+    assert sum(part["n"] for part in parts) == merged["n"] == 3
+    clocks = ("seconds", "tokens_per_second", "records", "records_sha256", "rows")
+    assert {k: v for k, v in merged.items() if k not in clocks} == {k: v for k, v in whole.items() if k not in clocks}
+    assert [one["reply"] for one in read_records(merged["records"])] == [
+        one["reply"] for one in read_records(whole["records"])
+    ]
 
 
 def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_path):
     """Fails where a rule beyond the usual ones cannot be decoded, two of its settings mix, or its steps not solved."""
-    wanted = {
-        "pair": "lab", "data": None, "task": "lab-facts", "split": "dev", "limit": 2, "batch_size": 2, "seed": 0,
-        "mode": "autoregressive", "window": 5, "temperature": 1.0, "n_rows": 9,
-        "rules": {"top-k": [3], "min-p": [0.2], "static-mixture": [0.5], "near-optimal": [{"budget": 0.5, "eps": 0.1}],
-                  "hybrid": [0.3, {"budget": 0.3, "step": 0.1}]},
+    listed = {
+        "top-k": [3], "min-p": [0.2], "static-mixture": [0.5], "near-optimal": [{"budget": 0.5, "eps": 0.1}],
+        "hybrid": [0.3, {"budget": 0.3, "step": 0.1}],
     }  # fmt: skip
-    runs = decode(wanted, tmp_path)
+    job = wanted(*expand(listed), task="lab-facts", limit=2, batch_size=2, n_rows=9)
+    runs = decode(job, tmp_path, "some", "code")
     told = [(run["rule"], run["parameter"], run["variant"]) for run in runs]
     assert told == [
         ("top-k", 3, ""), ("min-p", 0.2, ""), ("static-mixture", 0.5, ""), ("near-optimal", 0.5, "eps=0.1"),
@@ -48,7 +96,7 @@ def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_p
         rule = make(run["rule"], **run["parameters"])
         assert is_measurable(rule) == (run["rule"] != "static-mixture")
         if is_measurable(rule):
-            measured = measure({"grid": "some", **run}, n_resamples=20, seed=0, steps_file=steps)
+            measured = measure(run, n_resamples=20, seed=0, steps_file=steps)
             assert measured["n_certified"] == measured["n_steps"] == 9
             assert measured["gap"]["point"] >= -1e-12
             with np.load(run["rows"]) as kept:
