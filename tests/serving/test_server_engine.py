@@ -240,6 +240,30 @@ def test_a_string_after_the_limit_has_ended_nothing(pair):
         assert not rows.held
 
 
+def test_an_end_that_the_context_has_no_room_for_has_ended_nothing(pair):
+    """Fails when a row that the context has cut is told to have ended with an end of text that came after the cut."""
+
+    class Room:
+        def join(self, rows):
+            pass
+
+        def fill(self, rows, tokens, counts):
+            return np.array([n_fitting]), np.array([True])
+
+    told = []
+    for n_fitting, reason in ((2, "length"), (3, "stop")):
+        rows = Rows(1)
+        rows.fill([Asked([1], [1], (0, 0, 0), 9, (), Shape(), told.append)])
+        stopping = Stopping(np.arange(N_TOKENS) == 5, rows.stop, pair.spelling, 0, rows.base_prompts)
+        record = LiveRecord(1, 9, stopping, False, None, Room())
+        record.rows = rows
+        record.join(np.array([0]))
+        ids, numbers = np.array([[3, 4, 5, 6]]), np.zeros((1, 4))
+        record.emit(np.array([4]), ids, numbers.astype(np.uint8), numbers, numbers)
+        assert (told[-1].ids, told[-1].reason) == ([3, 4, 5][:n_fitting], reason)
+        assert not rows.held
+
+
 def test_what_was_told_is_not_told_again_when_a_sequence_is_begun_again():
     """Fails when a client gets tokens twice after an error, or others after those that it has."""
     told = []
