@@ -2,10 +2,11 @@
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from proxyalign import __version__
 from proxyalign.cli import bench as bench
 from proxyalign.cli import compare as compare
 from proxyalign.cli import evaluate as evaluate
@@ -23,8 +24,10 @@ from proxyalign.errors import InputError
 app = typer.Typer(
     name="proxyalign",
     help="Align a large base model at decoding time with a small aligned proxy, and measure how good each choice is.",
+    epilog="Each command shows an example in its own --help. Exit code 0, or 2 with one sentence on stderr where the "
+    "input cannot be used; what verify finds violated ends with 1, an interruption with 130. "
+    "Shell completion: proxyalign --install-completion.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -43,6 +46,22 @@ app.add_typer(lab.app, name="lab")
 
 _SHOWN = 40  # bytes of an argument that a message is about
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def _tell_version(asked: bool) -> None:
+    """Print the version and end, before a command is looked for."""
+    if asked:
+        print(f"proxyalign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Read the options that come before a command."""
 
 
 def main() -> None:

@@ -68,6 +68,8 @@ def decode(
     more than one step; "of bare" is the speed as a share of what it would be if nothing but forward passes took time.
     The next table is what a cycle does beside those, on rows of large vocabularies, and the share that rule, test and
     draw have in verifying. The last one is what is held in memory of each new token.
+
+    Example: proxyalign bench decode --task lab-math --limit 10 --windows 3,5
     """
     sizes = _windows(windows)
 
@@ -170,6 +172,8 @@ def rules(
 
     The rules are primal, near-optimal, exact (on a few rows), dual and nudging. The rows are made up, from flat laws
     to sure ones, or the first of a file. A time is the median over the rows of the fastest run on each.
+
+    Example: proxyalign bench rules --vocabulary 32000 --batch 16
     """
     if min(vocabulary, batch, repeats, threads) < 1:
         raise InputError(

@@ -46,6 +46,8 @@ def exact(
     HiGHS and SCIP come twice, under their own settings and with the zero gap that `oracle` asks for. An answer is
     judged in rational arithmetic: certified by a proved bound, within 1e-9 of the best known value and of the budget,
     wrong (over the budget, or called optimal and worth less), or unfinished. Times include the building of the model.
+
+    Example: proxyalign bench exact --limit 60
     """
     if instances < 0:
         raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 5")

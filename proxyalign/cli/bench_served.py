@@ -33,7 +33,9 @@ def served(
     budget: Budget = None,
     settings: Set = None,
     at_once: Annotated[str, typer.Option(help="Texts at once, numbers with commas.")] = "1,8",
-    texts: Annotated[int, typer.Option(help="Texts in all, for each text at once; the last ones have it to themselves.")] = 8,
+    texts: Annotated[
+        int, typer.Option(help="Texts in all, for each text at once; the last ones have it to themselves.")
+    ] = 8,
     max_new_tokens: Annotated[int, typer.Option(help="Longest text.")] = 64,
     temperature: Annotated[float, typer.Option(help="Of the draws.")] = 1.0,
     rounds: Annotated[int, typer.Option(help="The server alone, the cascade, the server alone: so often.")] = 5,
@@ -47,6 +49,10 @@ def served(
 
     Both draw from the same law, and the server shows as much of it in both. Whatever else the machine does hits both,
     but a proxy on the server's own processors slows it down.
+
+    Example:
+
+    proxyalign bench served http://localhost:8080/v1 big-base --proxy smol
     """
     chosen = rules_from_options(rule, alpha, budget, settings)[0]
     sizes = [int(size) if size.strip().isdecimal() else 0 for size in at_once.split(",")]

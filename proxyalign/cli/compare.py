@@ -35,6 +35,8 @@ def compare(
 
     Differences are in percentage points, with 95 percent intervals of a bootstrap over questions; p is McNemar's exact
     test, and p (Holm) its correction for all runs of the table.
+
+    Example: proxyalign compare runs/RUN runs/OTHER --measures
     """
     from proxyalign.evaluation.comparison import compare
     from proxyalign.evaluation.comparison import table as results

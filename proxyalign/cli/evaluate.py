@@ -57,6 +57,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
     rows: Annotated[int, typer.Option(help="Keep so many of the base's visited distributions in rows.npz.")] = 0,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Keep who wrote each token in the records, for proxyalign report.")
+    ] = False,
     shard: Annotated[str | None, typer.Option(help="Answer a part of the questions alone, as in 2/4.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join the shards in OUT; no model is loaded.")] = False,
     data: Annotated[
@@ -73,6 +76,10 @@ def evaluate(
     compare likelihoods, the others decode replies.
 
     On several machines: the same command with --shard 1/4, ..., --shard 4/4, and then with --merge.
+
+    Example:
+
+    proxyalign evaluate --task lab-math --rule dual --alpha 0.4 --out runs
     """
     from proxyalign import tasks
     from proxyalign.errors import InputError
@@ -123,7 +130,9 @@ def evaluate(
         logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
         models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
         with _Bars({run.slug: label for run, label in zip(runs, labels, strict=True)}) as bars:
-            summary = run_grid(models, runs, out, data=data, batch_size=batch_size, progress=bars.show, shard=shard)
+            summary = run_grid(
+                models, runs, out, data=data, batch_size=batch_size, progress=bars.show, shard=shard, traces=traces
+            )
     if json:
         print_json(summary)
         return

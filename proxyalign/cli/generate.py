@@ -64,7 +64,9 @@ def generate(
 ) -> None:
     """Answer QUESTION: the text on stdout, then one line of numbers on stderr.
 
-    Example: proxyalign generate --rule dual --alpha 0.4 "Mia has 12 apples and buys 5 more. How many has she now?"
+    Example:
+
+    proxyalign generate --rule dual --alpha 0.4 "Where does the bexsur live?"
     """
     (chosen,) = rules_from_options(rule, alpha, budget, settings)
 

@@ -22,7 +22,10 @@ def train(
     preset: Annotated[str, typer.Option(help="full (about half an hour on one thread) or smoke (seconds).")] = "full",
     as_json: Annotated[bool, typer.Option("--json", help="Print lab.json alone on stdout.")] = False,
 ) -> None:
-    """Train a lab pair from nothing: the same seed gives the same weights."""
+    """Train a lab pair from nothing: the same seed gives the same weights.
+
+    Example: proxyalign lab train --out my-pair --seed 3
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from transformers.utils import logging
 

@@ -28,6 +28,8 @@ def plan(
 
     A pass is taken to cost what products with so many bytes of weights cost on this device, measured now with as many
     rows, and for each layer what one of the shipped lab model costs beside them. Hours are of one process.
+
+    Example: proxyalign plan analysis/config/paper/qwen3.yaml --offline
     """
     module = _analysis()
 

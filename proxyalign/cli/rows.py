@@ -21,7 +21,9 @@ def rows(
 ) -> None:
     """Record next-token rows of any causal model: the laws that solve, bench exact and verify read.
 
-    Example: proxyalign rows --model smol --text gsm8k/test.jsonl --out rows.npz --limit 50
+    Example:
+
+    proxyalign rows --model smol --text gsm8k/test.jsonl --out rows.npz
     """
     from proxyalign.files import sha256
     from proxyalign.rows import read_texts, record_rows

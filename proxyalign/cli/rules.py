@@ -15,6 +15,8 @@ def rules(
     """List all rules. p is the base's law, q the proxy's, q0 the reference's; 1[...] names the deferred tokens.
 
     A rule needs what its decision reads: where that is p alone, the proxy stays idle until a token is deferred.
+
+    Example: proxyalign rules --json
     """
     from proxyalign.deferral.rules import table
 

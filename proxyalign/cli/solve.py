@@ -37,7 +37,7 @@ def solve(
 ) -> None:
     """Which tokens to defer: maximise the deferred surprisal, sum of -p log p, within the budget of mass.
 
-    Example: proxyalign solve --probs p.npy --budget 0.3 --method exact --json
+    Example: proxyalign solve --probs p.npy --budget 0.3
     """
     if method not in METHODS:
         raise InputError(f"solve: --method must be one of {', '.join(METHODS)}, got {method!r}; choose one of those")

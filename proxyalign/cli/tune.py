@@ -78,6 +78,8 @@ def tune(
     Without --guarantee Optuna tries --trials settings. With it one rule's values are tried in rising order, and the
     last is taken that the questions allow to promise; where there is none, it says how many questions it would take.
     The objective then gives way to the guarantee. After an interruption the same command goes on.
+
+    Example: proxyalign tune --task lab-facts --trials 30 --out tuned
     """
     _check_extras(objective)
     check_count("tune", "trials", trials, least=1)
