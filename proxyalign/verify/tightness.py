@@ -177,6 +177,12 @@ def _rare_tokens(point: Floats) -> Laws:
     return replace(_of_laws(p, q, np.zeros_like(p), budget=k / 8), window=2)  # from seven texts
 
 
+def _on_eps(_: Floats) -> Laws:
+    """Three parameters that lose on one of eight tokens each, and seven questions, none of which may be lost on."""
+    p = np.full((4, 8), 0.125)
+    return _of_laws(p, p, np.eye(4, 8))
+
+
 def _two_densities(_: Floats) -> Laws:
     """A step of tokens of 1/4 and one of tokens of 1/8: at 1/4 each, with one more of the same density at hand."""
     p = np.array([[0.25, 0.25, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.125] * 8])
@@ -207,6 +213,8 @@ INEQUALITIES: tuple[Inequality, ...] = (
     Inequality(15, "sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", lambda _: _on_budget(1.0)),
     Inequality(15, "sum OPT_t - sum v(d_t) <= its bound", lambda _: _on_budget(math.log(4.0))),
     Inequality(16, "D <= A over pieces", _no_common_piece),
+    Inequality(17, "P(a promise is broken) <= delta, losses apart", lambda _: replace(_on_eps(_), alpha=0.0)),
+    Inequality(17, "P(a promise is broken) <= delta, losses on the same questions", _on_eps),
     Inequality(18, "the loss rises by no more than its price on S", _proxy_on_the_set),
     Inequality(18, "KL(P || pi) <= KL(P || q) + log(1/D)", _proxy_alone),
     Inequality(19, "TV of texts <= P(a token of the base's is below alpha)", _rare_tokens, CONTEXTS + 1),

@@ -9,6 +9,7 @@ from hypothesis import given
 from strategies import check, law_cases
 
 from proxyalign.deferral import rules
+from proxyalign.evaluation.tuning.log_loss import log_loss_terms
 
 
 @given(case=law_cases(4, 8))
@@ -39,6 +40,8 @@ def test_under_the_truth_it_gains_where_the_proxy_knows_better_by_more_than_log_
     for share in (1.0, 0.2):
         q = share * on_set + (1.0 - share) * torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
         rises.append(expected_loss(truth, rules.Dual(0.5).target(p, q).numpy()) - before)
+        deferred = rules.Dual(0.5).defer(p)
+        assert rises[-1] == pytest.approx(float(log_loss_terms(truth, p, q, deferred).total), abs=1e-12)
     assert rises[0] < 0.0 < rises[1]
 
 

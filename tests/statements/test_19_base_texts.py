@@ -8,6 +8,7 @@ from hypothesis import given
 from strategies import check, law_cases
 
 from proxyalign.deferral import rules
+from proxyalign.evaluation.tuning.guarantees import trust_rank, trust_region
 from proxyalign.verify.statements.token_laws import CONTEXTS, TOKENS
 
 
@@ -24,12 +25,12 @@ def test_one_token_a_text_moves_by_just_the_mass_below_the_threshold():
     p = torch.from_numpy(rng.permutation(np.arange(1.0, n_tokens + 1)))
     p, q = p / p.sum(), torch.zeros(n_tokens + 1, dtype=torch.float64)
     p, q[-1] = torch.cat([p, torch.zeros(1, dtype=torch.float64)]), 1.0
-    k = math.floor(eps * (n + 1))
+    k = trust_rank(n, eps)
     assert k == 2
     moved = []
     for _ in range(400):
-        least = np.sort(rng.choice(p.numpy(), n, p=p.numpy()))
-        moved.append(float((rules.Dual(least[k - 1]).target(p, q) - p).abs().sum()) / 2)
+        alpha = trust_region(rng.choice(p.numpy(), n, p=p.numpy()), eps)
+        moved.append(float((rules.Dual(alpha).target(p, q) - p).abs().sum()) / 2)
     # The mean is below k / (n + 1) = 0.0952, and by little, since M has a thousand values: four standard errors.
     error = np.std(moved) / math.sqrt(len(moved))
     assert abs(np.mean(moved) - k / (n + 1)) < 4 * error + 1e-3

@@ -73,8 +73,6 @@ def p_value(losses: npt.ArrayLike, eps: float) -> float:
 
     Raises InputError for eps outside (0, 1), no losses, more than one axis, and values that are no such losses.
     """
-    from scipy.special import bdtr  # scipy's binomial tail; the extra [tune]
-
     check_share("p_value", "eps", eps)
     given = np.asarray(losses)
     if given.ndim != 1 or not given.size:
@@ -87,11 +85,27 @@ def p_value(losses: npt.ArrayLike, eps: float) -> float:
         raise InputError(f"p_value: losses must be numbers in [0, 1], got {bad[0]!r}; scale them")
     n, total = given.size, math.fsum(given.tolist())
     if is_counted:
-        return float(bdtr(int(total), n, eps))
+        return binomial_tail(int(total), n, eps)
     share = min(total / n, eps)
     hoeffding = math.exp(-n * _divergence(share, eps))
-    bentkus = math.e * float(bdtr(min(math.ceil(total), n), n, eps))
+    bentkus = math.e * binomial_tail(math.ceil(total), n, eps)
     return min(1.0, hoeffding, bentkus)
+
+
+def binomial_tail(k: int, n: int, chance: float) -> float:
+    """P(Bin(n, chance) <= k) for 0 < chance < 1, added up from k downwards for as long as the terms count."""
+    if k >= n:
+        return 1.0
+    if k > n * chance:  # where terms would rise at first
+        return 1.0 - binomial_tail(n - k - 1, n, 1.0 - chance)
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    term = total = math.exp(ways + k * math.log(chance) + (n - k) * math.log1p(-chance))
+    for i in range(k, 0, -1):
+        term *= i / (n - i + 1) * (1.0 - chance) / chance
+        total += term
+        if term <= total * 2.0**-60:
+            break
+    return total
 
 
 def _divergence(a: float, b: float) -> float:
@@ -105,17 +119,15 @@ def needed_questions(eps: float, delta: float, n_losses: int = 0) -> int:
 
     As in `learn_then_test`, with losses in {0, 1}. Raises InputError for eps or delta outside (0, 1), n_losses below 0.
     """
-    from scipy.special import bdtr
-
     check_share("needed_questions", "eps", eps)
     check_share("needed_questions", "delta", delta)
     check_count("needed_questions", "n_losses", n_losses, least=0)
     too_few, enough = n_losses, 2 * n_losses + 1
-    while bdtr(n_losses, enough, eps) > delta:
+    while binomial_tail(n_losses, enough, eps) > delta:
         too_few, enough = enough, 2 * enough
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if bdtr(n_losses, middle, eps) > delta:
+        if binomial_tail(n_losses, middle, eps) > delta:
             too_few = middle
         else:
             enough = middle

@@ -1,10 +1,36 @@
-"""Mutants of what texts, steps together and cycles come to: log loss, thresholds from texts, prices, owed drafts."""
+"""Mutants of what questions, texts, steps together and cycles come to: guarantees, log loss, prices, owed drafts."""
 
 from proxyalign.verify.mutants.mutation import Mutant
 
+_TEST = "evaluation.tuning.guarantees:learn_then_test"
+_WORTH = "evaluation.tuning.guarantees:p_value"
+_TERMS = "evaluation.tuning.log_loss:_terms"
 _REDRAWN = ".addcmul(spent.unsqueeze(-1), q)"
 
 SEQUENCE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant("learn then test: in the order of the losses", (17,), _TEST,
+           "for row in losses:", "for row in sorted(losses, key=np.sum):"),
+    Mutant("learn then test: the last that passes, past every failure", (17,), _TEST,
+           "if p_values[-1] > delta:", "if False:"),
+    Mutant("learn then test: one failure is forgiven", (17,), _TEST,
+           "if p_values[-1] > delta:", "if sum(one > delta for one in p_values) > 1:"),
+    Mutant("learn then test: the one that failed is chosen", (17,), _TEST,
+           "n_passed - 1 if n_passed else None", "min(n_passed, len(p_values) - 1)"),
+    Mutant("p-value: of fewer losses for as few", (17,), _WORTH,
+           "binomial_tail(int(total), n, eps)", "binomial_tail(max(0, int(total) - 1), n, eps)"),
+    Mutant("p-value: of as many losses for as few", (17,), _WORTH,
+           "binomial_tail(int(total), n, eps)", "1.0 - binomial_tail(int(total), n, eps)"),
+    Mutant("p-value: any losses as if they were counted", (17,), _WORTH,
+           'given.dtype.kind in "bui"\n    if', "True\n    if"),
+    Mutant("p-value: Bentkus without his e", (17,), _WORTH, "math.e * ", ""),
+    Mutant("p-value: Hoeffding with twice the questions", (17,), _WORTH, "math.exp(-n *", "math.exp(-2 * n *"),
+    Mutant("tail: the other side of it above the mean", (17,), "evaluation.tuning.guarantees:binomial_tail",
+           "1.0 - binomial_tail(", "binomial_tail("),
+    Mutant("log loss: what is kept gains nothing", (18,), _TERMS, "kept = np.where(", "kept = 0.0 * np.where("),
+    Mutant("log loss: a price without that of the redrawn mass", (18,), _TERMS,
+           "kl_to_proxy - kl_to_base - np.log(proxy_mass)", "kl_to_proxy - kl_to_base"),
+    Mutant("log loss: divergences of laws that are not given the set", (18,), _TERMS,
+           "- (np.log(delta) - np.log(of_set))[..., None]", ""),
     Mutant("log loss: deferred mass is spread over the kept tokens", (18,), "deferral.policy:cascade",
            _REDRAWN, ".div(1.0 - spent.unsqueeze(-1))"),
     Mutant("log loss: the larger of what is kept and redrawn", (18,), "deferral.policy:cascade",
@@ -19,6 +45,12 @@ SEQUENCE_MUTANTS: tuple[Mutant, ...] = (
            "self.defer(p, q, q0)", "self.defer(p, q, q0).any(-1, keepdim=True).expand(p.shape)"),
     Mutant("threshold from texts: all but the likeliest token goes", (19,), "deferral.rule:Rule.target",
            "self.defer(p, q, q0)", "p < p.amax(-1, keepdim=True)"),
+    Mutant("threshold from texts: as if another one had been drawn", (19,),
+           "evaluation.tuning.guarantees:trust_rank", "(n_texts + 1)", "(n_texts + 2)"),
+    Mutant("threshold from texts: n for n + 1", (19,),
+           "evaluation.tuning.guarantees:trust_rank", "(n_texts + 1)", "n_texts"),
+    Mutant("threshold from texts: one rank further", (19,), "evaluation.tuning.guarantees:trust_region",
+           "np.partition(least, k - 1)[k - 1]", "np.partition(least, k)[k]"),
     Mutant("price: the likeliest tokens for the least likely", (20,), "deferral.budgets:Primal.defer",
            "longest_prefix(p, self.budget)", "longest_prefix(p.amax() - p, self.budget)"),
     Mutant("price: the density of the last item for the critical one's", (20,), "knapsack.bounds:lp_bound",

@@ -11,10 +11,12 @@ from fractions import Fraction
 import numpy as np
 
 from proxyalign.deferral import rules
+from proxyalign.evaluation.tuning.guarantees import trust_rank, trust_region
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.token_laws import ROUNDING, STEPS, TOKENS, tensors, total_variation
 
+LEAST = 2.0**-20  # that is allowed as a distance, of which 0 and 1 are refused
 TEXTS = np.array(list(itertools.product(range(TOKENS), repeat=STEPS)))
 # The row of each step's context: none, then one token, then two.
 ROWS = np.stack([np.zeros(len(TEXTS), dtype=int), 1 + TEXTS[:, 0], 1 + TOKENS + TOKENS * TEXTS[:, 0] + TEXTS[:, 1]], 1)
@@ -37,23 +39,31 @@ def threshold_from_texts(case: Laws) -> Iterator[Claim]:
     M is the probability of a text's least likely token. Rows are the contexts of texts of three tokens.
     """
     p, q, _ = tensors(case)
-    n = n_texts(case)
-    k = math.floor(Fraction(case.budget) * (n + 1))
+    n, eps = n_texts(case), min(max(case.budget, LEAST), 1.0 - LEAST)
+    k = trust_rank(n, eps)
     by_base = steps_of(case.p).prod(1)
-    least = steps_of(case.p).min(1)
+    least = np.minimum(steps_of(case.p).min(1), 1.0)
+    yield Claim("eps is below the share of the next rank", Fraction(repr(eps)), Fraction(k + 1, n + 1), "<")
+    drawn = np.resize(least[by_base > 0.0], n)
+    kth = float(np.sort(drawn)[k - 1]) if k else 0.0
+    yield Claim("the threshold is the k-th smallest", trust_region(drawn, eps), kth, "==")
+    # How many of n numbers have to be small for the threshold to be: it is one of them, and only their order counts.
+    is_small = [trust_region([0.25] * small + [0.5] * (n - small), eps) <= 0.25 for small in range(n + 1)]
     thresholds = np.unique(least[by_base > 0.0]) if k else np.zeros(1)
     up_to = [min(1.0, float(by_base[least <= threshold].sum())) for threshold in thresholds]
-    chances = np.diff([_at_least(k, n, chance) for chance in up_to], prepend=0.0) if k else np.ones(1)
+    chances = np.diff([_of_small(is_small, chance) for chance in up_to], prepend=0.0) if k else np.ones(1)
     moved, meant = 0.0, 0.0
     for alpha, chance in zip(thresholds.tolist(), chances.tolist(), strict=True):
-        by_cascade = steps_of(rules.Dual(min(1.0, alpha)).target(p, q).numpy()).prod(1)
+        by_cascade = steps_of(rules.Dual(alpha).target(p, q).numpy()).prod(1)
         shift, below = float(total_variation(by_cascade, by_base)), float(by_base[least < alpha].sum())
         yield Claim("TV of texts <= P(a token of the base's is below alpha)", shift, below, tolerance=ROUNDING)
         moved, meant = moved + chance * shift, meant + chance * below
     yield Claim("P(the next text has a token below alpha) <= k / (n + 1)", meant, k / (n + 1), tolerance=ROUNDING)
-    yield Claim("E[TV of texts] <= eps", moved, case.budget, tolerance=ROUNDING)
+    yield Claim("E[TV of texts] <= eps", moved, eps, tolerance=ROUNDING)
 
 
-def _at_least(k: int, n: int, chance: float) -> float:
-    """P(Bin(n, chance) >= k)."""
-    return sum(math.comb(n, i) * chance**i * (1.0 - chance) ** (n - i) for i in range(k, n + 1))
+def _of_small(is_small: list[bool], chance: float) -> float:
+    """How probable a threshold is that is small, where each of n numbers is with this chance."""
+    n = len(is_small) - 1
+    each = (math.comb(n, i) * chance**i * (1.0 - chance) ** (n - i) for i in range(n + 1))
+    return math.fsum(one for one, small in zip(each, is_small, strict=True) if small)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from proxyalign.deferral import policy, rules
+from proxyalign.evaluation.tuning.log_loss import LogLossTerms, log_loss_terms
 from proxyalign.verify.cases import Floats, Laws
 from proxyalign.verify.statements.claim import Claim
 from proxyalign.verify.statements.token_laws import at_most, equal, tensors
@@ -52,20 +53,23 @@ class Losses:
 
     def claims(self, name: str) -> Iterator[Claim]:
         """The statement's claims, each of all steps that it is about; `name` is what the true law is called."""
+        terms = log_loss_terms(self.truth, self.p, self.q, self.deferred)
         written = self.truth > 0.0
         taken = written & self.deferred
         mass = self._sum(self.p)
         endless = (taken & (self.q == 0.0)).any(-1)
         rise = _expected(self.truth, self.p, self.pi)
         if endless.any():
-            finite = int(np.isfinite(rise[endless]).sum())
+            finite = int((np.isfinite(rise[endless]) | np.isfinite(terms.total[endless])).sum())
             yield Claim("it is infinite where q cannot write a deferred token", finite, 0, "==")
         least_of_proxy = np.where(taken.any(-1), mass * self.q.min(-1, where=taken, initial=1.0), 1.0)
         judged = ~endless & (self.p.min(-1, where=written, initial=1.0) > LEAST) & (least_of_proxy > LEAST)
         if judged.any():
-            price, gain = self._price(), self._gain(mass)
+            price, total = _price(terms), terms.total
             claim = f"log loss of pi less the base's, under {name}"
-            yield equal(claim, rise[judged], price[judged] - gain[judged], LOG_ROUNDING)
+            yield equal(claim, rise[judged], total[judged], LOG_ROUNDING)
+            yield equal("the price on S, from the laws given S", price[judged], self._price()[judged], LOG_ROUNDING)
+            yield equal("a price less a gain", total[judged], (price - terms.kept)[judged], LOG_ROUNDING)
             claim = "the loss rises by no more than its price on S"
             yield at_most(claim, rise[judged], price[judged], LOG_ROUNDING)
         judged &= (mass > 0.0) & (mass * self.q.min(-1, where=written, initial=1.0) > LEAST)
@@ -82,7 +86,7 @@ class Losses:
         return sums
 
     def _price(self) -> Floats:
-        """delta (KL(P_S || q_S) - KL(P_S || p_S) + log(1/Q)), what handing S over costs, 0 where delta is."""
+        """What handing S over costs, from the laws given S; 0 where the truth gives nothing to S."""
         given, proxy, base = (
             np.where(self.deferred, laws, 0.0) / np.where(sums > 0.0, sums, 1.0)[:, None]
             for laws, sums in ((laws, self._sum(laws)) for laws in (self.truth, self.q, self.p))
@@ -93,13 +97,12 @@ class Losses:
             price: Floats = np.where(share > 0.0, share * (difference - np.log(of_proxy)), 0.0)
         return price
 
-    def _gain(self, mass: Floats) -> Floats:
-        """sum over the kept tokens of P log(1 + D q / p), what the redrawn mass gives back."""
-        kept = ~self.deferred & (self.truth > 0.0)
-        with np.errstate(over="ignore"):
-            ratio = np.divide(mass[:, None] * self.q, self.p, out=np.zeros_like(self.p), where=kept)
-        gain: Floats = (self.truth * np.log1p(ratio)).sum(-1)
-        return gain
+
+def _price(terms: LogLossTerms) -> Floats:
+    """delta (KL(P_S || q_S) - KL(P_S || p_S) + log(1/Q)), what handing S over costs, 0 where delta is."""
+    with np.errstate(invalid="ignore"):
+        price: Floats = terms.delta * (terms.kl_to_proxy - terms.kl_to_base + terms.log_inverse_mass)
+    return np.where(terms.delta > 0.0, price, 0.0)
 
 
 def _expected(law: Floats, one: Floats, other: Floats) -> Floats:

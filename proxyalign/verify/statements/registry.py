@@ -26,6 +26,7 @@ from proxyalign.verify.cases.generated import (
 from proxyalign.verify.statements import (
     base_texts,
     budget_price,
+    learned,
     log_loss,
     many_steps,
     near_optimal,
@@ -179,6 +180,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         16, "stmt:two-vocabularies", "Two vocabularies", two_vocabularies.two_vocabularies, clash, recorded_clash
     ),
+    Statement(17, "stmt:learn-then-test", "Learn then test", learned.guaranteed, *_shaped(4, 8)),
     Statement(18, "stmt:log-loss", "Log loss", log_loss.log_loss, *_shaped(4, 8), _full_laws),
     Statement(
         19, "stmt:base-texts", "Threshold from texts", base_texts.threshold_from_texts,
