@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxyalign import tasks
 from proxyalign.evaluation.asked import Asked
+from proxyalign.evaluation.kept_traces import kept
 from proxyalign.evaluation.row_sample import RowSample
 from proxyalign.evaluation.settings import Settings
 from proxyalign.tasks import Question, Score
@@ -37,11 +38,13 @@ def answered(
     *,
     batch_size: int,
     sample: RowSample | None,
+    traces: bool = False,
 ) -> list[Record]:
     """The records of the questions of `own`, which are answered together with the others of `batch`.
 
     A batch is answered whole, although some of it may be another shard's or be on the disk already, since the last bits
     of its logits depend on what is in it. sample: keeps visited rows of `own`, and saves them, where it is not None.
+    traces: whether the records have them (`kept_traces.kept`).
     """
     if settings.is_choice:
         return _chosen(pair, settings, asked, batch, own, batch_size)
@@ -69,6 +72,7 @@ def answered(
         }
         score = task.score(question, text)
         told = {"reply": text, "reply_measures": _of_trace(settings, question, score, text, trace)}
+        told |= {"trace": kept(trace)} if traces else {}
         records.append(_record(question, index, told, score, counts))
     return records
 

@@ -9,6 +9,7 @@ from proxyalign import tasks
 from proxyalign.errors import InputError
 from proxyalign.evaluation.answers import answered, n_together
 from proxyalign.evaluation.asked import PROMPTS, Asked, ask, read_questions, store_chats, stored_chats
+from proxyalign.evaluation.kept_traces import check_traces
 from proxyalign.evaluation.metrics import Summary, summarise
 from proxyalign.evaluation.provenance import commit, data_editions, models_digest
 from proxyalign.evaluation.records import RECORDS, RecordFile, check_folder, claim_folder, writing
@@ -65,6 +66,7 @@ def run_grid(
     batch_size: int = 16,
     progress: Progress | None = None,
     shard: str | None = None,
+    traces: bool = False,
 ) -> dict[str, Any]:
     """Run every settings of `grid` into its own folder in `out`, and write and return `out`/summary.json.
 
@@ -76,6 +78,8 @@ def run_grid(
     shard: a part of the questions alone, as "2/4", which lands in a folder of its own in `out`, for
     `proxyalign.evaluation.merge` to join; all parts must have one batch size.
     """
+    for settings in grid:
+        check_traces(settings, traces)
     questions = prepare(grid, out, data=data, batch_size=batch_size, shard=shard)
     out, part, told = _part(grid[0], Path(out), len(questions), batch_size, shard)
     for settings in grid:
@@ -96,7 +100,7 @@ def run_grid(
     results = []
     for settings in grid:
         folder = out / settings.slug
-        records = _run(pair, settings, folder, asked, models, part, told, batch_size, progress)
+        records = _run(pair, settings, folder, asked, models, part, told, batch_size, progress, traces)
         results.append((settings.as_dict(), settings.slug, records))
     return write_summary(out, merged, results, data_editions(tasks.get(grid[0].task), data))
 
@@ -135,6 +139,7 @@ def run(
     data: str | Path | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
+    traces: bool = False,
 ) -> Summary:
     """Answer every question of `settings` with `pair`, and return what the records say.
 
@@ -156,15 +161,18 @@ def run(
     version are the same: each says which version wrote it.
 
     data: the folder of the task's files. batch_size: how many questions are decoded together; it changes the speed
-    alone. progress: told after each batch. Raises InputError for what cannot be used, before anything is written.
+    alone. progress: told after each batch. traces: whether each record has its reply's trace too, token by token
+    (`kept_traces.kept`), which a report shows; it changes no answer, so that a run may go on with or without. Raises
+    InputError for what cannot be used, before anything is written.
     """
     check_count("evaluation", "batch_size", batch_size, least=1)
+    check_traces(settings, traces)
     _check_reference(pair, settings)
     questions, folder = read_questions([settings], data), Path(out) / settings.slug
     chats = stored_chats(folder, questions) if settings.proxy_chat else None
     asked = ask(pair, settings, questions, n_new=settings.max_new_tokens, chats=chats)
     everything = range(len(questions))
-    records = _run(pair, settings, folder, asked, models_digest(pair), everything, {}, batch_size, progress)
+    records = _run(pair, settings, folder, asked, models_digest(pair), everything, {}, batch_size, progress, traces)
     return summarise(records, groups=tasks.get(settings.task).groups)
 
 
@@ -178,6 +186,7 @@ def _run(
     told: Mapping[str, Any],
     batch_size: int,
     progress: Progress | None,
+    traces: bool,
 ) -> list[dict[str, Any]]:
     """Answer the questions of `part` into `folder`, after all checks but those of the folder; their records.
 
@@ -202,7 +211,9 @@ def _run(
             start = first // size * size
             batch = range(start, min(start + size, len(asked.questions)))
             own = range(first, min(batch.stop, part.stop))
-            records = answered(pair, settings, asked, batch, own, batch_size=batch_size, sample=sample)
+            records = answered(
+                pair, settings, asked, batch, own, batch_size=batch_size, sample=sample, traces=traces
+            )
             file.append(*({**record, **constants} for record in records))
         if progress:
             progress(settings, len(part), len(part))
