@@ -35,13 +35,30 @@ def order(rule: str) -> tuple[int, int]:
 def name(rule: str, variant: str = "") -> str:
     """What a table calls a rule: with the symbol of its leading parameter, and the others that are not at default."""
     parameters = list(inspect.signature(REGISTRY[rule]).parameters) if rule in REGISTRY else []
-    symbols = [_SYMBOLS.get(one, f"\\mathit{{{_escaped(one)}}}") for one in parameters[:1]]
-    called = _WORDS.get(rule) or " ".join([rule, *(f"(${symbol}$)" for symbol in symbols)])
-    return f"{called}, {_escaped(variant)}" if variant else called
+    called = _WORDS.get(rule) or " ".join([rule, *(f"(${symbol(one)}$)" for one in parameters[:1])])
+    return f"{called}, {escaped(variant)}" if variant else called
 
 
-def _escaped(text: str) -> str:
-    return text.replace("_", "\\_")
+def symbol(parameter: str) -> str:
+    """A parameter in mathematics: its letter, or its name."""
+    return _SYMBOLS.get(parameter, f"\\mathit{{{escaped(parameter)}}}")
+
+
+def escaped(text: str) -> str:
+    """Plain text as LaTeX prints it."""
+    for sign in "_%#&":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def find(rows: Sequence[Row], **wanted: Any) -> Row:
+    """The one row that has all of `wanted`. Raises LookupError where there is none, or more than one."""
+    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    if len(found) != 1:
+        raise LookupError(
+            f"paper: there must be one result with {wanted}, got {len(found)}; run the profile that measures it"
+        )
+    return found[0]
 
 
 def _setting(run: Row) -> tuple[str, float, str, float | None]:
@@ -59,11 +76,12 @@ def _lookup(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
     return {(run["task"], *_setting(run)): run for run in runs}
 
 
-def _tabular(columns: str, head: Sequence[str], lines: Sequence[str]) -> str:
+def tabular(columns: str, head: Sequence[str], lines: Sequence[str]) -> str:
+    """A table with these columns, lines of its head and lines. Raises LookupError where it has no line."""
     if not lines:
         raise LookupError("paper: a table must have at least one row, got none; run the profile that fills it")
     body = [f"\\begin{{tabular}}{{{columns}}}\\toprule", *head, "\\midrule", *lines, "\\bottomrule\\end{tabular}", ""]
-    return HEADER + "\n".join(body)
+    return "\n".join(body)
 
 
 def _two_tasks(n_columns: int) -> str:
@@ -106,7 +124,7 @@ def accuracy_table(runs: Sequence[Row], replicate: Sequence[Row]) -> str:
             ]
         cells.append(row)
     head = [_two_tasks(4), "rule & & seed 1 & seed 2 & strict & $D$ & seed 1 & seed 2 & strict & $D$ \\\\"]
-    return _tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
+    return HEADER + tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
 
 
 def _accuracy(run: Row | None) -> str:
@@ -131,7 +149,7 @@ def gap_table(knapsack: Sequence[Row]) -> str:
             row += [f"{run['mass'] / run['n_steps']:.3f}", _interval(run, "gap"), _interval(run, "price")]
         cells.append(row)
     head = [_two_tasks(3), "rule & & mass & gap (\\%) & price (\\%) & mass & gap (\\%) & price (\\%) \\\\"]
-    return _tabular("@{}l@{ }r@{\\quad}rrr@{\\quad}rrr@{}", head, _rows(settings, cells))
+    return HEADER + tabular("@{}l@{ }r@{\\quad}rrr@{\\quad}rrr@{}", head, _rows(settings, cells))
 
 
 def _interval(run: Row, measure: str) -> str:
@@ -154,7 +172,7 @@ def speed_table(speed: Sequence[Row]) -> str:
         cells.append(row)
     columns = "one by one & speculative & acc. & exp."
     head = [_two_tasks(4), f"rule & & {columns} & {columns} \\\\"]
-    return _tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
+    return HEADER + tabular("@{}l@{ }r@{\\quad}rrrr@{\\quad}rrrr@{}", head, _rows(settings, cells))
 
 
 def _contestant(run: Row) -> tuple[str, str, float | None]:

@@ -7,23 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from analysis.experiments.latex_tables import accuracy_table, gap_table, percent, speed_table
+from analysis.experiments.latex_tables import HEADER, accuracy_table, find, gap_table, percent, speed_table
 from analysis.product import started
 from proxyalign.files import sha256, write_json
 
 Row = Mapping[str, Any]
 TASKS = {"lab-facts": "Facts", "lab-math": "Math"}
 RULES = {"dual": "Dual", "primal": "Primal", "nudging": "Nudging"}  # those that the text names
-
-
-def find(rows: Sequence[Row], **wanted: Any) -> Row:
-    """The one row that has all of `wanted`. Raises LookupError where there is none, or more than one."""
-    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    if len(found) != 1:
-        raise LookupError(
-            f"paper: there must be one result with {wanted}, got {len(found)}; run the profile that measures it"
-        )
-    return found[0]
 
 
 def margin(better: Row, worse: Row) -> float:
@@ -92,10 +82,10 @@ def speed_numbers(runs: Sequence[Row], speed: Sequence[Row]) -> dict[str, str]:
     }
 
 
-def macros(numbers: Mapping[str, str]) -> str:
+def macros(numbers: Mapping[str, str], header: str = HEADER) -> str:
     """The numbers as LaTeX commands without arguments, sorted by name."""
     lines = [f"\\newcommand{{\\{name}}}{{{value}}}" for name, value in sorted(numbers.items())]
-    return "% Written by analysis/experiments/paper_numbers.py; do not edit.\n" + "\n".join(lines) + "\n"
+    return header + "\n".join(lines) + "\n"
 
 
 def main() -> None:
