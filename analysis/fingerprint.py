@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "proxyalign"
 # What cannot change a decoded token or an optimum: the command line's dress, and the drawings.
-IRRELEVANT = ("cli/", "plotting.py")
+IRRELEVANT = ("cli/", "plotting/")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

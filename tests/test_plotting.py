@@ -95,19 +95,50 @@ def test_only_draws_at_temperature_one_are_in_the_accuracy_figure():
 
 def test_each_task_has_a_panel_for_the_gap_and_one_for_the_price():
     """Fails where the two measures are swapped or a task's points land in another's panel."""
-    points = [_point("primal", 0.5, 0.1, 0.3), _point("exact", 0.5, 0.0, 0.2, "lab-facts")]
+    points = [_point("primal", 0.5, 0.1, 0.3), _point("near-optimal", 0.5, 0.01, 0.2, "lab-facts")]
     figure = plotting.gap_vs_speedup(points)
-    offsets = [np.concatenate([drawn.get_offsets() for drawn in axis.collections]) for axis in figure.axes]
+    panels = [axis for axis in figure.axes if axis.get_ylabel()]
+    offsets = [np.concatenate([drawn.get_offsets() for drawn in axis.collections]) for axis in panels]
     drawn = [[round(height, 6) for height in panel[:, 1] if height] for panel in offsets]
-    assert drawn == [[], [20.0], [10.0], [30.0]]
+    assert drawn == [[1.0], [20.0], [10.0], [30.0]]
 
 
-def test_rules_that_leave_nothing_are_named_below_the_scale():
-    """Fails where a rule with a gap would be called exact."""
+def _strips(figure):
+    return [axis for axis in figure.axes if not axis.get_ylabel()]
+
+
+def test_no_mark_lies_below_the_zero_of_a_scale():
+    """Fails where a rule that leaves nothing is drawn as if its gap were negative."""
     figure = plotting.gap_vs_speedup([_point("primal", 0.5, 0.1, 0.3), _point("dual", 0.4, 0.0, 0.0)])
-    notes = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert notes.count("dual: 0") == 2
-    assert "primal: 0" not in notes
+    for axis in figure.axes:
+        if axis.get_ylabel():
+            assert axis.get_ylim()[0] == 0
+            assert all((drawn.get_offsets()[:, 1] >= 0).all() for drawn in axis.collections)
+
+
+def test_rules_that_leave_nothing_are_named_in_a_strip_without_a_scale():
+    """Fails where a rule with a gap would be called exact, or a strip had numbers to read a gap from."""
+    figure = plotting.gap_vs_speedup([_point("primal", 0.5, 0.1, 0.3), _point("dual", 0.4, 0.0, 0.0)])
+    names = [[tick.get_text() for tick in strip.get_yticklabels()] for strip in _strips(figure)]
+    assert names == [["dual"], ["dual"]]
+
+
+@pytest.mark.parametrize("speeds", [(1.0, 1.0, 1.0, 1.0), (0.95, 1.2, 1.44, 1.46), (0.1, 0.6, 1.1, 1.6)])
+def test_labels_in_a_strip_never_meet_and_name_every_point(speeds):
+    """Fails where the marks of one rule lie so close together that their parameters hide each other."""
+    points = [
+        {**_point("dual", parameter, 0.0, 0.0), "speedup": speed, "speedup_low": speed, "speedup_high": speed}
+        for parameter, speed in zip((0.2, 0.3, 0.4, 0.7), speeds, strict=True)
+    ]
+    figure = plotting.gap_vs_speedup([*points, _point("primal", 0.5, 0.1, 0.3)])
+    figure.canvas.draw()
+    for strip in _strips(figure):
+        boxes = [Text.get_window_extent(text) for text in strip.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        labels = [
+            text.get_text() for text in strip.texts if text.get_text()[0] == "0" and "every" not in text.get_text()
+        ]
+        assert sorted(", ".join(labels).split(", ")) == ["0.2", "0.3", "0.4", "0.7"]
 
 
 def test_each_point_has_its_label_and_no_two_texts_overlap():
@@ -118,7 +149,7 @@ def test_each_point_has_its_label_and_no_two_texts_overlap():
     figure.canvas.draw()
     price = figure.axes[1]
     boxes = [Text.get_window_extent(text) for text in price.texts]  # without leader lines
-    assert [text.get_text() for text in price.texts] == ["dual: 0"] + ["0.1", "0.2", "0.3"] * 3
+    assert [text.get_text() for text in price.texts] == ["0.1", "0.2", "0.3"] * 2
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 

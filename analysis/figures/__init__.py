@@ -1,1 +1,12 @@
 """One script for each figure, run by Snakemake as a module."""
+
+# Figures that are drawn from recorded results alone, and from which; the others are drawn from a profile's tables.
+RECORDED = {
+    "solver_times": ["analysis/recorded/solver_times/rows.json", "analysis/recorded/solver_times/classes.json"],
+    "peers_throughput": [
+        "analysis/recorded/decoding_speed/lab.json",
+        "analysis/recorded/decoding_speed/smol.json",
+        "analysis/recorded/real_pair.json",
+    ],
+    "published_beside_ours": ["proxyalign/evaluation/comparison/published.json"],
+}

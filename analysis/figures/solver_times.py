@@ -85,7 +85,8 @@ def _mark(axis: Any, place: int, solver: str, answer: Mapping[str, Any]) -> None
 def main() -> None:
     """Read the recorded contests, draw and save."""
     sources, out, record = started(__file__, __doc__)
-    save(draw([json.loads(source.read_text()) for source in sources]), out, record)
+    contests = [json.loads(source.read_text()) for source in sources]
+    save(draw(contests), out, record, [contest["instances"] for contest in contests])
 
 
 if __name__ == "__main__":

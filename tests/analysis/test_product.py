@@ -43,7 +43,18 @@ def test_a_figure_names_its_results_commit_profile_and_versions(tmp_path, runs, 
     assert record["script"] == "analysis/figures/accuracy_vs_parameter.py"
     assert {"commit", "changed_since", "script"} <= record.keys()
     assert {"python", "torch", "matplotlib", "proxyalign"} <= record["versions"].keys()
-    assert [entry["sha256"] for entry in record["figure"]] == [sha256(out), sha256(out.with_suffix(".png"))]
+    drawn = [out, out.with_suffix(".png"), out.with_suffix(".svg")]
+    assert [entry["sha256"] for entry in record["figure"]] == [sha256(path) for path in drawn]
+
+
+def test_a_figures_numbers_lie_beside_it(tmp_path, runs, monkeypatch):
+    """Fails where a reader would have to measure a point in the picture."""
+    out = tmp_path / "accuracy_vs_parameter.pdf"
+    _run(monkeypatch, accuracy_vs_parameter, "--sources", runs, "--profile", "{}", "--out", out)
+    data = json.loads(out.with_suffix(".json").read_text())["data"]
+    assert [(row["rule"], row["parameter"], row["accuracy"]) for row in data] == [
+        ("never", None, 0.2), ("always", None, 0.3), ("dual", 0.4, 0.9), ("truncated-dual", 0.4, 0.1)
+    ]  # fmt: skip
 
 
 def test_the_same_results_draw_the_same_bytes(tmp_path, runs, monkeypatch):
@@ -52,7 +63,7 @@ def test_the_same_results_draw_the_same_bytes(tmp_path, runs, monkeypatch):
     for name in ("one", "two"):
         out = tmp_path / name / "accuracy_vs_parameter.pdf"
         _run(monkeypatch, accuracy_vs_parameter, "--sources", runs, "--profile", "{}", "--out", out)
-        hashes.add((sha256(out), sha256(out.with_suffix(".png"))))
+        hashes.add(tuple(sha256(out.with_suffix(kind)) for kind in (".pdf", ".png", ".svg")))
     assert len(hashes) == 1
 
 
