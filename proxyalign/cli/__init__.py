@@ -13,6 +13,7 @@ from proxyalign.cli import evaluate as evaluate
 from proxyalign.cli import generate as generate
 from proxyalign.cli import lab as lab
 from proxyalign.cli import plan as plan
+from proxyalign.cli import report as report
 from proxyalign.cli import rows as rows
 from proxyalign.cli import rules as rules
 from proxyalign.cli import serve as serve
@@ -35,6 +36,7 @@ app.command("solve")(solve.solve)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("serve")(serve.serve)
 app.command("rules")(rules.rules)
