@@ -5,6 +5,7 @@ Longer ones are read as rows of their own over the prompt's keys and values, of 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -89,20 +90,27 @@ def judge_choices(
     return found
 
 
-def choice_ids(pair: ModelPair, prompt: str, texts: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+def choice_ids(
+    pair: ModelPair, prompt: str, texts: Sequence[str], *, in_chat: bool = False
+) -> tuple[list[int], list[list[int]]]:
     """The ids of a prompt and of the continuations to score after it, as the tokenizer cuts each whole text.
 
     texts: as they follow the prompt, each with its blank. Where the tokenizer joins the prompt's end with what follows,
     as with a blank there, the prompt ends earlier and all continuations begin with the rest. Over two vocabularies the
     prompt is cut without the blanks at its end, and the continuations, which begin with these, are pieces.
+    in_chat: the prompt is what a chat template wrote, with all special tokens that it is to have, and over two
+    vocabularies, since each model reads it to its end, the continuations are the pieces of the texts alone.
 
     Raises InputError for a text that is not Unicode.
     """
+    if pair.has_two_vocabularies and in_chat:
+        return pair.encode(prompt), [pair.vocabulary.encode(text) for text in texts]
     if pair.has_two_vocabularies:
         bare = prompt.rstrip()
         blanks = prompt[len(bare) :]
         return pair.encode(bare), [pair.vocabulary.encode(blanks + text) for text in texts]
-    context, whole = pair.encode(prompt), [pair.encode(prompt + text) for text in texts]
+    encode = partial(pair.template_ids, role="base") if in_chat else pair.encode
+    context, whole = encode(prompt), [encode(prompt + text) for text in texts]
     n = len(context)
     while any(ids[:n] != context[:n] for ids in whole):
         n -= 1

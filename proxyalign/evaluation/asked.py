@@ -124,16 +124,17 @@ def _of_base(
     """The base's ids of each prompt, and of a choice task those of each question's choices and others after it."""
     prompts, choices = [], []
     for at, question in enumerate(questions):
+        said = chats[at] if settings.base_chat and chats is not None else None
+        text = question.prompt if said is None else said
         if settings.is_choice:
             from proxyalign.decoding.choices import choice_ids
 
-            prompt, ids = choice_ids(pair, question.prompt, (*question.choices, *question.others))
+            prompt, ids = choice_ids(pair, text, (*question.choices, *question.others), in_chat=said is not None)
             choices.append(ids)
-        elif not settings.base_chat:
-            prompt = pair.encode(question.prompt)
-        if settings.base_chat and chats is not None:
-            # To another vocabulary the marks of the proxy's template are text like any other.
-            prompt = pair.encode(chats[at]) if pair.has_two_vocabularies else pair.template_ids(chats[at], "base")
+        elif said is not None and not pair.has_two_vocabularies:
+            prompt = pair.template_ids(text, "base")
+        else:  # to another vocabulary the marks of the proxy's template are text like any other
+            prompt = pair.encode(text)
         prompts.append(prompt)
     return prompts, choices if settings.is_choice else None
 

@@ -61,7 +61,8 @@ class Task(Protocol):
     name: what `proxyalign.tasks.get` and `--task` call it.
     kind: "reply", whose answers are texts, or "choice", whose answers are the log-likelihoods of given continuations.
     version: raised by one whenever a prompt or the scoring changes, so that scores of two versions never mix.
-    splits: the names that `questions` knows, "dev" (to choose parameters on) and "test" (to report).
+    splits: the names that `questions` knows: "dev" (to choose parameters on), "test" (to report), and where "dev" is a
+    part of "test" also "held-out", the rest of it, to report what was chosen on "dev" (`splits.SPLITS`).
     max_new_tokens: the reply length that the task needs; the default of an evaluation. 0 for a choice.
     stop: strings at which `score` stops reading, so that a reply may end with them: what comes after is paid for, and
     counts in speed, deferral and acceptance, for nothing.
@@ -106,7 +107,8 @@ class Task(Protocol):
     ) -> list[Question]:
         """The questions of `split` in a fixed order, the first `limit` of them where it is given.
 
-        data: the folder with the task's files, where it has any. Raises InputError for an unknown split, a limit
+        data: the folder with the task's files, where it has any, or "hub" for those of the Hugging Face hub
+        (`files.HUB`); None is the folder that PROXYALIGN_DATA names. Raises InputError for an unknown split, a limit
         below 1, and files that are missing or cannot be read.
         """
         ...

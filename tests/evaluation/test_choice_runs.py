@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from clashing import Definition, clashing_pair
+from clashing import Definition, bytes_tokenizer, clashing_pair
+from tiny_models import llama as tiny_llama
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -18,7 +19,9 @@ from proxyalign.decoding.scoring import score
 from proxyalign.deferral import rules
 from proxyalign.errors import InputError
 from proxyalign.evaluation import Settings, merge, read_records, run, run_grid, summarise
+from proxyalign.evaluation.asked import ask
 from proxyalign.evaluation.merging import shards_of
+from proxyalign.models import ModelPair
 from proxyalign.tasks import Question, Score
 from proxyalign.tasks.base import single_likeliest
 
@@ -239,3 +242,22 @@ def test_over_two_vocabularies_each_model_reads_the_text_in_its_own_tokens(
         p, q = definition.law("base", of_base, cut[:n]), definition.law("proxy", of_proxy, cut[:n])
         expected += math.log(float(rule.target(p, q)[definition.index[piece]]))
     assert record["log_likelihoods"] == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("end", ["b", "a"])
+@pytest.mark.parametrize("two", [False, True])
+def test_a_chat_that_both_models_read_is_gone_on_with_by_the_choice_alone(settings, two, end):
+    """Fails when what the tokenizer joins to a choice at a plain prompt's end is put once more after the chat's, or a
+    choice is not cut as the tokenizer cuts it there: " a" and "ab" are tokens of their own."""
+    one = ModelPair(base=tiny_llama(9, 0), proxy=tiny_llama(9, 1), tokenizer=bytes_tokenizer())
+    pair = clashing_pair() if two else one
+    pair.chat_tokenizer.chat_template = "{{ messages[0].content }}" + end
+    question = Question(id="q", prompt="b ", proxy_prompt=None, reference=0, message="b", choices=("a", "b"))
+    asked = ask(pair, dataclasses.replace(settings, base_chat=True), [question], n_new=0)
+    if two:
+        assert asked.prompts == [pair.encode("b" + end)]
+        assert asked.choices == [[pair.vocabulary.encode(choice) for choice in question.choices]]
+    else:
+        whole = [asked.prompts[0] + ids for ids in asked.choices[0]]
+        assert whole == [pair.template_ids("b" + end + choice) for choice in question.choices]
+        assert asked.proxy_prompts is None

@@ -46,7 +46,7 @@ def guaranteed(case: Laws) -> Iterator[Claim]:
 
 def _breaks(risks: Floats, n: int, eps: float, delta: float) -> NDArray[np.bool_]:
     """For numbers of losses (n + 1, n + 1, n + 1), whether a parameter is passed whose mean loss is eps or more."""
-    breaks, known = np.zeros((2, *(n + 1,) * PARAMETERS), dtype=np.bool_)
+    breaks, known = (np.zeros((n + 1,) * PARAMETERS, dtype=np.bool_) for _ in range(2))
     rows = [np.arange(n) < n_losses for n_losses in range(n + 1)]
     above = risks >= eps
     for counts in np.ndindex(breaks.shape):
