@@ -33,16 +33,13 @@ RECORDS = {
     "authors": "authors_behaviour.json",
     "second_seed": "lab_seed2/runs.json",
 }
-PAIRS = {"lab": "lab pair, float32", "smol": "SmolLM2-135M beside random weights, bfloat16"}
+PAIRS = {"lab": "lab pair, float32", "smol": "SmolLM2-135M, bfloat16"}
 WINDOW = 5  # of the decoding table; the records have others too
-REPRODUCED = {  # what `make reproduce` draws and writes, by the name that the text calls it
+REPRODUCED = {  # what `make reproduce` writes beside the figures, by the name that the text calls it
     "numbers": GENERATED / "numbers.tex",
     "accuracy_table": GENERATED / "accuracy_table.tex",
     "gap_table": GENERATED / "gap_table.tex",
     "speed_table": GENERATED / "speed_table.tex",
-    "gap_vs_speedup": Path("figures/gap_vs_speedup.json"),
-    "accuracy_vs_parameter": Path("figures/accuracy_vs_parameter.json"),
-    "solver_times": Path("figures/solver_times.json"),
 }
 
 
@@ -168,9 +165,15 @@ def shortly(markdown: str) -> str:
     return " ".join(words[: [*plain, False].index(False)])
 
 
-def origins(made: Mapping[str, str]) -> str:
+def reproduced(prose: str) -> dict[str, Path]:
+    """What `make reproduce` draws and writes for the text: numbers, tables, and the figures that it includes."""
+    figures = re.findall(r"\\includegraphics[^{]*\{\.\./figures/(\w+)\.pdf\}", prose)
+    return REPRODUCED | {name: Path(f"figures/{name}.json") for name in figures}
+
+
+def origins(made: Mapping[str, str], prose: str) -> str:
     """For each name that the text gives to its macro \\from: the file in the margin, and the command beneath it."""
-    files = {name: (path, "make reproduce") for name, path in REPRODUCED.items()}
+    files = {name: (path, "make reproduce") for name, path in reproduced(prose).items()}
     files["code"] = GENERATED / "recorded.tex", "analysis.experiments.paper_recorded"
     files |= {name: (RECORDED / file, shortly(made[file])) for name, file in RECORDS.items()}
     lines = [
@@ -180,9 +183,9 @@ def origins(made: Mapping[str, str]) -> str:
     return HEADER + "\n".join(lines) + "\n"
 
 
-def how_made(made: Mapping[str, str]) -> str:
+def how_made(made: Mapping[str, str], prose: str) -> str:
     """The appendix: every file and the whole command, an item each."""
-    items = [(path.as_posix(), typed("make reproduce")) for path in REPRODUCED.values()]
+    items = [(path.as_posix(), typed("make reproduce")) for path in reproduced(prose).values()]
     items += [((RECORDED / file).as_posix(), _latex(made[file])) for file in RECORDS.values()]
     return HEADER + "\n".join(f"\\item {typed(path)}: {text}." for path, text in items) + "\n"
 
@@ -201,8 +204,11 @@ def typed(code: str) -> str:
     return f"\\texttt{{{text}}}"
 
 
-def texts(records: Mapping[str, Row], readme: str) -> dict[str, str]:
-    """All files that this writes, by name. Raises LookupError where a record lacks what the paper says of it."""
+def texts(records: Mapping[str, Row], readme: str, prose: str) -> dict[str, str]:
+    """All files that this writes, by name. Raises LookupError where a record lacks what the paper says of it.
+
+    records: by the names of RECORDS. readme: the table of how they are made again. prose: the paper's own text.
+    """
     numbers = solver_numbers(records["trial"], records["oracle"], records["rows"])
     numbers |= engine_numbers(records["smol"], records["served"]) | pair_numbers(records["real_pair"])
     numbers |= authors_numbers(records["authors"]) | code_numbers()
@@ -212,8 +218,8 @@ def texts(records: Mapping[str, Row], readme: str) -> dict[str, str]:
         "solver_table.tex": solver_table({"rows": records["rows"], "classes": records["classes"]}),
         "decoding_table.tex": decoding_table({title: records[name] for name, title in PAIRS.items()}, WINDOW),
         "real_pair_table.tex": real_pair_table(records["real_pair"]["runs"]),
-        "origins.tex": origins(made),
-        "how_made.tex": how_made(made),
+        "origins.tex": origins(made, prose),
+        "how_made.tex": how_made(made, prose),
     }
 
 
@@ -221,8 +227,9 @@ def main() -> None:
     """Read the records and write the paper's files, and recorded.json beside them."""
     sources = {name: RECORDED / file for name, file in RECORDS.items()}
     records = {name: json.loads((ROOT / path).read_text()) for name, path in sources.items()}
-    written = texts(records, (ROOT / RECORDED / "README.md").read_text())
     folder = ROOT / GENERATED
+    prose = "".join(path.read_text() for path in sorted(folder.parent.glob("*.tex")))
+    written = texts(records, (ROOT / RECORDED / "README.md").read_text(), prose)
     for name, text in written.items():
         (folder / name).write_text(text)
     files = [{"file": name, "sha256": sha256(folder / name)} for name in written]
