@@ -30,7 +30,7 @@ def exact_many(
     time_limit: float | None = None,
     progress: bool = False,
 ) -> list[list[Solution]]:
-    """The exact optimum of every row at every budget, surprisal values: result[i][j] is of row i at budgets[j].
+    """The exact optimum of every row at every budget, surprisal values: `result[i][j]` is of row i at budgets[j].
 
     rows: (n, V) next-token laws, as for `DeferralProblem.from_probs`; budgets: masses in [0, 1]; workers: processes,
     None for one per processor, 1 for none but this one. gap, time_limit: of `exact`, for each solution. progress: show

@@ -1,0 +1,1 @@
+"""The pages that are made: from notebooks, records, docstrings and the commands."""
