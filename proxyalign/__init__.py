@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from proxyalign.decoding.custom_generate import generate_kad
     from proxyalign.decoding.generate import Generation, generate
     from proxyalign.deferral import policy, rules, verifiers
+    from proxyalign.exploring import explore
     from proxyalign.models import ModelPair, load_pair
     from proxyalign.serving.base import ServedBase
 
@@ -17,6 +18,7 @@ __all__ = [
     "Generation",
     "ModelPair",
     "ServedBase",
+    "explore",
     "generate",
     "generate_kad",
     "knapsack",
@@ -31,6 +33,7 @@ __all__ = [
 # loaded by the first name that needs them.
 _HOMES = {
     "Generation": "proxyalign.decoding",
+    "explore": "proxyalign.exploring",
     "generate": "proxyalign.decoding",
     "generate_kad": "proxyalign.decoding",
     "ModelPair": "proxyalign.models",

@@ -16,7 +16,7 @@ from proxyalign.decoding.stopping import Stopping
 SOURCES = ("base", "proxy", "draft", "residual")
 BASE, PROXY, DRAFT, RESIDUAL = range(4)
 
-_COLOURS = {"base": "#ffffff", "proxy": "#f9c784", "draft": "#c9e4ca", "residual": "#b8c0ff"}
+COLOURS = {"base": "#ffffff", "proxy": "#f9c784", "draft": "#c9e4ca", "residual": "#b8c0ff"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Trace:
 
 
 def _mark(text: str, source: str, tooltip: str) -> str:
-    style = f"background:{_COLOURS[source]};color:#111;border-bottom:1px solid #999;white-space:pre-wrap"
+    style = f"background:{COLOURS[source]};color:#111;border-bottom:1px solid #999;white-space:pre-wrap"
     shown = html.escape(text).replace("\n", "↵<br>")
     return f"<span style='{style}' title='{html.escape(tooltip, quote=True)}'>{shown}</span>"
 
