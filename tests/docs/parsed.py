@@ -25,9 +25,12 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
 def read(line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The words that call a command and the values of its parameters, from `proxyalign ...` as a shell would pass it.
 
-    Raises what the parser raises for an unknown command or option, a missing or an ill-typed value.
+    Raises what the parser raises for an unknown command or option, a missing or an ill-typed value. An option before a
+    command (--version) is looked up and not read, since reading it does what it asks for.
     """
     _, *words = shlex.split(line, comments=True)
+    if words[0] in [option for one in ROOT.params for option in one.opts]:
+        return (), {words[0]: True}
     command, called = ROOT, []
     while hasattr(command, "commands"):
         context = command.make_context("proxyalign", list(words))
