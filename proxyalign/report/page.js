@@ -277,7 +277,10 @@
       select.value = Math.min(place, data.runs.length - 1);
     }
     for (const id of ["first", "second"]) at(id).hidden = isOne();
-    for (const option of verdict.options) option.hidden = isOne() && ["helps", "harms"].includes(option.value);
+    for (const option of isOne() ? verdict.options : []) {
+      option.textContent = option.value;
+      option.hidden = ["helps", "harms"].includes(option.value);
+    }
     const hasTraces = data.replies.flat().some((one) => one.trace);
     for (const element of [form, at("panes")]) element.hidden = false;
     for (const id of ["legend", "token"]) at(id).hidden = !hasTraces;

@@ -186,7 +186,7 @@ def _figure(path: str | Path) -> str:
 
 def _command(run: Run) -> str:
     line = command(run.settings, has_traces=any("trace" in record for record in run.records))
-    return f'<h3>{visible(run.label)}</h3><pre tabindex="0"><code>{visible(line)}</code></pre>'
+    return f"<h3>{visible(run.label)}</h3><pre><code>{visible(line)}</code></pre>"
 
 
 def _hash(text: str) -> str:

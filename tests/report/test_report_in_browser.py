@@ -139,7 +139,7 @@ def test_questions_where_the_runs_differ_come_first(opened, tmp_path):
     [("all", {0, 1, 2, 3}), ("right", {0, 2}), ("wrong", {1, 3}), ("helps", {2}), ("harms", {3})],
 )
 def test_filters_show_the_verdicts_that_they_name(opened, tmp_path, verdict, left):
-    """Fails when a filter takes the left run for the right one, or helps for harms."""
+    """Fails when a filter takes the first run for the second, or helps for harms."""
     before, after = (True, False, False, True), (True, False, True, False)
     runs = [
         write_records(tmp_path / rule, [record(f"q{i}", is_right) for i, is_right in enumerate(rights)], rule=rule)
@@ -220,6 +220,8 @@ def test_one_run_has_one_column_and_no_helps(opened, tmp_path):
     assert page.locator("#detail .column").count() == 1
     assert page.locator(".row .verdict").all_inner_texts() == ["right", "wrong"]
     assert page.is_hidden("#first")
+    options = page.locator("[name=verdict] option").all()
+    assert [one.inner_text() for one in options if one.get_attribute("hidden") is None] == ["all", "right", "wrong"]
     assert "differ" not in page.inner_text("#state")
 
 

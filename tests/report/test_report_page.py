@@ -83,7 +83,7 @@ def test_the_table_is_that_of_compare(runs):
 
 
 def test_the_reference_comes_first(runs):
-    """Fails when the left run is not what the others are held against, or a label goes to another run's replies."""
+    """Fails when the first run is not what the others are held against, or a label goes to another run's replies."""
     assert packed(report_html(runs))["runs"] == ["never", "dual"]
     page = packed(report_html(runs, reference="dual"))
     assert page["runs"] == ["dual", "never"]
