@@ -1,0 +1,68 @@
+"""Figures of recorded results draw what was recorded, each in its place."""
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+
+from analysis.figures import RECORDED, price_at_equal_mass, published_beside_ours, who_writes_what, window
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _without_a_screen():
+    """Draw into files alone, and close what was drawn."""
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+def test_each_recorded_figure_has_its_script_and_its_sources():
+    """Fails where the list that the workflow draws by names a script or a record that is not there."""
+    for name, sources in RECORDED.items():
+        assert (ROOT / "analysis" / "figures" / f"{name}.py").is_file()
+        assert all((ROOT / source).is_file() for source in sources)
+
+
+def test_a_share_counts_tokens_and_their_mass_over_both_writers():
+    """Fails where the proxy's share is of its own tokens, or a position's mass is summed in place of averaged."""
+    cells = [
+        {"position": 0, "kind": "word", "source": "base", "n": 30, "mass": 6.0},
+        {"position": 0, "kind": "word", "source": "proxy", "n": 10, "mass": 4.0},
+    ]
+    figure = who_writes_what.draw([{"task": "t", "n_texts": 40, "writers": cells}])
+    left = figure.axes[0]
+    assert [bar.get_height() for bar in left.patches] == [25.0]
+    assert left.lines[0].get_ydata().tolist() == [25.0]
+
+
+def test_a_window_has_its_measured_yield_and_statement_12_beside_it():
+    """Fails where the prediction is drawn as if it had been measured, or the other way round."""
+    run = {"rule": "dual", "parameter": 0.4, "acceptance_rate": 0.8, "speedup": 2.0, "speedup_low": 1.5}
+    run |= {"speedup_high": 2.5, "predicted_speedup": 2.2, "predicted_speedup_at_cost": 2.1}
+    runs = [{**run, "window": g, "tokens_per_cycle": g / 2, "predicted_tokens_per_cycle": float(g)} for g in (1, 2)]
+    yielded = window.draw(runs).axes[0]
+    assert [(line.get_linestyle(), list(line.get_ydata())) for line in yielded.lines] == [
+        ("None", [0.5, 1.0]), ("--", [1.0, 2.0])
+    ]  # fmt: skip
+
+
+def test_rules_are_drawn_at_the_mass_that_they_spend():
+    """Fails where rules are set side by side by their parameters, whose masses differ."""
+    run = {"price_low": 0.0, "price_high": 0.1, "price": 0.05}
+    names = ("dual", "hybrid", "primal", "exact")
+    rules = [{**run, "rule": name, "mass_a_step": mass} for name in names for mass in (0.2, 0.1)]
+    axis = price_at_equal_mass.draw([{"task": "t", "n_steps": 9, "rules": rules}]).axes[0]
+    curves = [line for line in axis.containers if line.get_label() in names]
+    assert [list(curve[0].get_xdata()) for curve in curves] == [[10.0, 20.0]] * 4
+
+
+def test_published_numbers_stand_alone_and_say_so():
+    """Fails where the picture could be taken for a comparison of pairs that were run here."""
+    published = json.loads((ROOT / RECORDED["published_beside_ours"][0]).read_text())
+    figure = published_beside_ours.draw(published)
+    assert "nothing of ours" in figure.get_supxlabel().replace("\n", " ")
+    assert "check them before printing" in figure.get_supxlabel().replace("\n", " ")
