@@ -34,10 +34,12 @@ from proxyalign.decoding.window import AdaptiveWindow, FixedWindow
 from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.truncations import TopK, TopP
 from proxyalign.deferral.verifiers import Verifier
+from proxyalign.displays import as_card, as_line
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
 from proxyalign.validation import Domain, check_count, check_number
 
+N_SHOWN = 5  # answers in a notebook, where nobody asked for one of them
 TEMPERATURE = Domain(0.0, math.inf, "0 decodes greedily")
 
 
@@ -53,6 +55,16 @@ class Generation:
     token_ids: list[list[int]]
     stats: Stats
     traces: list[Trace]
+
+    def __repr__(self) -> str:
+        return as_line("Generation", {"answers": str(len(self.texts)), **self.stats.facts()})
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook, and the first answers, coloured by who wrote each token."""
+        shown = self.traces[:N_SHOWN]
+        more = f"<p><small>and {len(self.traces) - len(shown)} more answers</small></p>"
+        below = "".join(trace._repr_html_() for trace in shown) + (more if len(self.traces) > len(shown) else "")
+        return as_card("Generation", {"answers": str(len(self.texts)), **self.stats.facts()}, below)
 
 
 class Interrupted(KeyboardInterrupt):

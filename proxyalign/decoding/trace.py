@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from proxyalign.decoding.room import Room
 from proxyalign.decoding.stopping import Stopping
+from proxyalign.displays import as_line
 
 # Who wrote a token. In speculative decoding "base" and "proxy" are the free bonus (statement 11): a token that the base
 # drew after a window accepted whole, or, where that one was deferred, the proxy's, which is emitted without a test.
@@ -40,7 +41,7 @@ class Trace:
     p_y: npt.NDArray[np.float64]
     deferral_mass: npt.NDArray[np.float64]
     distributions: npt.NDArray[np.float32] | None = None
-    tokenizer: Any = field(default=None, repr=False)
+    tokenizer: Any = None
     n_cycles: int = 0
     n_tested: int = 0
     n_accepted: int = 0
@@ -49,6 +50,13 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    def __repr__(self) -> str:
+        written = {name: str(int((self.source == name).sum())) for name in SOURCES}
+        facts = {"tokens": str(len(self)), **{name: count for name, count in written.items() if count != "0"}}
+        if len(self):
+            facts["mean D"] = f"{self.deferral_mass.mean():.3g}"
+        return as_line("Trace", facts)
 
     def _repr_html_(self) -> str:
         """The text in a notebook, coloured by who wrote each token; the tooltip tells p_y and D."""
@@ -127,6 +135,18 @@ class Stats(Rates):
     proxy_passes: dict[int, int]
     seconds_capturing: float
     distance_from_pi: float | None = None
+
+    def facts(self) -> dict[str, str]:
+        """The run in words, for displays."""
+        told = {
+            "tokens": f"{self.n_tokens} in {self.seconds:.3g} s ({self.tokens_per_second:.3g} a second)",
+            "mean D": f"{self.deferral_rate:.3g}",
+        }
+        if self.acceptance_rate is not None:
+            told["drafts accepted"] = f"{self.n_accepted} of {self.n_tested} ({100 * self.acceptance_rate:.0f} %)"
+        if self.distance_from_pi is not None:
+            told["distance from pi"] = f"{self.distance_from_pi:.3g}"
+        return told
 
     @property
     def n_base_passes(self) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from proxyalign.deferral import policy
 from proxyalign.deferral.law import Law, tempered, widen
+from proxyalign.displays import as_card
 from proxyalign.errors import InputError
 from proxyalign.validation import Domain, check_number
 
@@ -91,6 +92,17 @@ class Rule:
     def __str__(self) -> str:
         inside = ", ".join(f"{key}={value:g}" for key, value in self.parameters().items())
         return f"{self.name}({inside})"
+
+    def _repr_html_(self) -> str:
+        """The rule in a notebook: its formula, what it reads, its limits and its source."""
+        facts = {"reads": self.needs}
+        about = getattr(self, "about", None)  # which a rule of someone's own need not have
+        if about is not None:
+            facts |= {
+                "formula": about.formula, "the base alone": about.base, "the proxy alone": about.proxy,
+                "source": about.source,
+            }  # fmt: skip
+        return as_card(str(self), facts)
 
     def reads(self, law: str) -> bool:
         """Whether the decision reads this law: "p", "q" or "q0"."""

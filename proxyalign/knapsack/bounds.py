@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proxyalign.displays import as_card, as_line
 from proxyalign.errors import InputError
 from proxyalign.knapsack.arguments import real, shown
 from proxyalign.knapsack.problem import DeferralProblem
@@ -110,6 +111,20 @@ class Certificate:
     def upper_bound(self) -> float:
         """`bound` rounded up to float64."""
         return round_up(self.bound)
+
+    def _facts(self) -> dict[str, str]:
+        price = round_up(self.multiplier) if isinstance(self.multiplier, Fraction) else self.multiplier
+        return {
+            "multiplier": f"{price:.6g}",
+            "no set is worth more than": f"{self.upper_bound:.6g}",
+        }
+
+    def __repr__(self) -> str:
+        return as_line("Certificate", self._facts())
+
+    def _repr_html_(self) -> str:
+        """The certificate in a notebook, its rationals rounded; `check` derives it anew."""
+        return as_card("Certificate", self._facts())
 
     def check(self, problem: DeferralProblem) -> bool:
         """Whether the bound holds for `problem`: L(lambda), added up anew item by item, is not above `bound`.

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxyalign.displays import as_card, as_line
 from proxyalign.errors import InputError
 from proxyalign.knapsack.arguments import real, vector
 from proxyalign.knapsack.rationals import by_falling_ratio, exact_sum, round_up
@@ -190,6 +191,20 @@ class Solution:
     def n_deferred(self) -> int:
         """How many tokens are deferred."""
         return int(self.deferred.sum())
+
+    def _facts(self) -> dict[str, str]:
+        proved = "proved optimal" if self.is_optimal else "not proved optimal"
+        return {
+            "deferred": f"{self.n_deferred} of {self.deferred.size}", "value": f"{self.value:.6g}",
+            "mass": f"{self.mass:.6g}", "at most": f"{self.upper_bound:.6g}, {proved}",
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return as_line(f"Solution by {self.method}", self._facts())
+
+    def _repr_html_(self) -> str:
+        """The solution in a notebook, without its set."""
+        return as_card(f"Solution by {self.method}", self._facts())
 
 
 def _mass(law: NDArray[np.float64], budget: float) -> float:

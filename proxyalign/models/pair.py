@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from proxyalign.displays import as_card, as_line
 from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
 from proxyalign.models.token_bytes import same_vocabulary
@@ -76,6 +78,22 @@ class ModelPair:
         differ = not same_vocabulary(self.tokenizer, own)
         object.__setattr__(self, "has_two_vocabularies", differ)
         object.__setattr__(self, "vocab_size", len(self.vocabulary) if differ else self._n_shared_ids())
+
+    def _facts(self) -> dict[str, str]:
+        facts = {"base": repr(self.base)} if self.is_served else {}
+        facts |= {role: _in_words(model) for role, model in self._models()}
+        if not self.is_served:
+            kind = "pieces of two vocabularies" if self.has_two_vocabularies else "tokens"
+            facts["vocabulary"] = f"{self.vocab_size:,} {kind}"
+            facts["context"] = "any length" if self.context_length is None else f"{self.context_length:,} tokens"
+        return facts
+
+    def __repr__(self) -> str:
+        return as_line("ModelPair", self._facts())
+
+    def _repr_html_(self) -> str:
+        """The pair in a notebook: its models, how large they are, and what they share."""
+        return as_card("ModelPair", self._facts())
 
     def _n_shared_ids(self) -> int:
         widths = {role: logit_width(model) for role, model in self._models()}
@@ -222,6 +240,22 @@ class ModelPair:
     def context_of(self, role: str) -> int | None:
         """The most tokens of its own that the model of this role can read: of one vocabulary, those that all can."""
         return context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
+
+
+def _in_words(model: Any) -> str:
+    config = config_of(model)
+    name = getattr(config, "name_or_path", None) or ""
+    name = Path(name).name if Path(name).is_absolute() else name  # a folder of whoever looks at it
+    numbers = list(layers_of(model)[-1].parameters())
+    dtypes = " and ".join(sorted({str(one.dtype).removeprefix("torch.") for one in numbers}))
+    size = f"{_short(sum(one.numel() for one in numbers))} parameters in {dtypes}" if numbers else "packed weights"
+    return f"{config.model_type}{f' {name}' if name else ''}, {size} on {device_of(model)}"
+
+
+def _short(n: int) -> str:
+    """A number as it is spoken: 134.5M."""
+    size, letter = next((one for one in ((10**9, "B"), (10**6, "M"), (10**3, "k")) if n >= one[0]), (1, ""))
+    return f"{n / size:.4g}{letter}"
 
 
 def _roles(messages: Sequence[Mapping[str, str]]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proxyalign.displays import as_text
 from proxyalign.errors import InputError
 from proxyalign.evaluation.comparison.intervals import holm, mcnemar
 from proxyalign.evaluation.comparison.pairing import (
@@ -107,6 +108,10 @@ class Comparison:
             (one.run, name, f"{value:.4g}", "-", "-", "-") for one in self.runs for name, value in one.unpaired.items()
         ]
         return [_OF_MEASURES, *rows] if rows else []
+
+    def __repr__(self) -> str:
+        tables = [as_text(rows) for rows in (self.cells(), self.measure_cells()) if rows]
+        return "\n\n".join([*tables, *(["\n".join(self.notes)] if self.notes else [])])
 
     def _repr_html_(self) -> str:
         return as_html(self.cells()) + as_html(self.measure_cells(), self.notes)

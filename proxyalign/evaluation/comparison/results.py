@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from proxyalign.displays import as_text
 from proxyalign.evaluation.comparison.shown import as_frame, as_html, percent, points
 
 _HEADER = ("source", "pair", "task", "rule", "measure", "accuracy", "[95 %]", "n")
@@ -49,6 +50,9 @@ class Results:
     def cells(self) -> list[tuple[str, ...]]:
         """The table as texts: the names of its columns, and a line for each accuracy."""
         return [_HEADER, *map(_cells, self.rows)]
+
+    def __repr__(self) -> str:
+        return "\n\n".join([as_text(self.cells()), *(["\n".join(self.notes)] if self.notes else [])])
 
     def _repr_html_(self) -> str:
         return as_html(self.cells(), self.notes)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proxyalign.displays import as_card, as_line
 from proxyalign.errors import InputError
 from proxyalign.knapsack import arguments
 from proxyalign.knapsack.bounds import lp_bound
@@ -62,6 +63,21 @@ class OptimalityCertificate:
     multiplier: Fraction
     fixed: NDArray[np.bool_]
     gap: float
+
+    def _facts(self) -> dict[str, str]:
+        n_core = self.fixed.size - int(self.fixed.sum())
+        return {
+            "claim": f"no set within the budget is worth more than (1 + {self.gap:g}) times this one",
+            "set": f"{int(self.deferred.sum())} of {self.deferred.size} items", "budget": f"{self.budget:g}",
+            "multiplier": f"{round_up(self.multiplier):.6g}", "core": f"{n_core} items that it does not settle",
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return as_line("OptimalityCertificate", self._facts())
+
+    def _repr_html_(self) -> str:
+        """The certificate in a notebook, without its numbers; `check` derives it anew."""
+        return as_card("OptimalityCertificate", self._facts())
 
     def check(
         self,
