@@ -14,6 +14,7 @@ PAGES: dict[str, tuple[str, list[str]]] = {
             "proxyalign.generate",
             "proxyalign.Generation",
             "proxyalign.generate_kad",
+            "proxyalign.explore",
             "proxyalign.decoding",
             "proxyalign.decoding.scoring.score",
         ],
