@@ -7,7 +7,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from analysis.figures import RECORDED, price_at_equal_mass, published_beside_ours, who_writes_what, window
+from analysis.figures import (
+    RECORDED,
+    gap_by_entropy,
+    price_at_equal_mass,
+    published_beside_ours,
+    who_writes_what,
+    window,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -25,6 +32,19 @@ def test_each_recorded_figure_has_its_script_and_its_sources():
     for name, sources in RECORDED.items():
         assert (ROOT / "analysis" / "figures" / f"{name}.py").is_file()
         assert all((ROOT / source).is_file() for source in sources)
+
+
+def test_every_recorded_step_keeps_the_bounds_that_are_drawn():
+    """Fails where a record was made of other steps or bounds than its names say (statements 2 and 4)."""
+    found = json.loads((ROOT / "analysis/recorded/knapsack_steps.json").read_text())
+    assert all(step["is_optimal"] for step in found["steps"])
+    for gap, bound in map(gap_by_entropy.shares, found["steps"]):
+        assert -1e-12 <= gap <= bound + 1e-12
+    for path in found["paths"]:
+        for one, best, least in zip(path["primal"], path["exact"], path["lp"], strict=True):
+            assert one <= best + 1e-12 <= least + 2e-12
+        for line in path["dual"]:
+            assert all(value >= least - 1e-9 for value, least in zip(line["values"], path["lp"], strict=True))
 
 
 def test_a_share_counts_tokens_and_their_mass_over_both_writers():
