@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help reproduce test smoke replicate trial real benchmarks notebooks paper lint format lock clean
+.PHONY: help docs reproduce test smoke replicate trial real benchmarks notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -47,6 +47,9 @@ notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 
 # The check needs no package. The date is fixed, so that the file differs only where the text does.
 CHECK_PAPER := $(or $(wildcard $(BIN)/python),python3) paper/check.py
+docs: $(INSTALLED) ## build the docs into results/docs/site, which open from disk
+	$(BIN)/python docs/build.py
+
 paper: ## build paper/main.pdf where TeX is installed; refuses a number that no result stands behind
 	@if command -v latexmk >/dev/null; then \
 	  $(CHECK_PAPER) && \

@@ -63,8 +63,8 @@ def test_the_sampled_law_is_the_verifiers(rule, verifier):
         assert p_value(law, answers) > LEVEL, window
         assert p_value(exact, answers) < LEVEL  # so that the test would notice pi
         for batch_size in (1, 3):
-            few = generate(pair, [PROMPT], rule, num_return_sequences=12, batch_size=batch_size, **asked)
-            assert few.token_ids == answers[:12]
+            few = generate(pair, [PROMPT], rule, num_return_sequences=7, batch_size=batch_size, **asked)
+            assert few.token_ids == answers[:7]
 
 
 @pytest.mark.parametrize(("rule", "verifier"), PAIRS, ids=str)

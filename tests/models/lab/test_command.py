@@ -7,16 +7,13 @@ import sys
 import pytest
 
 
-def _proxyalign(*words):
-    code = "from proxyalign.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """A folder with the miniature of seed 3, and what the command said."""
     out = tmp_path_factory.mktemp("command") / "pair"
-    return out, _proxyalign("lab", "train", "--out", out, "--seed", 3, "--preset", "smoke", "--json")
+    code = "from proxyalign.cli import main; main()"
+    words = ["lab", "train", "--out", str(out), "--seed", "3", "--preset", "smoke", "--json"]
+    return out, subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
 
 
 def test_the_smoke_preset_trains_a_pair_and_tells_its_stages(smoke):
@@ -41,11 +38,11 @@ def test_the_miniature_is_a_pair_that_loads(smoke):
     assert load_pair(str(smoke[0])).vocab_size == 400
 
 
-def test_the_same_command_again_finds_the_pair_finished(smoke):
+def test_the_same_command_again_finds_the_pair_finished(command, smoke):
     """Fails when a second call trains anew or cannot say what the folder holds."""
-    said = _proxyalign("lab", "train", "--out", smoke[0], "--seed", 3, "--preset", "smoke")
-    assert said.returncode == 0
-    assert said.stdout.startswith("lab pair of seed 3 (smoke)")
+    code, out, _ = command("lab", "train", "--out", smoke[0], "--seed", 3, "--preset", "smoke")
+    assert code == 0
+    assert out.startswith("lab pair of seed 3 (smoke)")
 
 
 @pytest.mark.parametrize(
@@ -56,9 +53,9 @@ def test_the_same_command_again_finds_the_pair_finished(smoke):
         (("--seed", 3, "--preset", "large"), "got 'large'"),
     ],
 )
-def test_a_mistake_ends_with_code_2_and_one_sentence(smoke, words, sentence):
+def test_a_mistake_ends_with_code_2_and_one_sentence(command, smoke, words, sentence):
     """Fails when a folder would be overwritten or a traceback shown."""
-    said = _proxyalign("lab", "train", "--out", smoke[0], *words)
-    assert said.returncode == 2
-    assert sentence in said.stderr
-    assert "Traceback" not in said.stderr
+    code, _, err = command("lab", "train", "--out", smoke[0], *words)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
