@@ -211,9 +211,7 @@ def _run(
             start = first // size * size
             batch = range(start, min(start + size, len(asked.questions)))
             own = range(first, min(batch.stop, part.stop))
-            records = answered(
-                pair, settings, asked, batch, own, batch_size=batch_size, sample=sample, traces=traces
-            )
+            records = answered(pair, settings, asked, batch, own, batch_size=batch_size, sample=sample, traces=traces)
             file.append(*({**record, **constants} for record in records))
         if progress:
             progress(settings, len(part), len(part))
