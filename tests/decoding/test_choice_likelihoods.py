@@ -219,11 +219,11 @@ def test_what_prompts_begin_with_is_read_once_in_a_batch(make, monkeypatch):
 @pytest.mark.parametrize(
     ("rule", "running"),
     [
-        (rules.Never(), {"base"}),
-        (rules.Always(), {"proxy"}),
-        (rules.Dual(0.3), {"base", "proxy"}),
-        (rules.Truncated(rules.Dual(0.3)), {"base"}),
-        (rules.ImplicitReward(), {"base", "proxy", "reference"}),
+        (rules.Never(), ["base"]),
+        (rules.Always(), ["proxy"]),
+        (rules.Dual(0.3), ["base", "proxy"]),
+        (rules.Truncated(rules.Dual(0.3)), ["base"]),
+        (rules.ImplicitReward(), ["base", "proxy", "reference"]),
     ],
     ids=str,
 )
@@ -232,7 +232,7 @@ def test_a_model_that_the_rule_never_asks_does_not_run(rule, running):
     pair = with_reference(llama, V)
     passes = read_by(pair)
     score_choices(pair, rule, CONTEXTS, CHOICES)
-    assert {role for role, of_role in passes.items() if of_role} == running
+    assert sorted(role for role, of_role in passes.items() if of_role) == running
 
 
 @pytest.mark.parametrize("kind", SLOT_BY_SLOT)
