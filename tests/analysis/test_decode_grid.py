@@ -1,6 +1,7 @@
 """A job's runs are those that the profile names, each with its own records, and what is said of their files is true."""
 
 import io
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis import pairs
 from analysis.experiments.decode_grid import decode, records_folder
 from analysis.experiments.solve_visited_rows import is_measurable, measure
+from analysis.experiments.tabulate import runs_table, samples_table
 from analysis.profile import expand
 from proxyalign import tasks
 from proxyalign.deferral.rules import make
@@ -21,6 +24,17 @@ WANTED = {
     "seed": 0, "mode": "autoregressive", "window": 5, "temperature": 1.0, "n_rows": 3, "proxy_chat": False,
     "max_new_tokens": 12,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return pairs.load("lab")
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch, lab):
+    """Every job here loads the same pair."""
+    monkeypatch.setattr(pairs, "load", lambda *named: lab)
 
 
 def wanted(*rules, **others):
@@ -63,11 +77,12 @@ def test_a_run_is_not_decoded_again_when_another_of_its_job_changes(tmp_path, mo
     assert after[1] == before[0]
 
 
-def test_shards_are_merged_to_the_run_that_they_are_parts_of(tmp_path):
+def test_shards_are_merged_to_the_run_that_they_are_parts_of(tmp_path, monkeypatch):
     """Fails where a run cut into shards has other answers than a whole one, or its merging asks for a model."""
     job = wanted(make("dual", alpha=0.4))
     (whole,) = decode(job, tmp_path / "whole", "some", "code")
     parts = [decode(job, tmp_path / "cut", "some", "code", shard=f"{number}/2")[0] for number in (1, 2)]
+    monkeypatch.setattr(pairs, "load", None)
     (merged,) = decode(job, tmp_path / "cut", "some", "code", merged=2)
     assert sum(part["n"] for part in parts) == merged["n"] == 3
     clocks = ("seconds", "tokens_per_second", "records", "records_sha256", "rows")
@@ -75,6 +90,25 @@ def test_shards_are_merged_to_the_run_that_they_are_parts_of(tmp_path):
     assert [one["reply"] for one in read_records(merged["records"])] == [
         one["reply"] for one in read_records(whole["records"])
     ]
+
+
+def test_choices_have_measures_with_intervals_and_no_way_of_decoding(tmp_path, monkeypatch):
+    """Fails where the table loses what a benchmark reports beside accuracy, or gives a likelihood a temperature."""
+    (tmp_path / "data" / "arc").mkdir(parents=True)
+    choices = [{"text": "one", "label": "A"}, {"text": "two", "label": "B"}]
+    rows = [
+        {"id": f"q{i}", "question": {"stem": f"Which {i}?", "choices": choices}, "answerKey": "A"} for i in range(3)
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "data" / "arc" / "ARC-Challenge-Test.jsonl").write_text(content)
+    job = wanted(make("never"), task="arc-challenge", data=str(tmp_path / "data"), split="test", n_rows=0)
+    (run,) = decode(job, tmp_path / "records", "some", "code")
+    assert (run["kind"], run["mode"], run["window"], run["temperature"], run["n"]) == ("choice", None, None, None, 3)
+    (measure,) = [one for one in run["measures"] if one["name"] == "acc_norm"]
+    assert measure["low"] <= measure["value"] <= measure["high"]
+    table = runs_table([{"runs": [run]}, {"runs": [{**run, "measures": []}]}])
+    assert [len(listed) for listed in table["measures"]] == [len(run["measures"]), 0]
+    assert samples_table([run])["reply"].to_list() == [None] * 3
 
 
 def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from analysis.profile import called, check, expand
+from analysis.profile import called, check, expand, max_new_tokens, n_questions
+from proxyalign import tasks
 from proxyalign.deferral.rules import REGISTRY, make
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,6 +70,45 @@ def test_nonsense_is_refused_by_name(path, value, sentence):
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
+    with pytest.raises(WorkflowError) as refusal:
+        check(profile)
+    assert sentence in str(refusal.value)
+
+
+def test_a_task_has_its_own_numbers_before_those_of_its_split_and_a_grid_s_before_both():
+    """Fails where the slow rule's grid asks all questions, or a reply is cut at another task's length."""
+    profile = _profile("smoke") | {"of_task": {"lab-math": {"n_questions": 5, "max_new_tokens": 20}}}
+    profile["grids"]["greedy"]["n_questions"] = 3
+    check(profile)
+    asked = [
+        n_questions(profile, *cell)
+        for cell in (("cascades", "lab-facts"), ("cascades", "lab-math"), ("greedy", "lab-math"))
+    ]
+    assert asked == [12, 5, 3]
+    assert [max_new_tokens(profile, task) for task in ("lab-math", "lab-facts")] == [
+        20,
+        tasks.get("lab-facts").max_new_tokens,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "sentence"),
+    [
+        ("svamp", {}, "tasks must be among the profile's, got svamp"),
+        ("lab-math", {"split": "plain"}, "split must be one of dev, test for lab-math, got plain"),
+        ("arc-challenge", {"split": "held-out"}, "n_questions must say how many of split held-out"),
+        ("arc-challenge", {"temperature": 0}, "temperature must be 1 for arc-challenge"),
+        ("arc-challenge", {"mode": "speculative"}, "mode must be autoregressive for arc-challenge"),
+    ],
+)  # fmt: skip
+def test_a_grid_that_cannot_ask_its_task_is_refused_before_any_work(task, changes, sentence):
+    """Fails where a job would find it out in its turn, perhaps hours later."""
+    profile = _profile("smoke")
+    profile["tasks"] += ["arc-challenge"]
+    grids = profile["grids"]
+    for grid in grids.values():
+        grid["tasks"] = ["lab-facts"]
+    grids["greedy"] |= {"temperature": 1, "tasks": [task]} | changes
     with pytest.raises(WorkflowError) as refusal:
         check(profile)
     assert sentence in str(refusal.value)
