@@ -58,7 +58,7 @@ def test_the_workflow_plans_all_of_it(path):
 def test_a_pair_of_models_is_loaded_with_each_one_s_own_options(monkeypatch):
     """Fails when an option reaches another model, or the recorded size is taken for one."""
     monkeypatch.setattr("proxyalign.models.load_pair", lambda *names, **given: (names, given))
-    assert pairs.load("lab") == (("lab",), {"offline": True})
+    assert pairs.load("lab") == (("lab",), {"offline": True, "dtype": "auto"})
     pair = {
         "base": {"name": "org/big", "revision": "v1", "bits": 4, "params": {"parameters": 1}},
         "proxy": {"name": "org/small", "device": "cuda:1", "bits": 8},

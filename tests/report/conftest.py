@@ -1,7 +1,6 @@
 """A headless Chromium of the system's, and two runs of made-up replies with traces."""
 
 import random
-import shutil
 
 import pytest
 from written_runs import record, write_records
@@ -43,19 +42,6 @@ def two_runs(tmp_path_factory):
         return written[n, n_words]
 
     return write
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium without a window; a test that asks for it is skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs a Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture
