@@ -61,7 +61,7 @@ paper: ## build paper/main.pdf where TeX is installed; refuses a number that no 
 	fi
 
 test: $(INSTALLED) ## run the tests on two processes
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
