@@ -1,67 +1,70 @@
-"""What a profile's grids are cut into: jobs, each of some runs of one task, and of a shard of its questions."""
+"""What a profile's grids are cut into: runs, each of one rule on one task, and jobs, each of some runs."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.profile import expand, max_new_tokens, n_questions, tasks_of
-
-_OF_A_GRID = ("split", "mode", "window", "temperature", "n_rows")
+from proxyalign.deferral.rules import Rule
 
 
 @dataclass(frozen=True)
-class Job:
-    """Some runs of a grid on one task: rules by name with their parameters, each a run of its own records.
-
-    name: unique in its grid and task, and the same for as long as its runs are, whatever stands beside them.
-    """
+class Run:
+    """One rule with its parameters, on one task as one grid asks it."""
 
     grid: str
     task: str
-    rules: tuple[tuple[str, Mapping[str, float]], ...]
+    rule: Rule
 
-    @property
-    def name(self) -> str:
-        """The first run's rule with its parameters, and how many runs follow it."""
-        first, parameters = self.rules[0]
-        rule = "-".join([first, *(f"{name}{float(value):g}" for name, value in parameters.items())])
-        others = len(self.rules) - 1
-        return re.sub(r"[^A-Za-z0-9.-]", "-", rule) + (f"-and-{others}-more" if others else "")
+    def __str__(self) -> str:
+        parameters = (f"{name}{float(value):g}" for name, value in self.rule.parameters().items())
+        return re.sub(
+            r"[^A-Za-z0-9._-]", "-", "_".join((self.grid, self.task, "-".join((self.rule.name, *parameters))))
+        )
 
-
-def jobs(profile: Mapping[str, Any], grid: str, task: str) -> dict[str, Job]:
-    """The jobs of one grid and task by name, `runs_per_job` runs in each, in the profile's order."""
-    rules = [(rule.name, rule.parameters()) for rule in expand(profile["grids"][grid]["rules"])]
-    size = profile["runs_per_job"]
-    found = [Job(grid, task, tuple(rules[first : first + size])) for first in range(0, len(rules), size)]
-    return {job.name: job for job in found}
-
-
-def cells(profile: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each grid with each of its tasks."""
-    for grid in profile["grids"]:
-        for task in tasks_of(profile, grid):
-            yield grid, task
-
-
-def settings(profile: Mapping[str, Any], job: Job) -> str:
-    """All that decides a job's records, as JSON: it is run again when any of it changes, and other jobs are not."""
-    grid = profile["grids"][job.grid]
-    return json.dumps(
-        {
-            "pair": profile["pair"],
-            "dtype": profile["dtype"],
-            "data": profile.get("data"),
-            "task": job.task,
+    def settings(self, profile: Mapping[str, Any]) -> dict[str, Any]:
+        """All that decides its records, beside what all runs of the profile share, as JSON values."""
+        grid = profile["grids"][self.grid]
+        return {
+            "grid": self.grid,
+            "task": self.task,
+            "rule": self.rule.name,
+            "parameters": self.rule.parameters(),
             "seed": profile["seed"],
-            "limit": n_questions(profile, job.grid, job.task),
-            "max_new_tokens": max_new_tokens(profile, job.task),
-            "batch_size": profile["batch_size"],
+            "limit": n_questions(profile, self.grid, self.task),
+            "max_new_tokens": max_new_tokens(profile, self.task),
             "proxy_chat": grid.get("proxy_chat", profile["proxy_chat"]),
-            **{name: grid[name] for name in _OF_A_GRID},
-            "rules": job.rules,
-        },
-        sort_keys=True,
-    )
+            "rows": grid["n_rows"],
+            **{name: grid[name] for name in ("split", "mode", "window", "temperature")},
+        }
+
+
+def runs(profile: Mapping[str, Any]) -> list[Run]:
+    """All runs of a checked profile, in its order."""
+    return [
+        Run(grid, task, rule)
+        for grid, asked in profile["grids"].items()
+        for task in tasks_of(profile, grid)
+        for rule in expand(asked["rules"])
+    ]
+
+
+def jobs(profile: Mapping[str, Any]) -> dict[str, list[Run]]:
+    """The runs of each job, `runs_per_job` of them, by a name that is the same for as long as the runs are."""
+    everything, size = runs(profile), profile["runs_per_job"]
+    found = [everything[first : first + size] for first in range(0, len(everything), size)]
+    return {f"{job[0]}" + (f"-and-{len(job) - 1}-more" if len(job) > 1 else ""): job for job in found}
+
+
+def settings(profile: Mapping[str, Any], job: Sequence[Run]) -> str:
+    """All that decides a job's records, as JSON: it is run again when any of it changes, and other jobs are not."""
+    told = {
+        "pair": profile["pair"],
+        "dtype": profile["dtype"],
+        "data": profile.get("data"),
+        "batch_size": profile["batch_size"],
+        "runs": [run.settings(profile) for run in job],
+    }
+    return json.dumps(told, sort_keys=True)

@@ -1,6 +1,6 @@
 """Decode the runs of one job, going on where a killed one stopped, and say what came of each.
 
-A job is some runs of one task, or a shard of their questions; once all shards are there, `--merge` joins them.
+A job is some runs, or a shard of the questions of each; once all shards are there, `--merge` joins them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from analysis import pairs
 from analysis.product import commit, versions
 from analysis.profile import called
 from proxyalign import tasks
-from proxyalign.deferral.rules import Rule, make
+from proxyalign.deferral.rules import make
 from proxyalign.evaluation import Settings, merge, run_grid
 from proxyalign.evaluation.shards import Shard
 from proxyalign.files import sha256, write_json
@@ -35,7 +35,7 @@ def records_folder(records: Path, grid: str, settings: Settings, told: Mapping[s
 
 
 def decode(
-    wanted: Mapping[str, Any], records: Path, grid: str, code: str, *, shard: str | None = None, merged: int = 0
+    wanted: Mapping[str, Any], records: Path, code: str, *, shard: str | None = None, merged: int = 0
 ) -> list[Run]:
     """Decode the runs of a job and return a dictionary for each: settings, numbers, the files and their hashes.
 
@@ -43,12 +43,13 @@ def decode(
     are there, to be joined without a model.
     """
     pair = None if merged else pairs.load(wanted["pair"], wanted["dtype"])
-    rules = [make(name, **parameters) for name, parameters in wanted["rules"]]
     told = {"data": wanted["data"], "dtype": wanted["dtype"], "batch_size": wanted["batch_size"], "code": code}
     runs = []
-    for rule in rules:
-        settings = _settings(wanted, rule)
-        folder = records_folder(records, grid, settings, told)
+    for run in wanted["runs"]:
+        task = tasks.get(run["task"])
+        named = {name: value for name, value in run.items() if name != "grid"}
+        settings = Settings(pair=pairs.called(wanted["pair"]), task_version=task.version, **named)
+        folder = records_folder(records, run["grid"], settings, told)
         if pair is None:
             parts = [folder / Shard(number, merged).folder for number in range(1, merged + 1)]
             summary = merge(parts, folder, grid=[settings])
@@ -58,28 +59,15 @@ def decode(
                 shard=shard,
             )  # fmt: skip
         home = folder if shard is None else folder / Shard.parse(shard).folder
-        runs.append({"grid": grid, **_told(settings, rule, home, summary)})
+        runs.append({"grid": run["grid"], **_told(settings, home, summary)})
     return runs
-
-
-def _settings(wanted: Mapping[str, Any], rule: Rule) -> Settings:
-    task = tasks.get(wanted["task"])
-    return Settings(
-        pair=pairs.called(wanted["pair"]),
-        task=task.name,
-        task_version=task.version,
-        rule=rule.name,
-        parameters=rule.parameters(),
-        rows=wanted["n_rows"],
-        **{name: wanted[name] for name in ("split", "limit", "seed", "proxy_chat", "max_new_tokens", *_OF_DECODING)},
-    )
 
 
 def _say(settings: Settings, n_done: int, n: int) -> None:
     print(f"{settings.slug}: {n_done} of {n} questions", file=sys.stderr, flush=True)
 
 
-def _told(settings: Settings, rule: Rule, folder: Path, summary: Mapping[str, Any]) -> Run:
+def _told(settings: Settings, folder: Path, summary: Mapping[str, Any]) -> Run:
     """A run as the tables have it; what says nothing of a choice task, which is not decoded, is None there."""
     (run,) = (dict(one) for one in summary["runs"])
     records, rows = (folder / run["folder"] / name for name in ("records.jsonl", "rows.npz"))
@@ -95,7 +83,7 @@ def _told(settings: Settings, rule: Rule, folder: Path, summary: Mapping[str, An
         **decoding,
         "max_new_tokens": settings.max_new_tokens,
         **run,
-        **called(rule),
+        **called(make(settings.rule, **settings.parameters)),
         "low": low,
         "high": high,
         "strict_low": strict_low,
@@ -120,7 +108,6 @@ def main() -> None:
     """Decode or merge, and write the runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="what to decode, as JSON")
-    parser.add_argument("--grid", required=True, help="the grid that the runs are of")
     parser.add_argument("--code", required=True, help="fingerprint of the package")
     parser.add_argument("--records", type=Path, required=True, help="folder of all records of this profile")
     parser.add_argument("--out", type=Path, required=True, help="the runs, as JSON")
@@ -132,9 +119,7 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     wanted = json.loads(arguments.settings)
-    runs = decode(
-        wanted, arguments.records, arguments.grid, arguments.code, shard=arguments.shard, merged=arguments.merge
-    )
+    runs = decode(wanted, arguments.records, arguments.code, shard=arguments.shard, merged=arguments.merge)
     write_json(
         arguments.out, {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs}
     )

@@ -106,13 +106,20 @@ def main() -> None:
     """Measure every run of one grid and task that kept its rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decoded", type=Path, nargs="+", required=True, help="what decode_grid wrote")
+    parser.add_argument("--grid", required=True, help="whose runs are measured, of those that are there")
+    parser.add_argument("--task", required=True, help="whose runs are measured, of those that are there")
     parser.add_argument("--steps", type=Path, required=True, help="one JSON line for each solved step")
     parser.add_argument("--summary", type=Path, required=True, help="gap and price of each run")
     parser.add_argument("--n-resamples", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    decoded = [run for path in arguments.decoded for run in json.loads(path.read_text())["runs"]]
+    decoded = [
+        run
+        for path in arguments.decoded
+        for run in json.loads(path.read_text())["runs"]
+        if (run["grid"], run["task"]) == (arguments.grid, arguments.task)
+    ]
     exact(DeferralProblem.from_probs(np.array([0.5, 0.3, 0.2]), budget=spent_budget(np.array([0.2, 0.1]))))  # compiles
     arguments.steps.parent.mkdir(parents=True, exist_ok=True)
     with arguments.steps.open("w") as steps_file:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis.jobs import cells, jobs, settings
+from analysis.jobs import jobs, runs, settings
 from analysis.profile import check
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,23 +41,22 @@ def test_a_run_s_job_is_the_same_whatever_stands_beside_it():
     """Fails where one edited setting of a rule runs another rule's job again."""
     before, after = profile(), profile()
     after["grids"]["one"]["rules"] = {"primal": [0.5], "never": [], "dual": [0.3, 0.4]}
-    there, here = (
-        {name: settings(p, job) for name, job in jobs(p, "one", "lab-math").items()} for p in (before, after)
-    )
-    assert list(there) == ["never", "dual-alpha0.2", "dual-alpha0.4"]
-    assert {name for name in there if here.get(name) == there[name]} == {"never", "dual-alpha0.4"}
+    there, here = ({name: settings(p, job) for name, job in jobs(p).items()} for p in (before, after))
+    asked = ("one_lab-facts", "one_lab-math")
+    assert list(there) == [f"{one}_{rule}" for one in asked for rule in ("never", "dual-alpha0.2", "dual-alpha0.4")]
+    same = {f"{one}_{rule}" for one in asked for rule in ("never", "dual-alpha0.4")}
+    assert {name for name in there if here.get(name) == there[name]} == same
 
 
-def test_the_jobs_of_a_grid_are_its_runs_each_once():
-    """Fails where cutting a grid into jobs loses a run or decodes one twice."""
-    for size in (1, 2, 3, 9):
+def test_the_jobs_are_all_runs_each_once():
+    """Fails where cutting a profile into jobs loses a run, decodes one twice, or two jobs write one file."""
+    for size in (1, 2, 4, 9):
         whole = profile(runs_per_job=size)
-        for grid, task in cells(whole):
-            found = jobs(whole, grid, task).values()
-            runs = [rule for job in found for rule in job.rules]
-            assert runs == [("never", {}), ("dual", {"alpha": 0.2}), ("dual", {"alpha": 0.4})]
-            assert max(len(job.rules) for job in found) <= size
-    assert list(cells(profile())) == [("one", "lab-facts"), ("one", "lab-math")]
+        found = jobs(whole)
+        assert [run for job in found.values() for run in job] == runs(whole)
+        assert max(map(len, found.values())) <= size
+    told = [(run.grid, run.task, run.rule.name) for run in runs(profile())]
+    assert told == [("one", task, rule) for task in ("lab-facts", "lab-math") for rule in ("never", "dual", "dual")]
 
 
 def test_each_run_task_and_shard_is_one_job_and_shards_are_merged(tmp_path):
