@@ -49,10 +49,10 @@ class Rows:
     def tell(self, row: int, tokens: list[int], reason: Reason | None) -> None:
         """Hand the sequence in this place its tokens, and the place to others where it has ended, for this reason."""
         asked = self._held[row]
+        if reason is not None or asked.is_cancelled:
+            del self._held[row]  # before its client hears of it, who then finds that it runs no longer
         if not asked.is_cancelled:
             asked.hear(tokens, reason)
-        if reason is not None or asked.is_cancelled:
-            del self._held[row]
 
 
 class LiveRecord(Record):
