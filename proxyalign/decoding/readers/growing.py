@@ -51,7 +51,7 @@ class Reader:
         self._pending: list[tuple[Tensor, Tensor | None]] = []
         self._keeps_logits = takes(model, "logits_to_keep")
         self._takes_positions = takes(model, "position_ids")
-        self._attends_by_slot = _attends_by_slot(model)
+        self._window = _window(model)
         self._device = device_of(model)
 
     @classmethod
@@ -82,7 +82,8 @@ class Reader:
         In the model's dtype. A slot without a token gives a row without meaning.
         """
         is_ragged = any(valid is not None for _, valid in self._pending)
-        pieces = self._pending if self._attends_by_slot and is_ragged else [_join(self._pending)]
+        n = sum(tokens.shape[1] for tokens, _ in self._pending)
+        pieces = self._pending if is_ragged and not self._is_within_window(n) else [_join(self._pending)]
         self._pending = []
         logits = [self._read(*piece, n_last) for piece in pieces]
         return logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)[:, -n_last:]
@@ -190,6 +191,8 @@ class Reader:
 
     def _read(self, tokens: Tensor, valid: Tensor | None, n_last: int) -> Tensor:
         n = tokens.shape[1]
+        if self._valid is not None and not self._is_within_window(n):
+            self._realign(self._valid, n)
         arguments: dict[str, Any] = (
             {"logits_to_keep": last_places(n_last, n, tokens.device)} if self._keeps_logits else {}
         )
@@ -202,8 +205,6 @@ class Reader:
         self._check_length()
         if logits.shape[1] > n_last or logits.shape[2] > self._vocab_size:
             logits = logits[:, -n_last:, : self._vocab_size]
-        if self._valid is not None and self._attends_by_slot:
-            self._realign(self._valid)
         return logits
 
     def _ragged_arguments(self, tokens: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
@@ -230,8 +231,15 @@ class Reader:
             self._valid = self._valid[:, :-n]
         self._check_length()
 
-    def _realign(self, valid: Tensor) -> None:
-        """Take `valid` (B, n_slots) for true, and where many slots are stale move the others to the right end."""
+    def _is_within_window(self, n: int) -> bool:
+        """Whether n more slots lie so near to the first one that stale slots between tokens push none out of sight."""
+        return self._window is None or self._n_slots + n <= self._window
+
+    def _realign(self, valid: Tensor, n_next: int = 0) -> None:
+        """Take `valid` (B, n_slots) for true, and where many slots are stale move the others to the right end.
+
+        n_next: how many slots will be read next; where these go beyond a window, no slot may be stale between tokens.
+        """
         self._valid = valid
         lengths = valid.sum(1)
         if int(lengths.min()) == self._n_slots:
@@ -239,7 +247,7 @@ class Reader:
             return
         width = int(lengths.max())
         spare = 0 if len(lengths) == 1 else _SPARE_SLOTS
-        if self._n_slots - width <= spare and not self._attends_by_slot:
+        if self._n_slots - width <= spare and self._is_within_window(n_next):
             return
         # A stable sort of False before True puts the stale slots first and keeps the order of the valid ones.
         order = valid.to(torch.uint8).argsort(dim=1, stable=True)[:, self._n_slots - width :]
@@ -334,8 +342,9 @@ def _stack(cache: Any, other: Any, n_new: int, width: int) -> None:
             setattr(layer, name, torch.cat(parts))
 
 
-def _attends_by_slot(model: Any) -> bool:
-    """Whether attention looks at how many slots lie between two tokens (sliding or local windows), stale or not."""
+def _window(model: Any) -> int | None:
+    """How many slots a token sees, its own and stale ones included, in the layers that see fewest; None: all."""
     config = text_config_of(model)
-    layers = [*(getattr(config, "layer_types", None) or []), *(getattr(config, "attention_layers", None) or [])]
-    return getattr(config, "sliding_window", None) is not None or any(kind != "full_attention" for kind in layers)
+    if "local" in getattr(config, "attention_layers", ()):
+        return int(config.window_size)
+    return getattr(config, "sliding_window", None)

@@ -81,7 +81,7 @@ class PieceReader:
         first = int(places.min())
         logits = self._reader.read(n_before + width - first)
         at = torch.from_numpy(places - first).to(self._device)
-        return self._side.logits(logits.gather(1, at.unsqueeze(-1).expand(*at.shape, logits.shape[-1])))
+        return self._side.logits(logits[torch.arange(len(at), device=self._device).unsqueeze(1), at])
 
     def forget(self, n_tokens: Both) -> None:
         """Take back the last `n_tokens` (B,) pieces that were read, a number for each row."""
