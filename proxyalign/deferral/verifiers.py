@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from proxyalign.deferral.divergences import DIVERGENCE, kullback_leibler
+from proxyalign.deferral.distances import DIVERGENCE, kullback_leibler
 from proxyalign.deferral.mentored import most_accepted, sums_before, sums_from
 from proxyalign.validation import Domain, check_number
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch_laws import laws
 
 from proxyalign.deferral import rules
-from proxyalign.deferral.divergences import jensen_shannon, kullback_leibler
+from proxyalign.deferral.distances import jensen_shannon, kullback_leibler
 from proxyalign.deferral.law import Law
 from proxyalign.errors import InputError
 

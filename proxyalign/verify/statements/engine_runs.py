@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from proxyalign.decoding.generate import generate
 from proxyalign.deferral import rules
-from proxyalign.deferral.divergences import jensen_shannon
+from proxyalign.deferral.distances import jensen_shannon
 from proxyalign.deferral.rule import Rule
 from proxyalign.models.pair import ModelPair
 from proxyalign.verify.cases import Floats, Laws
