@@ -38,12 +38,12 @@ def _rank(run: Run) -> tuple[float, float]:
 
 
 def runs_table(decoded: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
-    """One row a decoding run; `chosen` marks the test runs whose parameter was best on the development questions."""
+    """One row a decoding run; `chosen` marks the others' runs whose parameter was best on the development questions."""
     runs = [
         {name: value for name, value in run.items() if name != "parameters"} for file in decoded for run in file["runs"]
     ]
     chosen = choose(runs)
-    rows = [{**run, "chosen": run["split"] == "test" and _key(run) in chosen} for run in runs]
+    rows = [{**run, "chosen": run["split"] != "dev" and _key(run) in chosen} for run in runs]
     return pl.DataFrame(rows, schema_overrides={"measures": pl.List(_MEASURE)}, infer_schema_length=None)
 
 

@@ -82,8 +82,8 @@ class Ifeval:
         """Score one reply; what is extracted is how many instructions it follows strictly, as "2/3", None of a blank
         reply.
 
-        The measures are the benchmark's other three numbers: instructions followed strictly, and prompts and
-        instructions followed loosely.
+        The measures are the benchmark's other three numbers, instructions followed strictly, and prompts and
+        instructions followed loosely; and prompts followed strictly of the split "plain" alone.
         """
         reply = text.split(_NEXT_INSTRUCTION, 1)[0]
         strict, loose = verdicts(question, reply, self.published)
@@ -96,6 +96,7 @@ class Ifeval:
                 "prompt_loose": (float(n_loose == n), 1.0),
                 "instruction_strict": (float(n_strict), float(n)),
                 "instruction_loose": (float(n_loose), float(n)),
+                **({"prompt_strict_plain": (float(n_strict == n), 1.0)} if question.meta["plain"] else {}),
             },
         )
 

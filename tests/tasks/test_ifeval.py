@@ -51,7 +51,7 @@ def test_the_base_reads_a_form_and_a_chat_template_the_prompt_alone(tmp_path):
 
 
 def test_a_reply_is_right_where_it_follows_every_instruction(tmp_path):
-    """Fails when one instruction decides for all, or the other three numbers of the benchmark are wrong."""
+    """Fails when one instruction decides for all, or the other numbers of the benchmark are wrong."""
     one = question(tmp_path, NO_COMMA, WORDS)
     right, half, loose, none = (TASK.score(one, text) for text in ("a b c", "a, b c", "Sure, here:\na b c", "a, b"))
     assert [(score.correct, score.strict, score.extracted) for score in (right, half, loose, none)] == [
@@ -64,7 +64,9 @@ def test_a_reply_is_right_where_it_follows_every_instruction(tmp_path):
         "prompt_loose": (1.0, 1.0),
         "instruction_strict": (1.0, 2.0),
         "instruction_loose": (2.0, 2.0),
+        "prompt_strict_plain": (0.0, 1.0),
     }
+    assert right.measures["prompt_strict_plain"] == (1.0, 1.0)
     assert none.measures["prompt_loose"] == (0.0, 1.0)
     assert verdicts(one, "Sure, here:\na b c") == ([False, True], [True, True])
 
