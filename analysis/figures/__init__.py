@@ -1,5 +1,7 @@
 """One script for each figure, run by Snakemake as a module."""
 
+from analysis.product import ROOT
+
 # Figures that are drawn from recorded results alone, and from which; the others are drawn from a profile's tables.
 RECORDED = {
     "value_over_budget": ["analysis/recorded/knapsack_steps.json"],
@@ -15,3 +17,9 @@ RECORDED = {
     ],
     "published_beside_ours": ["proxyalign/evaluation/comparison/published.json"],
 }
+# What a figure of the lab pair's tables draws beside them, where it was recorded.
+_RECORDED_TOO = {
+    "accuracy_vs_parameter": "analysis/recorded/lab_guarantee.json",
+    "gap_vs_speedup": "analysis/recorded/real/points.json",
+}
+BESIDE = {figure: [file] if (ROOT / file).is_file() else [] for figure, file in _RECORDED_TOO.items()}
