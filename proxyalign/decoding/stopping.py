@@ -33,6 +33,7 @@ class Stopping:
         self._least = min_new_tokens
         self._prompts = prompts
         self._spells: dict[int, bool] = {}
+        self._cleans = getattr(tokenizer, "clean_up_tokenization_spaces", True) is not False  # what it shows
 
     @property
     def vocab_size(self) -> int:
@@ -85,11 +86,13 @@ class Stopping:
         """The text of tokens[start:end] as spelt, after what comes before it too, and as shown."""
         ids = tokens[start:end].tolist()
         before = [] if self._prompts is None else list(self._prompts[sequence][-1:])
-        yield self._spelt(ids)
+        spelt = self._spelt(ids)
+        yield spelt
         if not start:
             prefix, text = self._spelt(before), self._spelt(before + ids)
             yield text[len(prefix) :] if text.startswith(prefix) else ""
-        yield self._tokenizer.decode(ids, skip_special_tokens=True)
+        is_shown_as_spelt = not self._cleans and all(map(self._spells_some, ids))
+        yield spelt if is_shown_as_spelt else self._tokenizer.decode(ids, skip_special_tokens=True)
 
     def _spelt(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,16 @@ class RowSample:
     def __init__(self, path: Path, size: int, seed: int) -> None:
         self._path, self._size, self._seed = path, size, seed
         self._kept: dict[tuple[int, int], tuple[NDArray[np.float32], float]] = {}
-        self._changed, self._highest = False, 0
+        self._tickets: dict[tuple[int, int], int] = {}  # of those
+        self._changed, self._highest = False, 0  # the highest ticket
         if path.exists():
             try:
                 with np.load(path) as stored:
                     places = zip(stored["question"].tolist(), stored["position"].tolist(), strict=True)
                     rows = zip(stored["p"], stored["mass"].tolist(), strict=True)
                     self._kept = dict(zip(places, rows, strict=True))
-                self._highest = max((_ticket(seed, *place) for place in self._kept), default=0)
+                self._tickets = {place: _ticket(seed, *place) for place in self._kept}
+                self._highest = max(self._tickets.values(), default=0)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 raise InputError(
                     f"evaluation: {path} must hold the visited rows of this run, got something else; "
@@ -54,26 +56,29 @@ class RowSample:
         """Consider rows (k, V) that the reply to question `index` visited at these positions (k,), and the mass (k,)
         deferred at each. A row seen before changes nothing.
         """
-        tickets = {place: _ticket(self._seed, *place) for place in self._kept}
-        offered = {(index, position): at for at, position in enumerate(positions)}
-        tickets |= {place: _ticket(self._seed, *place) for place in offered}
-        lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
-        kept = {
-            place: self._kept[place]
-            if place in self._kept
-            else (rows[offered[place]].copy(), float(mass[offered[place]]))
-            for place in lowest
-        }
-        self._changed |= kept.keys() != self._kept.keys()
-        self._kept, self._highest = kept, tickets[lowest[-1]] if lowest else 0
+        self._consider(
+            {
+                (index, position): (rows[at].copy(), float(mass[at]))  # a copy, since the others are not kept
+                for at, position in enumerate(positions)
+                if self.wants(index, position)
+            }
+        )
 
     def join(self, other: "RowSample") -> None:
         """Consider the rows that another sample of the same seed keeps, of other questions."""
-        both = {**self._kept, **other._kept}
-        tickets = {place: _ticket(self._seed, *place) for place in both}
-        lowest = sorted(tickets, key=tickets.__getitem__)[: self._size]
-        self._changed |= self._kept.keys() != set(lowest)
-        self._kept, self._highest = {place: both[place] for place in lowest}, tickets[lowest[-1]] if lowest else 0
+        self._consider(other._kept)
+
+    def _consider(self, rows: Mapping[tuple[int, int], tuple[NDArray[np.float32], float]]) -> None:
+        """Keep those with the lowest tickets of what is kept and these rows, by place."""
+        new = {place: row for place, row in rows.items() if place not in self._kept}
+        if not new:
+            return
+        self._kept |= new
+        self._tickets |= {place: _ticket(self._seed, *place) for place in new}
+        for place in sorted(self._tickets, key=self._tickets.__getitem__)[self._size :]:
+            del self._kept[place], self._tickets[place]
+        self._changed |= not new.keys().isdisjoint(self._kept)
+        self._highest = max(self._tickets.values())
 
     def save(self) -> None:
         """Write the sample whole, where it changed since it was last read or written; InputError where it cannot."""

@@ -28,6 +28,8 @@ class Vocabulary:
     (`decode`).
     """
 
+    clean_up_tokenization_spaces = False  # as a tokenizer's
+
     def __init__(self, tokenizers: Mapping[str, Any], ends: Mapping[str, Sequence[int]], widths: Mapping[str, int]):
         """For the models of these roles, "base" and "proxy" among them: tokenizers, ends of text, columns of logits.
 
