@@ -93,6 +93,19 @@ def test_only_draws_at_temperature_one_are_in_the_accuracy_figure():
     assert 0.9 not in figure.axes[0].containers[0][0].get_xdata()
 
 
+def test_a_promised_parameter_has_a_ring_and_a_rule_without_one_a_sentence():
+    """Fails where the ring is about a control or another parameter, or a rule without a promise is passed over."""
+    promise = {"task": "lab-math", "n": 40, "eps": 0.05, "delta": 0.1}
+    promises = [{**promise, "rule": "dual", "parameter": 0.2}, {**promise, "rule": "primal", "parameter": None}]
+    (axis,) = plotting.accuracy_vs_parameter(_runs(), promises).axes
+    rings = [line.get_xydata().tolist() for line in axis.lines if line.get_label() == "harm ≤ 5% promised at 90%"]
+    assert rings == [[[0.2, pytest.approx(60)]]]
+    assert "no parameter of primal can be promised" in axis.get_xlabel()
+    (other,) = plotting.accuracy_vs_parameter(_runs(), [{**one, "task": "lab-facts"} for one in promises]).axes
+    assert not any("promised" in str(line.get_label()) for line in other.lines)
+    assert "promised" not in other.get_xlabel()
+
+
 def test_each_task_has_a_panel_for_the_gap_and_one_for_the_price():
     """Fails where the two measures are swapped or a task's points land in another's panel."""
     points = [_point("primal", 0.5, 0.1, 0.3), _point("near-optimal", 0.5, 0.01, 0.2, "lab-facts")]

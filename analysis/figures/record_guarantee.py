@@ -1,4 +1,4 @@
-"""Record which parameters of the lab pair Learn then Test promises (statement 17): analysis/recorded/lab_guarantee.json.
+"""Record which parameters of the lab pair are promised little harm (statement 17), for the figure that marks them.
 
 python -m analysis.figures.record_guarantee --out analysis/recorded/lab_guarantee.json
 
