@@ -81,7 +81,7 @@ def changed(root: Path) -> Iterator[str]:
         for name in re.findall(r"\\includegraphics[^{]*\{\.\./figures/(\w+)\.pdf\}", text.read_text()):
             path = root / "figures" / f"{name}.json"
             records[path] = json.loads(path.read_text())
-            made[path] = [(root / one["file"], one["sha256"]) for one in records[path]["figure"]]
+            made[path] = [(path.with_name(Path(one["file"]).name), one["sha256"]) for one in records[path]["figure"]]
     described: set[Path] = set()
     for path, record in records.items():
         kept = [

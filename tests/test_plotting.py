@@ -113,7 +113,7 @@ def test_each_task_has_a_panel_for_the_gap_and_one_for_the_price():
     panels = [axis for axis in figure.axes if axis.get_ylabel()]
     offsets = [np.concatenate([drawn.get_offsets() for drawn in axis.collections]) for axis in panels]
     drawn = [[round(height, 6) for height in panel[:, 1] if height] for panel in offsets]
-    assert drawn == [[1.0], [20.0], [10.0], [30.0]]
+    assert drawn == [[10.0], [30.0], [1.0], [20.0]]
 
 
 def _strips(figure):

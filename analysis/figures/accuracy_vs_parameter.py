@@ -18,7 +18,11 @@ def main() -> None:
     A second source, where there is one, has the promises.
     """
     (table, *guarantees), out, record = started(__file__, __doc__)
-    runs = pl.read_parquet(table).filter(split="test", mode="autoregressive", temperature=1)
+    runs = (
+        pl.read_parquet(table)
+        .filter(split="test", mode="autoregressive", temperature=1)
+        .sort("task", maintain_order=True)
+    )
     drawn = chosen(runs.to_dicts(), COLUMNS)
     promises = [one for source in guarantees for one in chosen(json.loads(source.read_text())["promises"], PROMISED)]
     save(accuracy_vs_parameter(drawn, promises), out, record, {"runs": drawn, "promises": promises})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Series = tuple[str, str]
 
-MEASURES = {"gap": "optimality gap, same budget (%)", "price": "price of the step budget (%)"}
+MEASURES = {"gap": "optimality gap, step by step (%)", "price": "price of the step budget (%)"}
 NOTHING = 1e-4  # percent below which a rule counts as leaving nothing: rounding, of sums over hundreds of steps
 LANE = 0.24  # inches of a rule that leaves nothing
 WIDEST = 0.045  # of the x axis that a label takes for each of its characters, at least
@@ -49,7 +49,7 @@ def gap_vs_speedup(points: Sequence[Row]) -> "Figure":
         here = [point for point in points if point["task"] == task]
         for column, (measure, name) in enumerate(MEASURES.items()):
             above, strip = axes[2 * row : 2 * row + 2, column]
-            above.set(title=f"{task}: {'step by step' if measure == 'gap' else 'all steps together'}", ylabel=name)
+            above.set(title=task if column == 0 else "", ylabel=name)
             top = max(1e-3, *(105 * float(point[f"{measure}_high"]) for point in points))
             above.set(xlim=(0, 1.06 * fastest), ylim=(0, top))
             above.tick_params(axis="x", length=0)

@@ -96,8 +96,8 @@ def looks(rows: Iterable[Row]) -> dict[tuple[str, str], Look]:
 
 
 def panels(rows: Iterable[Row]) -> list[str]:
-    """The tasks among the rows, each of which gets a panel. Raises InputError where there is none."""
-    tasks = sorted({str(row["task"]) for row in rows})
+    """The tasks among the rows in their order, each of which gets a panel. Raises InputError where there is none."""
+    tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
     if not tasks:
         raise InputError("plotting: rows must hold at least one result, got none; run the experiments first")
     return tasks
