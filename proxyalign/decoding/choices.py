@@ -5,7 +5,6 @@ Longer ones are read as rows of their own over the prompt's keys and values, of 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import torch
 
@@ -109,8 +108,8 @@ def choice_ids(
         bare = prompt.rstrip()
         blanks = prompt[len(bare) :]
         return pair.encode(bare), [pair.vocabulary.encode(blanks + text) for text in texts]
-    encode = partial(pair.template_ids, role="base") if in_chat else pair.encode
-    context, whole = encode(prompt), [encode(prompt + text) for text in texts]
+    wholes = [prompt, *(prompt + text for text in texts)]
+    context, *whole = [pair.template_ids(one, "base") for one in wholes] if in_chat else pair.encode_all(wholes)
     n = len(context)
     while any(ids[:n] != context[:n] for ids in whole):
         n -= 1

@@ -1,6 +1,6 @@
 """From a text to the ids of a prompt: what a tokenizer writes before it, and nothing that would close it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -17,8 +17,15 @@ def ids_of_prompt(tokenizer: Any, text: str) -> list[int]:
     those that it would write after it, such as an end of text, are left out. A text longer than the tokenizer's limit
     raises no warning.
     """
-    first, ids = _first_ids(tokenizer), _ids(tokenizer, text)
-    return ids if first and ids[:1] == first[:1] else first + ids
+    (ids,) = ids_of_prompts(tokenizer, [text])
+    return ids
+
+
+def ids_of_prompts(tokenizer: Any, texts: Iterable[str]) -> list[list[int]]:
+    """`ids_of_prompt` of each of these, for which the tokenizer is asked once what it writes before a text."""
+    first = _first_ids(tokenizer)
+    of_texts = [_ids(tokenizer, text) for text in texts]
+    return [ids if first and ids[:1] == first[:1] else first + ids for ids in of_texts]
 
 
 def check_unicode(owner: str, value: Any) -> None:

@@ -7,7 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from clashing import END, MAKERS, Definition, bytes_tokenizer, clashing_pair, sliding
+from clashing import END, MAKERS, Definition, bytes_tokenizer, clashing_pair, signs_tokenizer, sliding
+from hypothesis import given
+from hypothesis import strategies as st
 from test_architectures import SLOT_BY_SLOT
 from test_every_rule import RULES, step_law, with_reference
 from test_law import LEVEL, p_value
@@ -329,16 +331,27 @@ def test_a_choice_may_fill_the_context_and_no_prompts_have_no_choices():
     assert score_choices(pair, rules.Dual(0.4), [], []) == []
 
 
-def test_a_prompt_and_its_choices_are_cut_as_the_whole_text_is():
+TEXTS = st.text("abé ", max_size=8)
+
+
+@pytest.mark.parametrize("make", [bytes_tokenizer, signs_tokenizer])
+@given(prompt=TEXTS, texts=st.lists(TEXTS.map(" ".__add__) | TEXTS.map("b".__add__), min_size=1, max_size=4))
+def test_a_prompt_and_its_choices_are_cut_as_the_whole_texts_are(make, prompt, texts):
     """Fails when the ids of a choice are not those of the text, or its prompts differ from choice to choice."""
-    pair = ModelPair(base=llama(9, 0), proxy=llama(9, 1), tokenizer=bytes_tokenizer())
-    texts = ["b", " a", "ab a", " é"]
-    for prompt in ("b", "ba", "a b", "ab ", ""):  # "a" and "b" are one token together, and so are " " and "a"
-        context, cut = choice_ids(pair, prompt, texts)
-        assert [context + ids for ids in cut] == [pair.encode(prompt + text) for text in texts]
-        assert all(cut)
-    assert choice_ids(pair, "b", texts)[0] == pair.encode("b")
+    pair = ModelPair(base=llama(12, 0), proxy=llama(12, 1), tokenizer=make())
+    context, cut = choice_ids(pair, prompt, texts)
+    whole = [pair.encode(prompt + text) for text in texts]
+    assert [context + ids for ids in cut] == whole
+    alone = pair.encode(prompt)
+    n = len(context)
+    assert context == alone[:n]
+    assert n == len(alone) or any(ids[n : n + 1] != alone[n : n + 1] for ids in whole)  # no earlier than it must
+
+
+def test_of_two_vocabularies_a_prompt_ends_before_its_blanks():
+    """Fails when a blank is left to the prompt, or is lost."""
     two = clashing_pair()
+    texts = ["b", " a", "ab a", " é"]
     for prompt in ("b", "ba", "a b", "ab "):
         context, cut = choice_ids(two, prompt, texts)
         assert context == two.encode(prompt.rstrip())

@@ -36,6 +36,15 @@ def test_a_text_that_begins_with_the_first_token_is_taken_as_it_is(text):
         assert pair_with("t8 $A t9", **special).encode(text) == [int(word[1:]) for word in text.split()]
 
 
+def test_each_of_many_texts_is_read_as_it_is_alone():
+    """Fails when a text that brings its own first token decides for the others, or they for it."""
+    pair = pair_with("t8 $A t9", bos_token="t8", eos_token="t9")
+    assert pair.encode_all(["t1", "t8 t1", "", "t2 t9"]) == [[8, 1], [8, 1], [8], [8, 2, 9]]
+    assert pair.encode_all([]) == []
+    with pytest.raises(InputError, match="must be Unicode"):
+        pair.encode_all(["t1", "\ud800"])
+
+
 def test_tokenizers_that_close_texts_by_other_means_are_opened():
     """Fails for bytes closed in Python, for BERT's way, and for an end that is switched on after the pair was made."""
     in_bytes = ModelPair(llama(384, 0), llama(384, 1), transformers.ByT5Tokenizer())
