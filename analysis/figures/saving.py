@@ -20,7 +20,7 @@ def save(figure: "Figure", out: Path, record: Mapping[str, Any], data: Any) -> N
     figure.savefig(out, metadata={"CreationDate": None, "ModDate": None})
     figure.savefig(image, dpi=200)
     figure.savefig(drawing, metadata={"Date": None})
-    files = [{"file": path.as_posix(), "sha256": sha256(path)} for path in (out, image, drawing)]
+    files = [{"file": path.name, "sha256": sha256(path)} for path in (out, image, drawing)]
     write_json(out.with_suffix(".json"), {"figure": files, **record, "data": data})
 
 

@@ -82,7 +82,7 @@ def test_a_kept_figure_is_the_one_that_its_record_describes(name):
     """Fails where a figure is committed without its record, or either is stale."""
     record = json.loads((ROOT / "figures" / f"{name}.json").read_text())
     for entry in record["figure"]:
-        assert sha256(ROOT / entry["file"]) == entry["sha256"]
+        assert sha256(ROOT / "figures" / entry["file"]) == entry["sha256"]
 
 
 def test_the_kept_paper_numbers_and_figures_come_from_the_same_results():
