@@ -1,6 +1,6 @@
 """One batch of prompts, whose choices are read over their keys and values and counted token by token."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from proxyalign.decoding.readers.contract import Both, Branches, IntArray, filled_up
 from proxyalign.decoding.readers.making import reader_of
-from proxyalign.decoding.scoring import AT_ONCE, Target, target
+from proxyalign.decoding.scoring import Target, at_once, target
 from proxyalign.deferral.law import Law
 from proxyalign.deferral.rule import Rule
 from proxyalign.errors import InputError
@@ -78,14 +78,10 @@ class Judging:
             of_choice = torch.from_numpy(rows).to(self._device)
             logits = {role: of_role[of_choice] for role, of_role in logits.items()}
             rows, written = np.arange(len(firsts)), torch.from_numpy(firsts).to(self._device).unsqueeze(1)
-        n, states = int(rows[-1]) + 1, []
-        for begin, laws, found in _in_parts(self._rule, logits, self._rule.start(n, self._device), written):
-            choices = np.flatnonzero((rows >= begin) & (rows < begin + len(found.pi)))
-            at = np.stack([rows[choices] - begin, np.zeros_like(choices), firsts[choices]])
-            self._count(choices, at, laws, found)
-            if found.states is not None:
-                states.append(found.states[:, -1])
-        return torch.cat(states)[torch.from_numpy(rows).to(self._device)] if states else None
+        at = np.stack([rows, np.zeros_like(rows), firsts])
+        state = self._rule.start(int(rows[-1]) + 1, self._device)
+        states = self._count(np.arange(len(firsts)), at, logits, state, written)
+        return None if states is None else states[torch.from_numpy(rows).to(self._device)]
 
     def _count_other_tokens(self, rows: Sequence[Sequence[int]], states: Tensor | None) -> None:
         """Read choices as rows over their prompts, in parts for whose logits there is room, and count them.
@@ -109,18 +105,45 @@ class Judging:
             for role, reader in readers.items():
                 reader.push(before.clamp(min=0), Both(read[leading] >= 0, before >= 0))
                 logits[role] = reader.read(read.shape[1])
-            then = []
-            for begin, laws, found in _in_parts(self._rule, logits, state, after.clamp(min=0)):
-                here = np.flatnonzero((row_of >= begin) & (row_of < begin + len(found.pi)))
-                one, place = (written[here] >= 0).nonzero()
-                at = np.stack([row_of[here][one] - begin, place, written[here][one, place]])
-                self._count(choices[here][one], at, laws, found)
-                if found.states is not None:
-                    then.append(found.states[:, -1])
-            state = torch.cat(then) if then else None
+            one, place = (written >= 0).nonzero()
+            at = np.stack([row_of[one], place, written[one, place]])
+            if state is None:  # each place is a step of its own
+                at[:2] = at[0] * read.shape[1] + place, np.zeros_like(place)
+                logits = {role: of_role.flatten(0, 1).unsqueeze(1) for role, of_role in logits.items()}
+                after = after.reshape(-1, 1)
+            state = self._count(choices[one], at, logits, state, after.clamp(min=0))
 
-    def _count(self, choices: IntArray, at: IntArray, laws: Mapping[str, Law], found: Target) -> None:
-        """Count tokens of these choices (k,). at: (3, k), the row and the place of each among the laws, and its id."""
+    def _count(
+        self,
+        choices: IntArray,
+        at: IntArray,
+        logits: Mapping[str, Tensor],
+        state: Tensor | None,
+        written: Tensor | None,
+    ) -> Tensor | None:
+        """Count tokens of these choices (k,), some rows at a time; the rule's states (n,) after the last place.
+
+        at: (3, k), the row and the place of each among the logits (n, m, V), and its id. state, written: as for
+        `target`. Rows without a token cost nothing where the rule has no state.
+        """
+        one, states = next(iter(logits.values())), []
+        n_rows = max(1, at_once(one.device) // one[0].numel())
+        for begin in range(0, len(one), n_rows):
+            rows, here = slice(begin, begin + n_rows), (at[0] >= begin) & (at[0] < begin + n_rows)
+            if state is None and not here.any():
+                continue
+            laws = {role: Law.of(of_role[rows], 1.0) for role, of_role in logits.items()}
+            before, tokens = (None if of_rows is None else of_rows[rows] for of_rows in (state, written))
+            found = target(self._rule, laws, before, tokens)
+            among = at[:, here]
+            among[0] -= begin
+            self._add(choices[here], among, laws, found)
+            if found.states is not None:
+                states.append(found.states[:, -1])
+        return torch.cat(states) if states else None
+
+    def _add(self, choices: IntArray, at: IntArray, laws: Mapping[str, Law], found: Target) -> None:
+        """Add what these tokens are worth to their choices' (k,). at: (3, k), as for `_count`, among the laws."""
         row, place, token = torch.from_numpy(at).to(self._device)
         numbers = [found.pi[row, place, token], found.greedy[row, place] == token]
         numbers += [law.own[row, place, token] for law in laws.values()]
@@ -135,19 +158,3 @@ class Judging:
         with np.errstate(divide="ignore"):
             np.add.at(self._log_pi, choices, np.log(pi))
         np.logical_and.at(self._is_greedy, choices, is_greedy > 0)
-
-
-def _in_parts(
-    rule: Rule, logits: Mapping[str, Tensor], state: Tensor | None, written: Tensor | None
-) -> Iterator[tuple[int, dict[str, Law], Target]]:
-    """Laws of logits (n, m, V) and what the rule makes of them, some rows at a time: the first row, laws, target.
-
-    state, written: as for `target`.
-    """
-    n, m, width = next(iter(logits.values())).shape
-    at_once = max(1, AT_ONCE // (m * width))
-    for begin in range(0, n, at_once):
-        rows = slice(begin, begin + at_once)
-        laws = {role: Law.of(of_role[rows], 1.0) for role, of_role in logits.items()}
-        before, tokens = (None if of_rows is None else of_rows[rows] for of_rows in (state, written))
-        yield begin, laws, target(rule, laws, before, tokens)

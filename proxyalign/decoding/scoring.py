@@ -113,6 +113,11 @@ def asked(rule: Rule) -> list[str]:
     return [role for role, is_asked in roles.items() if is_asked]
 
 
+def at_once(device: torch.device) -> int:
+    """How many numbers of a law are worked on together: on a processor so few that its caches hold them."""
+    return AT_ONCE // 4 if device.type == "cpu" else AT_ONCE
+
+
 def _nothing(n_top: int) -> Score:
     """The score of no tokens."""
     return Score(np.zeros(0), np.zeros(0, dtype=np.bool_), np.zeros((0, n_top), dtype=np.int64), np.zeros((0, n_top)))
@@ -123,10 +128,10 @@ def _scored(rule: Rule, logits: Mapping[str, Tensor], ids: Sequence[int], shapin
     parts = [_nothing(n_top)]
     one = next(iter(logits.values()))
     none_before = Both.zeros(1, torch.int64, one.device)
-    state, at_once = rule.start(1, one.device), max(1, AT_ONCE // one.shape[-1])
-    for first in range(0, len(ids), at_once):
-        tokens = torch.tensor(ids[first : first + at_once], device=one.device)[None]  # (1, m)
-        rows = {role: of_role[None, first : first + at_once] for role, of_role in logits.items()}
+    state, m = rule.start(1, one.device), max(1, at_once(one.device) // one.shape[-1])
+    for first in range(0, len(ids), m):
+        tokens = torch.tensor(ids[first : first + m], device=one.device)[None]  # (1, m)
+        rows = {role: of_role[None, first : first + m] for role, of_role in logits.items()}
         laws = {role: shaping.law(role, of_role, none_before) for role, of_role in rows.items()}
         pi, greedy, states = target(rule, laws, state, tokens)
         state = None if states is None else states[:, -1]

@@ -17,7 +17,7 @@ from test_two_vocabularies import RULES as ADMITTED
 from test_two_vocabularies import prompts_of, step
 from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
 
-from proxyalign.decoding import choices, generate, judging
+from proxyalign.decoding import choices, generate, judging, scoring
 from proxyalign.decoding.choices import choice_ids, judge_choices, score_choices
 from proxyalign.decoding.readers import growing
 from proxyalign.decoding.readers.contract import Both
@@ -113,7 +113,7 @@ def test_what_is_read_together_decides_nothing(rule, make, monkeypatch):
             assert one.is_greedy == alone.is_greedy.all()
     for held, at_once, batch_size in ((1, 1 << 20, 16), (1 << 20, 1, 3), (2 * 3 * V, 2 * V, 2), (1, 1, 1)):
         monkeypatch.setattr(judging, "HELD", held)
-        monkeypatch.setattr(judging, "AT_ONCE", at_once)
+        monkeypatch.setattr(scoring, "AT_ONCE", at_once)
         parts = judge_choices(pair, rule, CONTEXTS, CHOICES, proxy_contexts=own, batch_size=batch_size)
         for one, other in zip(itertools.chain(*whole), itertools.chain(*parts), strict=True):
             assert other.log_pi == pytest.approx(one.log_pi, rel=1e-9)
