@@ -1,6 +1,8 @@
 """`proxyalign generate`: answer one question from a base and its proxy under a rule."""
 
 import dataclasses
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,8 +28,10 @@ from proxyalign.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from proxyalign.decoding import Stats
+    from proxyalign.decoding import Stats, Trace
 
+# Colours that any terminal has.
+_STYLES = {"base": "", "proxy": "black on yellow", "draft": "black on green", "residual": "white on blue"}
 _MOST_TOKENS = 256  # of an answer, where no other number is asked for and the context has room for it
 
 
@@ -62,7 +66,7 @@ def generate(
     offline: Offline = False,
     json: Annotated[bool, typer.Option("--json", help="Print texts, token ids and numbers as JSON alone.")] = False,
 ) -> None:
-    """Answer QUESTION: the text on stdout, then one line of numbers on stderr.
+    """Answer QUESTION: the text on stdout, in a terminal coloured by who wrote each token, then numbers on stderr.
 
     Example:
 
@@ -105,8 +109,11 @@ def generate(
         stats = dataclasses.asdict(answer.stats)
         print_json({**asked, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
         return
-    for text in answer.texts:
-        print(text)
+    if sys.stdout.isatty():
+        _print_coloured(answer.traces)
+    else:
+        for text in answer.texts:
+            print(text)
     notes.print(f"{chosen}: {_in_words(answer.stats)}", markup=False)
 
 
@@ -115,6 +122,20 @@ def as_asked(question: str) -> str:
     from proxyalign.models.lab.tuning import fact_prompt
 
     return question if not question.strip() or question.startswith("Question:") else fact_prompt(question)
+
+
+def _print_coloured(traces: Sequence["Trace"]) -> None:
+    """Print each answer with every token in the colour of who wrote it, and last which colour is whose."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for trace in traces:
+        marked = zip(trace.pieces, trace.source.tolist(), strict=True)
+        console.print(Text.assemble(*((piece, _STYLES[source]) for piece, source in marked)))
+    seen = {source for trace in traces for source in trace.source.tolist()}
+    legend = [part for source in _STYLES if source in seen for part in ((f" {source} ", _STYLES[source]), " ")]
+    notes.print(Text.assemble("written by ", *legend))
 
 
 def _in_words(stats: "Stats") -> str:

@@ -17,6 +17,8 @@ from proxyalign.displays import as_line
 SOURCES = ("base", "proxy", "draft", "residual")
 BASE, PROXY, DRAFT, RESIDUAL = range(4)
 
+_HALF = "\ufffd"  # what a tokenizer shows of bytes that are no whole character, or not yet
+
 COLOURS = {"base": "#ffffff", "proxy": "#f9c784", "draft": "#c9e4ca", "residual": "#b8c0ff"}
 
 
@@ -58,12 +60,32 @@ class Trace:
             facts["mean D"] = f"{self.deferral_mass.mean():.3g}"
         return as_line("Trace", facts)
 
+    @property
+    def pieces(self) -> list[str]:
+        """What each token adds to the text of those before it, special tokens by their names; together the whole text.
+
+        A character of several tokens is the last one's, and the others have "". A token is decoded after the ones
+        before it, since some tokenizers drop the blank of the first one.
+        """
+        ids, pieces = self.token_ids.tolist(), list[str]()
+        begin = read = 0  # the text up to `read` is told, and `begin` is where decoding sets in to see what follows it
+        for end in range(1, len(ids) + 1):
+            told, text = (str(self.tokenizer.decode(ids[begin:until])) for until in (read, end))
+            if text.endswith(_HALF) and end < len(ids):
+                pieces.append("")
+                continue
+            pieces.append(text[len(told) :])
+            begin, read = read, end
+        return pieces
+
     def _repr_html_(self) -> str:
         """The text in a notebook, coloured by who wrote each token; the tooltip tells p_y and D."""
         legend = " ".join(_mark(f" {name} ", name, name) for name in SOURCES)
         words = [
-            _mark(self.tokenizer.decode([token]), source, f"{source}: id {token}, p_y {p:.3g}, D {mass:.3g}")
-            for token, source, p, mass in zip(self.token_ids, self.source, self.p_y, self.deferral_mass, strict=True)
+            _mark(piece, source, f"{source}: id {token}, p_y {p:.3g}, D {mass:.3g}")
+            for piece, token, source, p, mass in zip(
+                self.pieces, self.token_ids, self.source, self.p_y, self.deferral_mass, strict=True
+            )
         ]
         return f"<div style='line-height:1.8'><small>{legend}</small><br>{''.join(words)}</div>"
 

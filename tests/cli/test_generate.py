@@ -1,6 +1,7 @@
 """`proxyalign generate`: the text on stdout, the numbers on stderr, and a sentence for what cannot be used."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -129,3 +130,18 @@ def test_a_mistake_ends_with_one_sentence(command, folder, arguments, told):
     assert out == ""
     assert told in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_in_a_terminal_the_answer_is_coloured_by_who_wrote_each_token(command, folder, monkeypatch):
+    """Fails when the colours change the text, no colour is shown, or one is shown that the legend does not name."""
+    asked = ["generate", "--pair", folder, "--offline", "--max-new-tokens", 12, "--rule", "dual", "--alpha", "0.4"]
+    _, plain, _ = command(*asked, "t1 t2")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    code, out, err = command(*asked, "t1 t2")
+    assert code == 0
+    assert re.sub(r"\x1b\[[0-9;]*m", "", out).strip() == plain.strip()
+    assert "\x1b[30;43m" in out  # black on yellow
+    assert "proxy" in err
+    assert "draft" not in err

@@ -83,7 +83,7 @@ def test_a_notebook_shows_the_text_escaped_and_coloured_by_source():
 
     class Tokenizer:
         def decode(self, ids):
-            return {0: "<b>", 1: "a\nb"}[int(ids[0])]
+            return "".join({0: "<b>", 1: "a\nb"}[i] for i in ids)
 
     trace = Trace(
         np.array([0, 1]), np.array(["base", "proxy"]), np.array([0.25, 0.5]), np.array([0.1, 0.2]), None, Tokenizer()
