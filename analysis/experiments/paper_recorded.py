@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.experiments.latex_tables import escaped, find, percent
 from analysis.experiments.paper_numbers import macros
+from analysis.experiments.real_benchmarks import benchmark_numbers, benchmarks_table
 from analysis.experiments.recorded_tables import HEADER, decoding_table, real_pair_table, solver_table
 from analysis.product import ROOT, describe
 from proxyalign.files import sha256, write_json
@@ -32,10 +33,13 @@ RECORDS = {
     "served": "served_speed.json",
     "authors": "authors_behaviour.json",
     "second_seed": "lab_seed2/runs.json",
+    "guarantee": "lab_guarantee.json",
+    "benchmarks": "real/runs.json",
+    "guessing": "real/chance.json",
 }
 PAIRS = {"lab": "lab pair, float32", "smol": "SmolLM2-135M, bfloat16"}
 WINDOW = 5  # of the decoding table; the records have others too
-REPRODUCED = {  # what `make reproduce` writes beside the figures, by the name that the text calls it
+RENEWED = {  # what `make renew` writes beside the figures, by the name that the text calls it
     "numbers": GENERATED / "numbers.tex",
     "accuracy_table": GENERATED / "accuracy_table.tex",
     "gap_table": GENERATED / "gap_table.tex",
@@ -117,6 +121,20 @@ def authors_numbers(record: Row) -> dict[str, str]:
     }
 
 
+def promise_numbers(record: Row) -> dict[str, str]:
+    """What the text says of promised parameters: what is promised, and how many sequences of values get how far."""
+    promises = record["promises"]
+    ((eps, delta),) = {(one["eps"], one["delta"]) for one in promises}
+    return {
+        "GuaranteeHarm": f"{100 * eps:g}",
+        "GuaranteeConfidence": f"{100 * (1 - delta):g}",
+        "GuaranteeAsked": str(len(promises)),
+        "GuaranteeWhole": str(sum(one["parameter"] == one["values"][-1] for one in promises)),
+        "GuaranteeNone": str(sum(one["parameter"] is None for one in promises)),
+        "GuaranteeBaseRight": _range([one["reference_accuracy"] for one in promises]),
+    }
+
+
 def code_numbers() -> dict[str, str]:
     """Settings of the exact solver that the text names, read off the code."""
     from proxyalign.knapsack import exact
@@ -165,15 +183,15 @@ def shortly(markdown: str) -> str:
     return " ".join(words[: [*plain, False].index(False)])
 
 
-def reproduced(prose: str) -> dict[str, Path]:
-    """What `make reproduce` draws and writes for the text: numbers, tables, and the figures that it includes."""
+def renewed(prose: str) -> dict[str, Path]:
+    """What `make renew` draws and writes for the text: numbers, tables, and the figures that it includes."""
     figures = re.findall(r"\\includegraphics[^{]*\{\.\./figures/(\w+)\.pdf\}", prose)
-    return REPRODUCED | {name: Path(f"figures/{name}.json") for name in figures}
+    return RENEWED | {name: Path(f"figures/{name}.json") for name in figures}
 
 
 def origins(made: Mapping[str, str], prose: str) -> str:
     """For each name that the text gives to its macro \\from: the file in the margin, and the command beneath it."""
-    files = {name: (path, "make reproduce") for name, path in reproduced(prose).items()}
+    files = {name: (path, "make renew") for name, path in renewed(prose).items()}
     files["code"] = GENERATED / "recorded.tex", "analysis.experiments.paper_recorded"
     files |= {name: (RECORDED / file, shortly(made[file])) for name, file in RECORDS.items()}
     lines = [
@@ -185,7 +203,7 @@ def origins(made: Mapping[str, str], prose: str) -> str:
 
 def how_made(made: Mapping[str, str], prose: str) -> str:
     """The appendix: every file and the whole command, an item each."""
-    items = [(path.as_posix(), typed("make reproduce")) for path in reproduced(prose).values()]
+    items = [(path.as_posix(), typed("make renew")) for path in renewed(prose).values()]
     items += [((RECORDED / file).as_posix(), _latex(made[file])) for file in RECORDS.values()]
     return HEADER + "\n".join(f"\\item {typed(path)}: {text}." for path, text in items) + "\n"
 
@@ -211,13 +229,16 @@ def texts(records: Mapping[str, Row], readme: str, prose: str) -> dict[str, str]
     """
     numbers = solver_numbers(records["trial"], records["oracle"], records["rows"])
     numbers |= engine_numbers(records["smol"], records["served"]) | pair_numbers(records["real_pair"])
-    numbers |= authors_numbers(records["authors"]) | code_numbers()
+    numbers |= authors_numbers(records["authors"]) | code_numbers() | promise_numbers(records["guarantee"])
+    runs, chances = records["benchmarks"]["runs"], records["guessing"]["chances"]
+    numbers |= benchmark_numbers(runs, chances)
     made = commands(readme)
     return {
         "recorded.tex": macros(numbers, HEADER),
         "solver_table.tex": solver_table({"rows": records["rows"], "classes": records["classes"]}),
         "decoding_table.tex": decoding_table({title: records[name] for name, title in PAIRS.items()}, WINDOW),
         "real_pair_table.tex": real_pair_table(records["real_pair"]["runs"]),
+        "benchmarks_table.tex": HEADER + benchmarks_table(runs, chances),
         "origins.tex": origins(made, prose),
         "how_made.tex": how_made(made, prose),
     }

@@ -15,6 +15,7 @@ RECORDED = {
         "analysis/recorded/decoding_speed/smol.json",
         "analysis/recorded/real_pair.json",
     ],
+    "real_benchmarks": ["analysis/recorded/real/runs.json", "analysis/recorded/real/chance.json"],
     "published_beside_ours": ["proxyalign/evaluation/comparison/published.json"],
 }
 # What a figure of the lab pair's tables draws beside them, where it was recorded.

@@ -8,13 +8,13 @@ import numpy as np
 
 from analysis.figures.saving import save
 from analysis.product import started
-from proxyalign.plotting import GREY, OTHERS, USUAL, subplots
+from proxyalign.plotting import GREY, USUAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FLOOR = 1e-6  # of a share of the optimum that is drawn on a logarithmic scale
-SHADES = (USUAL["dual"], USUAL["primal"], USUAL["near-optimal"], USUAL["exact"], OTHERS[2])
+COLOUR, MARKER = USUAL["primal"]
 
 
 def shares(step: Mapping[str, Any]) -> tuple[float, float]:
@@ -32,20 +32,20 @@ def draw(steps: Sequence[Mapping[str, Any]]) -> "Figure":
     """
     budgets = sorted({step["budget"] for step in steps})
     figure, axes = subplots(1, len(budgets), sharey=True, figsize=(1.45 * len(budgets) + 0.4, 2.9), squeeze=False)
-    for axis, budget, (colour, marker) in zip(axes[0], budgets, SHADES, strict=False):
+    for axis, budget in zip(axes[0], budgets, strict=True):
         here = [step for step in steps if step["budget"] == budget]
         entropy = np.array([step["entropy"] for step in here])
         gap, bound = np.array([shares(step) for step in here]).T
         axis.plot(entropy, np.maximum(100 * bound, 100 * FLOOR), "_", color=GREY, markersize=4, markeredgewidth=0.7)
         seen = gap >= FLOOR
-        axis.plot(entropy[seen], 100 * gap[seen], marker, color=colour, markersize=3, alpha=0.8, markeredgewidth=0)
-        axis.plot(entropy[~seen], np.full((~seen).sum(), 100 * FLOOR), marker, color=colour, markersize=3,
+        axis.plot(entropy[seen], 100 * gap[seen], MARKER, color=COLOUR, markersize=3, alpha=0.8, markeredgewidth=0)
+        axis.plot(entropy[~seen], np.full((~seen).sum(), 100 * FLOOR), MARKER, color=COLOUR, markersize=3,
                   fillstyle="none", markeredgewidth=0.6)  # fmt: skip
         axis.set_yscale("log")
         axis.set(title=f"b = {budget:g}", ylim=(40 * FLOOR, 300))
         axis.annotate(f"{np.mean(~seen):.0%} without a gap", (0.5, 0), xytext=(0, 17), xycoords="axes fraction",
                       textcoords="offset points", ha="center", fontsize=6.5, color=GREY)  # fmt: skip
-    axes[0, 0].set_ylabel("share of the optimum missed (%)")
+    axes[0, 0].set_ylabel("missed by the primal (% of the optimum)")
     figure.supxlabel(
         "entropy of the step (nats); bars: what statement 2 allows; open marks: no gap above 0.0001 %", fontsize=8
     )

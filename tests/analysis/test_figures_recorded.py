@@ -6,8 +6,10 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
+import yaml
 
 from analysis.figures import (
+    BESIDE,
     RECORDED,
     gap_by_entropy,
     price_at_equal_mass,
@@ -15,6 +17,7 @@ from analysis.figures import (
     who_writes_what,
     window,
 )
+from proxyalign.evaluation.tuning.guarantees import binomial_tail
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -78,6 +81,21 @@ def test_rules_are_drawn_at_the_mass_that_they_spend():
     axis = price_at_equal_mass.draw([{"task": "t", "n_steps": 9, "rules": rules}]).axes[0]
     curves = [line for line in axis.containers if line.get_label() in names]
     assert [list(curve[0].get_xdata()) for curve in curves] == [[10.0, 20.0]] * 4
+
+
+def test_a_recorded_promise_follows_from_the_harms_that_were_counted():
+    """Fails where a promise was changed by hand, a failure passed over, or the values are not those of the figure."""
+    found = json.loads((ROOT / BESIDE["accuracy_vs_parameter"][0]).read_text())
+    grid = yaml.safe_load((ROOT / "analysis/config/quick.yaml").read_text())["grids"]["chosen_on_dev"]["rules"]
+    assert {one["rule"]: one["values"] for one in found["promises"]} == grid
+    for one in found["promises"]:
+        tested = [step["parameter"] for step in one["tested"]]
+        passed = [binomial_tail(step["n_harms"], one["n"], one["eps"]) <= one["delta"] for step in one["tested"]]
+        assert tested == one["values"][: len(tested)]
+        assert all(passed[:-1])
+        assert len(tested) == len(one["values"]) or not passed[-1]
+        kept = tested if passed[-1] else tested[:-1]
+        assert one["parameter"] == (kept[-1] if kept else None)
 
 
 def test_published_numbers_stand_alone_and_say_so():
