@@ -1,5 +1,6 @@
 """What all tests share: seeded property tests, one torch thread, no hub, Triton on the CPU, commands in-process."""
 
+import gc
 import os
 import shutil
 
@@ -9,6 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+gc.disable()  # while tests are collected, whose imports make a million objects that all stay
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when triton is imported, which transformers does unasked
@@ -21,6 +24,12 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("proxyalign")
+
+
+def pytest_collection_finish():
+    """Let no collection of garbage go through what was imported, again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

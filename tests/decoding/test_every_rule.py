@@ -1,10 +1,12 @@
-"""Every rule decodes by its law: 10^6 sampled answers against enumerated ones, and p-values that are uniform in all.
+"""Every rule decodes by its law: 860,000 sampled answers against enumerated ones, and p-values that are uniform in all.
 
 The expected law of a step is the rule's `target` (tests/deferral holds those against their formulas), except where a
-rule follows the sequence: there it is written out. Level: as in test_law.
+rule follows the sequence: there it is written out. Level: as in test_law. With 4,000 answers of a rule in one way, a
+law whose chi-square distance from the rule's is 0.14 (0.07 in total variation at most) is told in 99 of 100 cases.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ RULES = [
 ELSEWHERE = {"never", "always", "primal-pooled"}  # the models alone, and what has no law
 FOLLOWING = (rules.Hybrid, rules.NudgingWords, rules.WSD)  # which have a state
 WAYS = [("autoregressive", 1), ("speculative", 1), ("speculative", 2), ("speculative", 4)]
-N_DRAWS = 10_000  # of each rule in each way, 2 million in all
+N_DRAWS = 4_000  # of each rule in each way
 
 
 def test_every_rule_is_here():
@@ -119,13 +121,19 @@ def step_law(rule, p, q, q0, answer):
     return rule.target(p[-1], q[-1], q0[-1])
 
 
-def sequence_law(pair, rule):
+@cache
+def pair_of_three():
+    return with_reference(llama, V)
+
+
+@cache
+def sequence_law(rule):
     law = {(): 1.0}
     for _ in range(LENGTH):
         law = {
             (*answer, x): weight * float(pi[x])
             for answer, weight in law.items()
-            for pi in [step_law(rule, *laws_after(pair, answer), answer)]
+            for pi in [step_law(rule, *laws_after(pair_of_three(), answer), answer)]
             for x in range(V)
         }
     return law
@@ -133,26 +141,27 @@ def sequence_law(pair, rule):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "window"), [*WAYS, ("speculative", "auto")])
-def test_the_sampled_law_is_the_rules(mode, window):
+def test_the_sampled_law_is_the_rules(mode, window, solved_once):
     """Fails when the engine decides from another row, state or model than the rule says, or forgets what it owes.
 
     The p-values of all rules have to be uniform too: those of a test that notices nothing pile up near 1. In batches
     of one and of three the same keys give the same answers, so that those have the law of the large batch; an adaptive
     window, which follows the clock, is tested in batches that fill up again.
     """
-    pair = with_reference(llama, V)
     found = {}
     for seed, rule in enumerate(RULES):  # so that rules which agree on these laws draw other answers
-        law = sequence_law(pair, rule)
+        law = sequence_law(rule)
         assert math.isclose(sum(law.values()), 1.0, abs_tol=1e-12)
-        n_draws = N_DRAWS // 10 if isinstance(rule, rules.Exact) else N_DRAWS  # which solves a knapsack for each row
-        settings = {"mode": mode, "window": window, "max_new_tokens": LENGTH, "seed": seed}
-        batch_size = n_draws // 8 if window == "auto" else n_draws
-        answers = generate(pair, [PROMPT], rule, num_return_sequences=n_draws, batch_size=batch_size, **settings)
-        found[str(rule)] = p_value(law, answers.token_ids)
-        for batch_size in (1, 3) if window != "auto" else ():
-            few = generate(pair, [PROMPT], rule, num_return_sequences=7, batch_size=batch_size, **settings)
-            assert few.token_ids == answers.token_ids[:7], (rule, batch_size)
+        asked = {"mode": mode, "window": window, "max_new_tokens": LENGTH, "seed": seed}
+        large = N_DRAWS // 8 if window == "auto" else N_DRAWS
+        answers = generate(
+            pair_of_three(), [PROMPT], rule, num_return_sequences=N_DRAWS, batch_size=large, **asked
+        ).token_ids
+        found[str(rule)] = p_value(law, answers)
+        if window != "auto":
+            small = (1, 3)[(seed + WAYS.index((mode, window))) % 2]  # over the ways, each rule has both
+            few = generate(pair_of_three(), [PROMPT], rule, num_return_sequences=7, batch_size=small, **asked)
+            assert few.token_ids == answers[:7], (rule, small)
     print("\n".join(f"{p:.3f} {rule}" for rule, p in found.items()))
     assert min(found.values()) > LEVEL / 10, found
     assert scipy_stats.kstest(list(found.values()), "uniform").pvalue > LEVEL, found
@@ -189,8 +198,7 @@ def test_greedy_decoding_is_the_same_in_all_ways(rule, make):
 
 def test_a_mixture_is_tempered_as_one_law():
     """Fails when a mixture's parts are tempered before they are mixed, or greedy decoding is not the argmax."""
-    pair = with_reference(llama, V)
-    law = {}
+    pair = pair_of_three()
     p, q, q0 = laws_after(pair, ())
     for temperature in (0.7, 0.0):
         pi = tempered(rules.ProxyTuning(0.5).target(p[-1], q[-1], q0[-1]).log(), temperature)

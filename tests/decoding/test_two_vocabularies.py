@@ -1,11 +1,13 @@
 """Statement 16: over two vocabularies the engine has the law of pieces that is written out in `clashing.Definition`.
 
-Level: as in test_law.
+Level: as in test_law. With 4,000 answers of a rule in one way, which fall into about 80 kinds that are not rare, a law
+whose chi-square distance from the rule's is 0.17 (0.08 in total variation at most) is told in 99 of 100 cases.
 """
 
 import inspect
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ RULES = [
 FOLLOWING = [rules.Hybrid(0.4, step=1.5), rules.NudgingWords(0.3), rules.WSD(0.15, window=2)]
 WAYS = [("autoregressive", 1), ("speculative", 1), ("speculative", 2), ("speculative", 4)]
 TEXTS = ["ab a", "b", "ba ab", "a"]
-LENGTH, N_DRAWS = 3, 6_000  # 10^6 draws in all
+LENGTH, N_DRAWS = 3, 4_000  # of each rule in each way, 800,000 in all
 
 
 def prompts_of(pair, text):
@@ -100,8 +102,15 @@ def step(definition, rule, prompts, answer, word=False):
     return step_law(rule, p, q, [None], [pieces.index(piece) for piece in answer])
 
 
-def enumerated(definition, rule, prompts, word=False):
-    pieces = definition.pair.vocabulary.pieces
+@cache
+def defined(base):
+    return Definition(clashing_pair(base), base)
+
+
+@cache
+def enumerated(base, rule, boundaries):
+    definition = defined(base)
+    prompts, pieces = prompts_of(definition.pair, TEXTS[0]), definition.pair.vocabulary.pieces
     law = {(): 1.0}
     for _ in range(LENGTH):
         longer = {}
@@ -109,7 +118,7 @@ def enumerated(definition, rule, prompts, word=False):
             if answer and pieces[answer[-1]] is END:
                 longer[answer] = weight
                 continue
-            pi = step(definition, rule, prompts, [pieces[i] for i in answer], word)
+            pi = step(definition, rule, prompts, [pieces[i] for i in answer], boundaries == "word")
             longer |= {(*answer, x): weight * float(pi[x]) for x in range(len(pieces))}
         law = longer
     return law
@@ -133,24 +142,21 @@ def one_of(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("base", ["bytes", "signs"])
 @pytest.mark.parametrize(("mode", "window"), WAYS)
-def test_the_sampled_law_of_pieces_is_the_enumerated_one(mode, window, base):
+def test_the_sampled_law_of_pieces_is_the_enumerated_one(mode, window, base, solved_once):
     """Fails when one id counts for several, a context is encoded anew, a rollback counts pieces for tokens.
 
     The p-values of all rules have to be uniform too; in batches of one and of three the same keys give the same pieces.
     """
-    pair = clashing_pair(base)
-    definition, prompts = Definition(pair, base), prompts_of(pair, TEXTS[0])
-    found = {}
+    pair, found = defined(base).pair, {}
     for seed, (rule, boundaries) in enumerate([*((rule, "any") for rule in RULES), (rules.Dual(0.15), "word")]):
-        law = enumerated(definition, rule, prompts, boundaries == "word")
+        law = enumerated(base, rule, boundaries)
         assert math.isclose(sum(law.values()), 1.0, abs_tol=1e-9)
-        n_draws = N_DRAWS // 10 if rule.decides_on_host else N_DRAWS  # which solve a knapsack for each row
-        settings = {"mode": mode, "window": window, "max_new_tokens": LENGTH, "seed": seed, "boundaries": boundaries}
-        answers = generate(pair, [TEXTS[0]], rule, num_return_sequences=n_draws, batch_size=n_draws, **settings)
-        found[f"{rule} {boundaries}"] = p_value(law, answers.token_ids)
-        for batch_size in (1, 3):
-            few = generate(pair, [TEXTS[0]], rule, num_return_sequences=7, batch_size=batch_size, **settings)
-            assert few.token_ids == answers.token_ids[:7], (rule, batch_size)
+        asked = {"mode": mode, "window": window, "max_new_tokens": LENGTH, "seed": seed, "boundaries": boundaries}
+        answers = generate(pair, TEXTS[:1], rule, num_return_sequences=N_DRAWS, batch_size=N_DRAWS, **asked).token_ids
+        found[f"{rule} {boundaries}"] = p_value(law, answers)
+        small = (1, 3)[(seed + WAYS.index((mode, window))) % 2]  # over the ways, each rule has both
+        few = generate(pair, TEXTS[:1], rule, num_return_sequences=7, batch_size=small, **asked)
+        assert few.token_ids == answers[:7], (rule, small)
     print("\n".join(f"{p:.3f} {rule}" for rule, p in found.items()))
     assert min(found.values()) > LEVEL / 10, found
     assert scipy_stats.kstest(list(found.values()), "uniform").pvalue > LEVEL, found
