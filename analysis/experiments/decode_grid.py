@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +35,35 @@ def records_folder(records: Path, grid: str, settings: Settings, told: Mapping[s
     return records / f"{grid}_{settings.task}_{key}"
 
 
-def decode(
-    wanted: Mapping[str, Any], records: Path, code: str, *, shard: str | None = None, merged: int = 0
-) -> list[Run]:
+def decode(wanted: Mapping[str, Any], records: Path, *, shard: str | None = None, merged: int = 0) -> list[Run]:
     """Decode the runs of a job and return a dictionary for each: settings, numbers, the files and their hashes.
 
     wanted: what `analysis.jobs.settings` wrote. shard: decode this part of the questions alone. merged: so many shards
     are there, to be joined without a model.
     """
     pair = None if merged else pairs.load(wanted["pair"], wanted["dtype"])
-    told = {"data": wanted["data"], "dtype": wanted["dtype"], "batch_size": wanted["batch_size"], "code": code}
-    runs = []
+    shared = {name: wanted[name] for name in ("data", "dtype", "batch_size")}
+    runs: list[Run] = []
     for run in wanted["runs"]:
         task = tasks.get(run["task"])
-        named = {name: value for name, value in run.items() if name != "grid"}
+        named = {name: value for name, value in run.items() if name not in ("grid", "code")}
         settings = Settings(pair=pairs.called(wanted["pair"]), task_version=task.version, **named)
-        folder = records_folder(records, run["grid"], settings, told)
+        folder = records_folder(records, run["grid"], settings, {**shared, "code": run["code"]})
         if pair is None:
             parts = [folder / Shard(number, merged).folder for number in range(1, merged + 1)]
             summary = merge(parts, folder, grid=[settings])
         else:
             summary = run_grid(
-                pair, [settings], folder, data=wanted["data"], batch_size=wanted["batch_size"], progress=_say,
-                shard=shard,
+                pair, [settings], folder, data=wanted["data"], batch_size=wanted["batch_size"], shard=shard,
+                progress=partial(_say, f"run {len(runs) + 1} of {len(wanted['runs'])}, {run['grid']}"),
             )  # fmt: skip
         home = folder if shard is None else folder / Shard.parse(shard).folder
         runs.append({"grid": run["grid"], **_told(settings, home, summary)})
     return runs
 
 
-def _say(settings: Settings, n_done: int, n: int) -> None:
-    print(f"{settings.slug}: {n_done} of {n} questions", file=sys.stderr, flush=True)
+def _say(which: str, settings: Settings, n_done: int, n: int) -> None:
+    print(f"{which} {settings.slug}: {n_done} of {n} questions", file=sys.stderr, flush=True)
 
 
 def _told(settings: Settings, folder: Path, summary: Mapping[str, Any]) -> Run:
@@ -108,7 +107,6 @@ def main() -> None:
     """Decode or merge, and write the runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", required=True, help="what to decode, as JSON")
-    parser.add_argument("--code", required=True, help="fingerprint of the package")
     parser.add_argument("--records", type=Path, required=True, help="folder of all records of this profile")
     parser.add_argument("--out", type=Path, required=True, help="the runs, as JSON")
     parser.add_argument("--threads", type=int, default=1, help="processor threads of one pass")
@@ -119,10 +117,8 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     wanted = json.loads(arguments.settings)
-    runs = decode(wanted, arguments.records, arguments.code, shard=arguments.shard, merged=arguments.merge)
-    write_json(
-        arguments.out, {"settings": wanted, "code": arguments.code, **commit(), "versions": versions(), "runs": runs}
-    )
+    runs = decode(wanted, arguments.records, shard=arguments.shard, merged=arguments.merge)
+    write_json(arguments.out, {"settings": wanted, **commit(), "versions": versions(), "runs": runs})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -122,12 +123,12 @@ def main() -> None:
     ]
     exact(DeferralProblem.from_probs(np.array([0.5, 0.3, 0.2]), budget=spent_budget(np.array([0.2, 0.1]))))  # compiles
     arguments.steps.parent.mkdir(parents=True, exist_ok=True)
+    asked = [run for run in decoded if run["rows"] and is_measurable(make(run["rule"], **run["parameters"]))]
+    runs = []
     with arguments.steps.open("w") as steps_file:
-        runs = [
-            measure(run, n_resamples=arguments.n_resamples, seed=arguments.seed, steps_file=steps_file)
-            for run in decoded
-            if run["rows"] and is_measurable(make(run["rule"], **run["parameters"]))
-        ]
+        for run in asked:
+            print(f"run {len(runs) + 1} of {len(asked)}, {run['rule']}", file=sys.stderr, flush=True)
+            runs.append(measure(run, n_resamples=arguments.n_resamples, seed=arguments.seed, steps_file=steps_file))
     write_json(
         arguments.summary,
         {

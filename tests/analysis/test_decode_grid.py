@@ -23,6 +23,7 @@ SHARED = {"pair": "lab", "dtype": "auto", "data": None, "batch_size": 1}
 RUN = {
     "grid": "some", "task": "lab-math", "split": "dev", "limit": 3, "seed": 0, "mode": "autoregressive", "window": 5,
     "temperature": 1.0, "rows": 3, "proxy_chat": False, "max_new_tokens": 12,
+    "code": "some",
 }  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def test_other_settings_or_other_code_get_another_folder(tmp_path):
 
 def test_a_run_names_the_rows_that_it_kept_and_no_others(tmp_path):
     """Fails where the proxy alone, for which the base never runs, is said to have kept the base's distributions."""
-    always, dual = decode(wanted(make("always"), make("dual", alpha=0.4)), tmp_path, "code")
+    always, dual = decode(wanted(make("always"), make("dual", alpha=0.4)), tmp_path)
     assert always["rows"] is None
     assert Path(dual["rows"]).exists()
     assert dual["max_new_tokens"] == 12
@@ -66,7 +67,7 @@ def test_a_run_names_the_rows_that_it_kept_and_no_others(tmp_path):
 def test_a_run_is_not_decoded_again_when_another_of_its_job_changes(tmp_path, monkeypatch):
     """Fails where one edited parameter of a profile costs all runs that share its process."""
     never, dual, other = make("never"), make("dual", alpha=0.4), make("dual", alpha=0.5)
-    before = decode(wanted(never, dual), tmp_path, "code")
+    before = decode(wanted(never, dual), tmp_path)
     asked = []
 
     def answered(pair, settings, *others, **more):
@@ -74,7 +75,7 @@ def test_a_run_is_not_decoded_again_when_another_of_its_job_changes(tmp_path, mo
         return really_answered(pair, settings, *others, **more)
 
     monkeypatch.setattr(sys.modules["proxyalign.evaluation.run"], "answered", answered)
-    after = decode(wanted(other, never), tmp_path, "code")
+    after = decode(wanted(other, never), tmp_path)
     assert asked == [{"alpha": 0.5}] * 3
     assert after[1] == before[0]
 
@@ -82,10 +83,10 @@ def test_a_run_is_not_decoded_again_when_another_of_its_job_changes(tmp_path, mo
 def test_shards_are_merged_to_the_run_that_they_are_parts_of(tmp_path, monkeypatch):
     """Fails where a run cut into shards has other answers than a whole one, or its merging asks for a model."""
     job = wanted(make("dual", alpha=0.4))
-    (whole,) = decode(job, tmp_path / "whole", "code")
-    parts = [decode(job, tmp_path / "cut", "code", shard=f"{number}/2")[0] for number in (1, 2)]
+    (whole,) = decode(job, tmp_path / "whole")
+    parts = [decode(job, tmp_path / "cut", shard=f"{number}/2")[0] for number in (1, 2)]
     monkeypatch.setattr(pairs, "load", None)
-    (merged,) = decode(job, tmp_path / "cut", "code", merged=2)
+    (merged,) = decode(job, tmp_path / "cut", merged=2)
     assert sum(part["n"] for part in parts) == merged["n"] == 3
     clocks = ("seconds", "tokens_per_second", "records", "records_sha256", "rows")
     assert {k: v for k, v in merged.items() if k not in clocks} == {k: v for k, v in whole.items() if k not in clocks}
@@ -104,7 +105,7 @@ def test_choices_have_measures_with_intervals_and_no_way_of_decoding(tmp_path, m
     content = "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / "data" / "arc" / "ARC-Challenge-Test.jsonl").write_text(content)
     job = wanted(make("never"), task="arc-challenge", data=str(tmp_path / "data"), split="test", rows=0)
-    (run,) = decode(job, tmp_path / "records", "code")
+    (run,) = decode(job, tmp_path / "records")
     assert (run["kind"], run["mode"], run["window"], run["temperature"], run["n"]) == ("choice", None, None, None, 3)
     (measure,) = [one for one in run["measures"] if one["name"] == "acc_norm"]
     assert measure["low"] <= measure["value"] <= measure["high"]
@@ -120,7 +121,7 @@ def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_p
         "hybrid": [0.3, {"budget": 0.3, "step": 0.1}],
     }  # fmt: skip
     job = wanted(*expand(listed), task="lab-facts", limit=2, batch_size=2, rows=9)
-    runs = decode(job, tmp_path, "code")
+    runs = decode(job, tmp_path)
     told = [(run["rule"], run["parameter"], run["variant"]) for run in runs]
     assert told == [
         ("top-k", 3, ""), ("min-p", 0.2, ""), ("static-mixture", 0.5, ""), ("near-optimal", 0.5, "eps=0.1"),
