@@ -121,8 +121,9 @@ class _Pool:
 
     def all(self, call: Callable[..., T], arguments: Sequence[tuple[Any, ...]]) -> list[T]:
         """What the call gives for each of the arguments, in their order. Raises the first error there is."""
-        waiting: list[Future[T]] = [self._threads.submit(call, *one) for one in arguments]
+        waiting: list[Future[T]] = []
         try:
+            waiting.extend(self._threads.submit(call, *one) for one in arguments)
             done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()
