@@ -9,6 +9,7 @@ from model_server import ModelServer
 
 import proxyalign as pa
 from proxyalign.decoding.generate import Interrupted
+from proxyalign.serving import decode
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.client import Client, Patience, Setback
 from proxyalign.serving.decode import decode_served
@@ -85,26 +86,29 @@ def test_a_server_that_stays_away_leaves_what_was_written_and_it_can_be_gone_on_
     assert begun <= first_asked
 
 
-def test_ctrl_c_keeps_the_texts_that_had_ended(pair, prompts):
+def test_ctrl_c_keeps_the_texts_that_had_ended(pair, prompts, monkeypatch):
     """Fails when threads go on, or what they had written is thrown away."""
-    reached = threading.Event()
+    here = pa.generate(pair, prompts, RULE, max_new_tokens=40, temperature=0.0)
+    third, once, clients = pair.encode(prompts[2]), iter([signal.SIGINT]), []
+    monkeypatch.setattr(decode, "Client", lambda *given: clients.append(Client(*given)) or clients[-1])
 
-    class Slow(ModelServer):
+    class Stopping(ModelServer):
         def tokens(self, body):
-            for one in super().tokens(body):
-                if reached.is_set():
-                    reached.clear()
-                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                yield one
+            if body["prompt"] == third:  # of two places one is free again, so that a text has ended
+                for number in once:
+                    signal.pthread_kill(threading.main_thread().ident, number)
+                clients[0].stop.wait(60)
+            yield from super().tokens(body)
 
-    with Slow(pair.base, pair.tokenizer) as server:
+    with Stopping(pair.base, pair.tokenizer) as server:
         base = pa.ServedBase(server.url, "base", tokenizer=pair.tokenizer)
-        greedy(pair, base, prompts[:1])
-        reached.set()
-        with pytest.raises(Interrupted, match="stopped after"):
+        with pytest.raises(Interrupted, match=r"stopped after [12] of 8") as stopped:
             greedy(pair, base, prompts, n_concurrent=2)
         alive = [one for one in threading.enumerate() if one.name.startswith("proxyalign-served")]
     assert not alive
+    assert set(stopped.value.traces) <= {0, 1}
+    for i, trace in stopped.value.traces.items():
+        assert trace.token_ids.tolist() == here.token_ids[i]
 
 
 def test_an_address_without_a_server_is_told_in_a_sentence(pair, prompts):
