@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -19,6 +19,9 @@ from proxyalign.errors import InputError
 from proxyalign.files import read_text
 from proxyalign.models.options import Options
 from proxyalign.models.sizes import Size, decoder, size_of
+
+if TYPE_CHECKING:
+    from proxyalign.models import ModelPair
 
 _LAB = Path(__file__).parent.parent / "proxyalign" / "models" / "lab" / "weights"
 _SHOWN = ("float32", "bfloat16", "8 bits", "4 bits")
@@ -59,9 +62,10 @@ def plan(
     """
     Options(device=device).where()
     told("asking how large the models are")
-    sizes = _sizes(profile, offline)
+    pair = _installed(profile)
+    sizes = _sizes(profile, pair, offline)
     dtypes = {role: _dtype(profile, role, device) for role in sizes}
-    context = _context(profile, sizes)
+    context = _context(profile, sizes, pair)
     work = parts(profile, context)
     rows = {one.n_rows for part in work for one in part.passes}
     told("timing passes on this machine")
@@ -85,10 +89,10 @@ def plan(
     }
 
 
-def _context(profile: Mapping[str, Any], sizes: Mapping[str, Size]) -> int:
+def _context(profile: Mapping[str, Any], sizes: Mapping[str, Size], pair: "ModelPair | None") -> int:
     """Tokens of a prompt and its reply: the profile's, or the most that there are, or what the models have room for.
 
-    The most that there are is counted where the pair is a folder and the tasks' files are here.
+    The most that there are is counted where the pair is a folder or installed, and the tasks' files are here.
     """
     from proxyalign.models.checkpoint import load_tokenizer
 
@@ -96,9 +100,13 @@ def _context(profile: Mapping[str, Any], sizes: Mapping[str, Size]) -> int:
     if "context" in profile:
         return min([*limits, profile["context"]])
     folder = _folder(profile)
-    if folder is None:
+    if folder is not None:
+        tokenizer = load_tokenizer("plan", str(folder / "base"), True)
+    elif pair is not None:
+        tokenizer = pair.tokenizer
+    else:
         return min(limits, default=0)
-    tokenizer, lengths = load_tokenizer("plan", str(folder / "base"), True), []
+    lengths = []
     data = None if "train" in profile else profile.get("data")  # a world that is not there yet has questions alike
     for name, grid in profile["grids"].items():
         for task in tasks_of(profile, name):
@@ -119,37 +127,38 @@ def _folder(profile: Mapping[str, Any]) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def _sizes(profile: Mapping[str, Any], offline: bool) -> dict[str, Size]:
-    """The size of each model of the pair, by role."""
+def _installed(profile: Mapping[str, Any]) -> "ModelPair | None":
+    """A pair that is made out of installed packages, of which nothing is downloaded; None for any other."""
+    from proxyalign.models import load_pair
+
     pair = profile["pair"]
-    if not isinstance(pair, str):
+    return load_pair(pair, offline=True) if isinstance(pair, str) and _folder(profile) is None else None
+
+
+def _sizes(profile: Mapping[str, Any], pair: "ModelPair | None", offline: bool) -> dict[str, Size]:
+    """The size of each model of the pair, by role."""
+    asked = profile["pair"]
+    if not isinstance(asked, str):
         return {
             role: size_of(
                 "plan", model["name"], revision=model.get("revision"), subfolder=model.get("subfolder", ""),
                 offline=offline, recorded=model.get("params"),
             )
-            for role, model in pair.items()
+            for role, model in asked.items()
         }  # fmt: skip
     folder = _folder(profile)
     if folder is None:
-        return _loaded(pair)
+        return {role: _counted(f"{asked}/{role}", getattr(pair, role)) for role in ("base", "proxy")}
     found = {role: size_of("plan", str(folder / role), offline=True) for role in ("base", "proxy")}
-    return {role: replace(size, name=f"{pair}/{role}") for role, size in found.items()}
+    return {role: replace(size, name=f"{asked}/{role}") for role, size in found.items()}
 
 
-def _loaded(name: str) -> dict[str, Size]:
-    """The sizes of a pair that is made out of installed packages: nothing is downloaded, so it is made and counted."""
-    from proxyalign.models import load_pair
-
-    pair = load_pair(name, offline=True)
-    sizes = {}
-    for role in ("base", "proxy"):
-        model = getattr(pair, role)
-        n_parameters = model.num_parameters()
-        n_bytes = sum(weight.nbytes for weight in model.parameters())
-        source = "the installed package, with bytes as loaded"
-        sizes[role] = Size(f"{name}/{role}", "-", None, n_parameters, n_bytes, *decoder(model.config), source=source)
-    return sizes
+def _counted(name: str, model: Any) -> Size:
+    """The size of a model that was made."""
+    n_parameters = model.num_parameters()
+    n_bytes = sum(weight.nbytes for weight in model.parameters())
+    source = "the installed package, with bytes as loaded"
+    return Size(name, "-", None, n_parameters, n_bytes, *decoder(model.config), source=source)
 
 
 def _dtype(profile: Mapping[str, Any], role: str, device: str) -> str:

@@ -168,6 +168,24 @@ def test_a_pair_out_of_packages_is_made_and_counted(monkeypatch):
     assert found["n_bytes_to_download"] == 0
 
 
+def test_the_prompts_of_an_installed_pair_are_counted_too(monkeypatch):
+    """Fails when they are taken to fill a context of thousands of tokens, so that minutes are planned as days."""
+    from types import SimpleNamespace
+
+    from tiny_models import llama
+
+    words = SimpleNamespace(base=llama(10, 0, layers=1), proxy=llama(10, 1, layers=1))
+    words.tokenizer = lambda prompts: {"input_ids": [prompt.split() for prompt in prompts]}
+    monkeypatch.setattr(planning, "measure", lambda *_: Pace("cpu", "float32", Always(1e-9), Always(1e-3)))
+    monkeypatch.setattr("proxyalign.models.load_pair", lambda name, offline: words if name == "smol" else None)
+    task = tasks.get("lab-facts")
+    longest = max(len(question.prompt.split()) for question in task.questions(split="test", limit=6))
+    limit = words.base.config.max_position_embeddings
+    found = planning.plan(profile({"dual": [0.4]}, pair="smol"))
+    assert longest + task.max_new_tokens < limit
+    assert found["memory"]["context"] == longest + task.max_new_tokens
+
+
 def test_a_pass_is_measured_on_this_machine():
     """Fails when a pass of a model that is twice as large costs no more, or one of more rows has no time of its own."""
     lab = Size("lab", "-", None, 3787968, 0, 8, 4, 48, 512, "")
