@@ -70,20 +70,23 @@ class Progress:
 
     def draw(self) -> None:
         """Show what runs now and what is left, where that is due."""
-        lines = [
-            f"{'':>9}  {clock(time.monotonic() - job.began)}  {job.what}: {last_line(job.log) or 'starting'}"
-            for job in self._running.values()
-        ]
         if self._in_place:
             width = shutil.get_terminal_size().columns - 1
-            lines = [line[:width] for line in [*lines, f"{self.left()}; {clock(self.seconds).strip()} so far"]]
-            self._out.write(self._wipe() + "".join(f"{line}\n" for line in lines))
+            lines = [*self._now(width // 2), f"{self.left()}; {clock(self.seconds).strip()} so far"]
+            self._out.write(self._wipe() + "".join(f"{line[:width]}\n" for line in lines))
             self._n_drawn = len(lines)
             self._out.flush()
-        elif lines and time.monotonic() - self._told > EVERY:
+        elif self._running and time.monotonic() - self._told > EVERY:
             self._told = time.monotonic()
-            self._out.write("".join(f"{line}\n" for line in [*lines, self.left()]))
+            self._out.write("".join(f"{line}\n" for line in [*self._now(), self.left()]))
             self._out.flush()
+
+    def _now(self, width: int | None = None) -> list[str]:
+        """A line for each job that runs: how long it has, what it does, in so many signs at most, and how far it is."""
+        return [
+            f"{'':>9}  {clock(time.monotonic() - job.began)}  {job.what[:width]}: {last_line(job.log) or 'starting'}"
+            for job in self._running.values()
+        ]
 
     def close(self) -> None:
         """Take the lines away that were drawn in place."""

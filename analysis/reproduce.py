@@ -32,6 +32,7 @@ _READ = 65536
 _OFTEN = 0.5  # seconds between two looks at the jobs' logs
 _PATIENCE = 20.0  # seconds for jobs that are asked to stop
 _SHOWN = 12  # lines of a failed job's log, and numbers that differ
+_KEPT_PAPER = "paper/main.pdf"
 _KEY_FIGURE = "gap_vs_speedup.png"
 
 
@@ -154,6 +155,11 @@ def places(profile: Mapping[str, Any], results: Path) -> list[str]:
         n_others = len(list((results / "figures").glob("*.png"))) - 1
         lines.append(f"figures  {results / 'figures' / _KEY_FIGURE} and {n_others} other{'s' * (n_others != 1)}")
         lines += [f"report   {results / 'report' / task}.html" for task in profile["tasks"]]
+    if "paper" in profile:
+        pdf = results / "paper.pdf"
+        lines.append(
+            f"PDF      {pdf if pdf.exists() else f'{_KEPT_PAPER}, of the recorded numbers; latexmk sets one of these'}"
+        )
     return lines
 
 

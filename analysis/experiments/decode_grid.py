@@ -55,15 +55,15 @@ def decode(wanted: Mapping[str, Any], records: Path, *, shard: str | None = None
         else:
             summary = run_grid(
                 pair, [settings], folder, data=wanted["data"], batch_size=wanted["batch_size"], shard=shard,
-                progress=partial(_say, f"run {len(runs) + 1} of {len(wanted['runs'])}, {run['grid']}"),
+                progress=partial(_say, f"run {len(runs) + 1} of {len(wanted['runs'])}", run["grid"]),
             )  # fmt: skip
         home = folder if shard is None else folder / Shard.parse(shard).folder
         runs.append({"grid": run["grid"], **_told(settings, home, summary)})
     return runs
 
 
-def _say(which: str, settings: Settings, n_done: int, n: int) -> None:
-    print(f"{which} {settings.slug}: {n_done} of {n} questions", file=sys.stderr, flush=True)
+def _say(which: str, grid: str, settings: Settings, n_done: int, n: int) -> None:
+    print(f"{which}, {n_done} of {n} questions, {grid} {settings.slug}", file=sys.stderr, flush=True)
 
 
 def _told(settings: Settings, folder: Path, summary: Mapping[str, Any]) -> Run:

@@ -88,11 +88,14 @@ def test_the_end_says_where_everything_is(results):
         (results / "figures" / f"{name}.png").touch()
     whole = {"tasks": ["lab-facts"], "figures": "figures", "paper": "paper/generated"}
     assert places({"tasks": ["lab-facts"]}, results) == ["table    results/some/tables/runs.parquet"]
-    assert places(whole, results)[:3] == [
+    assert places(whole, results) == [
         "table    results/some/tables/runs.parquet",
         "figures  results/some/figures/gap_vs_speedup.png and 1 other",
         "report   results/some/report/lab-facts.html",
+        "PDF      paper/main.pdf, of the recorded numbers; latexmk sets one of these",
     ]
+    (results / "paper.pdf").touch()
+    assert places(whole, results)[-1] == "PDF      results/some/paper.pdf"
 
 
 def test_the_end_says_how_many_numbers_are_the_recorded_ones(results):
