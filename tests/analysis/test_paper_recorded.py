@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from analysis.experiments import paper_recorded
-from analysis.experiments.paper_recorded import RECORDED, RECORDS, commands, grouped, origins, shortly, typed
+from analysis.experiments.paper_recorded import (
+    RECORDED,
+    RECORDS,
+    commands,
+    grouped,
+    origins,
+    promise_numbers,
+    shortly,
+    typed,
+)
 from analysis.experiments.recorded_tables import decoding_table, real_pair_table, solver_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,3 +105,14 @@ def test_tables_show_the_records_numbers():
     summary = [{**one, "over_budget": 0, "median_seconds": 0.5, "worst_seconds": 60.0}]
     assert "exact & 5 & 4 & 0 & 1 & 0 & 0.50 & 60.00 \\\\" in solver_table({"rows": {"summary": summary}})
     assert grouped(1234567) == "1\\,234\\,567"
+
+
+def test_a_promise_that_reaches_the_last_value_is_told_from_one_that_stops_and_from_none():
+    """Fails where the text would say of a sequence that failed that it passed to its end."""
+    one = {"eps": 0.05, "delta": 0.1, "values": [0.1, 0.4], "reference_accuracy": 0.2}
+    promises = [{**one, "parameter": parameter} for parameter in (0.4, 0.1, None)]
+    numbers = promise_numbers({"promises": promises})
+    assert numbers == {
+        "GuaranteeHarm": "5", "GuaranteeConfidence": "90", "GuaranteeAsked": "3", "GuaranteeWhole": "1",
+        "GuaranteeNone": "1", "GuaranteeBaseRight": "20.0 to 20.0",
+    }  # fmt: skip

@@ -52,9 +52,34 @@ def test_a_figures_numbers_lie_beside_it(tmp_path, runs, monkeypatch):
     out = tmp_path / "accuracy_vs_parameter.pdf"
     _run(monkeypatch, accuracy_vs_parameter, "--sources", runs, "--profile", "{}", "--out", out)
     data = json.loads(out.with_suffix(".json").read_text())["data"]
-    assert [(row["rule"], row["parameter"], row["accuracy"]) for row in data] == [
+    assert data["promises"] == []
+    assert [(row["rule"], row["parameter"], row["accuracy"]) for row in data["runs"]] == [
         ("never", None, 0.2), ("always", None, 0.3), ("dual", 0.4, 0.9), ("truncated-dual", 0.4, 0.1)
     ]  # fmt: skip
+
+
+def test_what_is_recorded_besides_is_drawn_too(tmp_path, runs, monkeypatch):
+    """Fails where a promise is left out, or another pair's points are taken for those of the table."""
+    promise = {"task": "lab-math", "rule": "dual", "parameter": 0.4, "eps": 0.05, "delta": 0.1, "n": 40}
+    beside, out = tmp_path / "beside.json", tmp_path / "figure.pdf"
+    beside.write_text(json.dumps({"promises": [promise]}))
+    _run(monkeypatch, accuracy_vs_parameter, "--sources", runs, beside, "--profile", "{}", "--out", out)
+    assert json.loads(out.with_suffix(".json").read_text())["data"]["promises"] == [promise]
+    measures = {f"{name}{end}": 0.5 for name in ("speedup", "gap", "price") for end in ("", "_low", "_high")}
+    point = {
+        "task": "gsm8k",
+        "rule": "dual",
+        "variant": "",
+        "parameter": 0.4,
+        "accuracy": 0.5,
+        "n_steps": 9,
+        **measures,
+    }
+    pl.DataFrame([point]).write_parquet(tmp_path / "points.parquet")
+    beside.write_text(json.dumps({"profile": {"pair": "gemma-smol"}, "points": [point]}))
+    _run(monkeypatch, gap_vs_speedup, "--sources", tmp_path / "points.parquet", beside, "--profile", "{}", "--out", out)
+    drawn = json.loads(out.with_suffix(".json").read_text())["data"]
+    assert [one["task"] for one in drawn] == ["gsm8k", "gsm8k (gemma-smol)"]
 
 
 def test_the_same_results_draw_the_same_bytes(tmp_path, runs, monkeypatch):
