@@ -24,6 +24,7 @@ reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the f
 
 renew: $(INSTALLED) ## reproduce, and let the repository keep the figures and the numbers of that
 	@$(REPRODUCE) analysis/config/quick.yaml --renew
+	@$(REPRODUCE) analysis/config/smoke.yaml --renew
 	$(BIN)/python -m analysis.experiments.paper_recorded
 
 smoke: $(INSTALLED) ## the same path on a handful of questions, into results/smoke

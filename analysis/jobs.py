@@ -55,9 +55,15 @@ def runs(profile: Mapping[str, Any]) -> list[Run]:
 
 
 def jobs(profile: Mapping[str, Any]) -> dict[str, list[Run]]:
-    """The runs of each job, `runs_per_job` of them, by a name that is the same for as long as the runs are."""
-    everything, size = runs(profile), profile["runs_per_job"]
-    found = [everything[first : first + size] for first in range(0, len(everything), size)]
+    """The runs of each job, at most `runs_per_job`, by a name that is the same for as long as the runs are.
+
+    Rules of different modules have different jobs, so that a change in one of them touches as few files as it can.
+    """
+    by_module: dict[str, list[Run]] = {}
+    for run in runs(profile):
+        by_module.setdefault(type(run.rule).__module__, []).append(run)
+    size = profile["runs_per_job"]
+    found = [those[at : at + size] for those in by_module.values() for at in range(0, len(those), size)]
     return {f"{job[0]}" + (f"-and-{len(job) - 1}-more" if len(job) > 1 else ""): job for job in found}
 
 

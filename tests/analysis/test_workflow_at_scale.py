@@ -59,6 +59,14 @@ def test_the_jobs_are_all_runs_each_once():
     assert told == [("one", task, rule) for task in ("lab-facts", "lab-math") for rule in ("never", "dual", "dual")]
 
 
+def test_a_job_has_rules_of_one_module():
+    """Fails where an edit of one rule's file changes what was decoded of another's, which is then solved again."""
+    rules = {"never": [], "nudging": [0.4], "truncated-dual": [0.2], "dual": [0.2], "chow": [0.4]}
+    whole = profile(runs_per_job=9, grids={"one": {"split": "test", "mode": "autoregressive", "rules": rules}})
+    found = [{run.rule.name for run in job} for job in jobs(whole).values()]
+    assert found == [{"never", "dual"}, {"nudging", "chow"}, {"truncated-dual"}]
+
+
 def test_each_run_task_and_shard_is_one_job_and_shards_are_merged(tmp_path):
     """Fails where a cluster would get one long job for a grid, or a run cut into shards is never put together."""
     assert planned(tmp_path, profile(), "--cores", "1")["decode"] == 3 * 2
