@@ -74,8 +74,13 @@ def test_a_statement_has_its_proof_and_its_test(statement):
     assert f"\\label{{{statement.label}}}" in (root / "paper" / "theory.tex").read_text()
 
 
-def test_the_command_reports_every_statement_and_keeps_instances_that_solve_reads(command, tmp_path):
-    """Fails when the report lacks a part, stdout has more than it, or an instance cannot be solved."""
+def test_the_command_reports_every_statement_and_keeps_instances_that_solve_reads(command, tmp_path, monkeypatch):
+    """Fails when the report lacks a part, stdout has more than it, or an instance cannot be solved.
+
+    One hunt stands for all mutants', each of which has its own test.
+    """
+    kill, hunted = hunt(MUTANTS[0]), []
+    monkeypatch.setattr(runs, "hunt", lambda mutant, seed: hunted.append((mutant, seed)) or kill)
     code, out, err = command("verify", "--cases", 5, "--seed", 1, "--out", tmp_path / "out", "--json")
     assert code == 0, err
     answer = json.loads(out)
@@ -85,6 +90,7 @@ def test_the_command_reports_every_statement_and_keeps_instances_that_solve_read
     assert [one["label"] for one in answer["statements"]] == [statement.label for statement in STATEMENTS]
     assert all(one["cases"] == 5 and one["violations"] == 0 and one["claims"] for one in answer["statements"])
     assert [one["name"] for one in answer["mutants"]] == [mutant.name for mutant in MUTANTS]
+    assert hunted == [(mutant, 1) for mutant in MUTANTS]
     assert answer["survivors"] == []
     assert all(0.0 < one["ratio"] <= 1.0 + 1e-12 for one in answer["tightness"])
     near = {one["claim"]: one["ratio"] for one in answer["tightness"]}
