@@ -72,7 +72,7 @@ class Progress:
         """Show what runs now and what is left, where that is due."""
         if self._in_place:
             width = shutil.get_terminal_size().columns - 1
-            lines = [*self._now(width // 2), f"{self.left()}; {clock(self.seconds).strip()} so far"]
+            lines = [*self._now(width // 2), f"{clock(self.seconds).strip()} so far, {self.left()}"]
             self._out.write(self._wipe() + "".join(f"{line[:width]}\n" for line in lines))
             self._n_drawn = len(lines)
             self._out.flush()
@@ -83,10 +83,12 @@ class Progress:
 
     def _now(self, width: int | None = None) -> list[str]:
         """A line for each job that runs: how long it has, what it does, in so many signs at most, and how far it is."""
-        return [
-            f"{'':>9}  {clock(time.monotonic() - job.began)}  {job.what[:width]}: {last_line(job.log) or 'starting'}"
-            for job in self._running.values()
-        ]
+        lines = []
+        for job in self._running.values():
+            how_far = last_line(job.log)
+            what = f"{job.what[:width]}: {how_far}" if how_far else job.what
+            lines.append(f"{'':>9}  {clock(time.monotonic() - job.began)}  {what}")
+        return lines
 
     def close(self) -> None:
         """Take the lines away that were drawn in place."""

@@ -45,7 +45,7 @@ def test_on_a_terminal_running_jobs_are_drawn_in_place_and_ended_ones_stay(tmp_p
     ended, running, left = shown(out)
     assert ended == "  1 of 3   0:00  the decode of 1"
     assert running.strip() == "0:00  the decode of 2: run 2 of 2: 5 of 8 questions"
-    assert left == "1 of 3 jobs done, left: 1 decode, 1 tabulate; 0:00 so far"
+    assert left == "0:00 so far, 1 of 3 jobs done, left: 1 decode, 1 tabulate"
     seen.close()
     assert shown(out) == [ended]
 
@@ -61,7 +61,7 @@ def test_in_a_log_a_job_that_ends_is_a_line_and_one_that_runs_now_and_then(monke
     monkeypatch.setattr(progress, "EVERY", -1)
     seen.draw()
     assert out.getvalue().splitlines()[1:] == [
-        "            0:00  the decode of 1: starting",
+        "            0:00  the decode of 1",
         "1 of 3 jobs done, left: 1 decode, 1 tabulate",
     ]
 
