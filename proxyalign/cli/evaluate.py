@@ -13,6 +13,7 @@ from proxyalign.cli.options import (
     BaseChat,
     Boundaries,
     Budget,
+    Delta,
     Device,
     Offline,
     Pair,
@@ -22,6 +23,7 @@ from proxyalign.cli.options import (
     RuleName,
     RuleTemperature,
     Set,
+    VerifierName,
     as_options,
     rules_from_options,
 )
@@ -48,6 +50,8 @@ def evaluate(
     base_chat: BaseChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative.")] = "autoregressive",
     window: Annotated[int, typer.Option(help="Drafts per cycle in speculative mode.")] = 5,
+    verifier: VerifierName = None,
+    delta: Delta = None,
     split: Annotated[str, typer.Option(help="dev, to choose parameters on; test, or held-out, to report.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
@@ -74,6 +78,9 @@ def evaluate(
     Every answer is one line in OUT/RUN/records.jsonl, on the disk before the next questions are asked. After an
     interruption the same command goes on; a folder that was made with other settings is refused. Tasks of choices
     compare likelihoods, the others decode replies.
+
+    With --mode speculative --verifier mentored --delta 0.1 more drafts pass, and how far the law of a token is from
+    the rule's on average, in total variation, is a measure of the run.
 
     On several machines: the same command with --shard 1/4, ..., --shard 4/4, and then with --merge.
 
@@ -110,6 +117,8 @@ def evaluate(
             rows=rows,
             proxy_chat=proxy_chat,
             base_chat=base_chat,
+            verifier=verifier,
+            delta=delta,
         )
         for one in chosen
     ]

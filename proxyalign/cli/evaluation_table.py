@@ -13,6 +13,7 @@ def headline(run: Mapping[str, Any], settings: Mapping[str, Any], kind: Kind) ->
     """The answer in a sentence."""
     tempered = "" if settings["rule_temperature"] == 1.0 else f" (of the rule {settings['rule_temperature']:g})"
     how = f"{settings['mode']}, temperature {settings['temperature']:g}{tempered}, seed {settings['seed']}"
+    how += "" if settings["verifier"] is None else f", {settings['verifier']}(delta={settings['delta']:g})"
     return (
         f"{run['n_correct']} of {run['n']} right ({_percent(run['accuracy'])}, standard error "
         f"{_percent(run['standard_error'])}) on {settings['task']} {settings['split']}, "

@@ -13,6 +13,7 @@ from proxyalign.cli.options import (
     Base,
     Boundaries,
     Budget,
+    Delta,
     Device,
     Offline,
     Pair,
@@ -22,6 +23,7 @@ from proxyalign.cli.options import (
     RuleName,
     RuleTemperature,
     Set,
+    VerifierName,
     Window,
     rules_from_options,
     window_from_option,
@@ -54,6 +56,8 @@ def generate(
     proxy_chat: ProxyChat = False,
     mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
     window: Window = "5",
+    verifier: VerifierName = None,
+    delta: Delta = None,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: RuleTemperature = 1.0,
     boundaries: Boundaries = "any",
@@ -68,6 +72,9 @@ def generate(
 ) -> None:
     """Answer QUESTION: the text on stdout, in a terminal coloured by who wrote each token, then numbers on stderr.
 
+    With --mode speculative --verifier mentored --delta 0.1 more drafts pass, and the law of a token is no more the
+    rule's; how far it is from that on average, in total variation, is told among the numbers.
+
     Example:
 
     proxyalign generate --rule dual --alpha 0.4 "Where does the bexsur live?"
@@ -77,8 +84,10 @@ def generate(
     from transformers.utils import logging
 
     from proxyalign.decoding import generate as decode
+    from proxyalign.deferral import verifiers
     from proxyalign.models import load_pair
 
+    lossy = verifiers.make(verifier, delta)
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
     name = pair if pair or base or proxy else "lab"
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
@@ -102,10 +111,12 @@ def generate(
         seed=seed,
         proxy_prompts=own,
         boundaries=boundaries,
+        verifier=lossy,
     )
     if json:
         asked = {"prompt": prompt, "rule": str(chosen), "mode": mode, "temperature": temperature, "seed": seed}
         asked |= {"rule_temperature": rule_temperature, "proxy_chat": proxy_chat, "boundaries": boundaries}
+        asked |= {"verifier": None if lossy is None else str(lossy)}
         stats = dataclasses.asdict(answer.stats)
         print_json({**asked, "texts": answer.texts, "token_ids": answer.token_ids, "stats": stats})
         return
@@ -149,4 +160,6 @@ def _in_words(stats: "Stats") -> str:
             f", {stats.acceptance_rate:.1%} of tested drafts accepted, "
             f"{stats.mean_accepted_length:.2f} accepted drafts a cycle"
         )
+    if stats.distance_from_pi is not None:
+        line += f", {stats.distance_from_pi:.3g} from the rule's law in total variation"
     return line

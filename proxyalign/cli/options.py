@@ -32,6 +32,11 @@ RuleTemperature = Annotated[
     float, typer.Option(help="Of the laws that the rule reads; leave it, but to reproduce code that tempers first.")
 ]
 Window = Annotated[str, typer.Option(help="Drafts per cycle in speculative mode: a number, or auto.")]
+VerifierName = Annotated[
+    str | None,
+    typer.Option("--verifier", help="Lossy test of drafts in speculative mode: cactus or mentored; needs --delta."),
+]
+Delta = Annotated[float | None, typer.Option(help="How much the verifier may change, at least 0, where 0 is exact.")]
 
 Boundaries = Annotated[
     str, typer.Option(help="Where the rule may change hands: any (token), or word: inside one, who wrote last goes on.")

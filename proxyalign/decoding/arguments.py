@@ -71,18 +71,18 @@ def check_mode(mode: Any, window: Any) -> None:
         )
 
 
-def check_verifier(verifier: Any, mode: str) -> None:
+def check_verifier(owner: str, verifier: Any, mode: str) -> None:
     """Raise InputError for what is no verifier, and for one in a mode that tests no drafts."""
     if verifier is None:
         return
     if not isinstance(verifier, Verifier):
         raise InputError(
-            f"generate: verifier must be a verifier, got {verifier!r}; pass one such as verifiers.Mentored(delta=0.1), "
+            f"{owner}: verifier must be a verifier, got {verifier!r}; pass one such as verifiers.Mentored(delta=0.1), "
             "or leave it out"
         )
     if mode != "speculative":
         raise InputError(
-            'generate: verifier must go with mode="speculative", since token by token no draft is tested, got '
+            f'{owner}: verifier must go with mode="speculative", since token by token no draft is tested, got '
             f"{verifier} in mode {mode!r}; change the mode, or leave it out"
         )
 

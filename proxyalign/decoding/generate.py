@@ -161,7 +161,7 @@ def generate(
             return served
         check_pair_and_rule("generate", pair, rule)
         check_mode(mode, window)
-        check_verifier(verifier, mode)
+        check_verifier("generate", verifier, mode)
         for name, value, least in (
             ("max_new_tokens", max_new_tokens, 1), ("num_return_sequences", num_return_sequences, 1),
             ("batch_size", batch_size, 1), ("seed", seed, 0), ("first_index", first_index, 0),

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from proxyalign.deferral.distances import DIVERGENCE, kullback_leibler
 from proxyalign.deferral.mentored import most_accepted, sums_before, sums_from
+from proxyalign.errors import InputError
 from proxyalign.validation import Domain, check_number
 
-__all__ = ["Cactus", "Distance", "Mentored", "Verifier"]
+__all__ = ["REGISTRY", "Cactus", "Distance", "Mentored", "Verifier", "make"]
 
 
 class Distance(NamedTuple):
@@ -130,6 +131,24 @@ class Cactus(Verifier):
     def _raised(self, pi: Tensor) -> Tensor:
         """h_n of each token as the draft (..., V)."""
         return (pi + (2.0 * self.delta * pi * (1.0 - pi).clamp_min(0.0)).sqrt()).clamp(max=1.0)
+
+
+REGISTRY: dict[str, type[Verifier]] = {one.name: one for one in (Cactus, Mentored)}
+
+
+def make(name: str | None, delta: float | None) -> Verifier | None:
+    """The verifier called `name`, None where there is neither name nor delta.
+
+    Raises InputError for an unknown name, and for one of the two without the other.
+    """
+    if name is None and delta is None:
+        return None
+    if name is None or delta is None:
+        given = f"the verifier {name} alone" if delta is None else f"delta = {delta:g} alone"
+        raise InputError(f"verifiers: a verifier and its delta must come together, got {given}; pass both, or neither")
+    if name not in REGISTRY:
+        raise InputError(f"verifiers: name must be one of {', '.join(REGISTRY)}, got {name!r}; choose one of these")
+    return REGISTRY[name](delta)
 
 
 def normalised(law: Tensor) -> Tensor:

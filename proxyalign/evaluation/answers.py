@@ -4,6 +4,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proxyalign import tasks
@@ -73,8 +74,16 @@ def answered(
         score = task.score(question, text)
         told = {"reply": text, "reply_measures": _of_trace(settings, question, score, text, trace)}
         told |= {"trace": kept(trace)} if traces else {}
-        records.append(_record(question, index, told, score, counts))
+        records.append(_record(question, index, told, _with_distance(score, trace), counts))
     return records
+
+
+def _with_distance(score: Score, trace: "Trace") -> Score:
+    """The score, and where a lossy verifier tested the drafts, how far from pi the law of a token was."""
+    if trace.distance_from_pi is None:
+        return score
+    distance = float(trace.distance_from_pi.sum()), float(len(trace.distance_from_pi))
+    return replace(score, measures={**score.measures, "distance_from_pi": distance})
 
 
 def _of_trace(
@@ -171,4 +180,5 @@ def _decoded(
         distributions=distributions,
         first_index=batch.start,
         boundaries=settings.boundaries,
+        verifier=settings.lossy_verifier(),
     )

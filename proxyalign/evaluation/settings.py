@@ -5,15 +5,19 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxyalign import tasks
 from proxyalign.errors import InputError
 from proxyalign.tasks import Question
 from proxyalign.validation import Domain, check_count, check_number
 
-_OF_A_CHOICE = {"mode": "autoregressive", "temperature": 1.0, "rule_temperature": 1.0, "rows": 0}
-_LATER = ("proxy_chat", "rule_temperature", "boundaries", "base_chat")  # which the first folders do not have
+if TYPE_CHECKING:
+    from proxyalign.deferral.verifiers import Verifier
+
+_OF_A_CHOICE = {"mode": "autoregressive", "temperature": 1.0, "rule_temperature": 1.0, "rows": 0, "verifier": None}
+# Which the first folders do not have.
+_LATER = ("proxy_chat", "rule_temperature", "boundaries", "base_chat", "verifier", "delta")
 _TEMPERATURE = Domain(0.0, math.inf, "pass 0 for greedy decoding or 1 for the models' own distribution")
 
 
@@ -25,9 +29,10 @@ class Settings:
     rule, parameters: the rule by its registered name; mode, window, temperature, rule_temperature, max_new_tokens,
     seed, boundaries: as in `proxyalign.generate`; rows: how many of the visited base distributions are kept;
     proxy_chat: whether the proxy reads each question's message in its chat template; base_chat: whether the base does
-    as well, in the same template, as the authors of the cascade have it; then proxy_chat is set too. The batch size is
-    not here: each reply has its own random generator, so its neighbours change nothing (but the last bits of its
-    logits, which batched arithmetic may round otherwise).
+    as well, in the same template, as the authors of the cascade have it; then proxy_chat is set too; verifier, delta: a
+    lossy verifier by its name, and how much it may change, both or neither. The batch size is not here: each reply has
+    its own random generator, so its neighbours change nothing (but the last bits of its logits, which batched
+    arithmetic may round otherwise).
 
     A choice task is read and not decoded: its likelihoods are the law's at temperature 1, so mode, window, seed and
     max_new_tokens (0 may be passed) say nothing there. Raises InputError for a value that no run can have.
@@ -50,9 +55,11 @@ class Settings:
     rule_temperature: float = 1.0
     boundaries: str = "any"
     base_chat: bool = False
+    verifier: str | None = None
+    delta: float | None = None
 
     def __post_init__(self) -> None:
-        from proxyalign.decoding.arguments import MODES
+        from proxyalign.decoding.arguments import MODES, check_verifier
         from proxyalign.deferral.boundaries import BOUNDARIES
 
         if self.boundaries not in BOUNDARIES:
@@ -80,6 +87,7 @@ class Settings:
                     f"evaluation: {name} must be {only} for {self.task}, whose choices are read and not decoded, got "
                     f"{getattr(self, name)!r}; leave it out, or take {self.task}-reply"
                 )
+        check_verifier("evaluation", self.lossy_verifier(), self.mode)
         if self.base_chat:
             object.__setattr__(self, "proxy_chat", True)
 
@@ -87,6 +95,12 @@ class Settings:
     def is_choice(self) -> bool:
         """Whether the answers are likelihoods of given choices; False for a task that there is not."""
         return self.task in tasks.NAMES and tasks.get(self.task).kind == "choice"
+
+    def lossy_verifier(self) -> "Verifier | None":
+        """What drafts are tested with in pi's place, if anything."""
+        from proxyalign.deferral import verifiers
+
+        return verifiers.make(self.verifier, self.delta)
 
     @property
     def slug(self) -> str:
@@ -97,6 +111,8 @@ class Settings:
         if self.is_choice:
             return f"{self.task}_{rule}_likelihood" + f"_{self.boundaries}" * (self.boundaries != "any")
         mode = f"speculative{self.window}" if self.mode == "speculative" else self.mode
+        if self.verifier is not None and self.delta is not None:
+            mode += f"-{self.verifier}{float(self.delta)}"
         temperature = f"t{float(self.temperature)}"
         if self.rule_temperature != 1.0:
             temperature += f"_rule-t{float(self.rule_temperature)}"

@@ -9,7 +9,9 @@ from proxyalign.evaluation.settings import with_defaults
 _SHIPPED = ("lab", "smol", "gemma-smol")  # the pairs that have a name, which a reference may be added to
 _OWN = ("alpha", "budget")  # parameters of rules that have an option of their own
 # Settings whose option has their name; those of decoding say nothing where choices are read.
-_OF_DECODING = ("mode", "window", "temperature", "rule_temperature", "max_new_tokens", "seed", "rows")
+_OF_DECODING = (
+    "mode", "window", "temperature", "rule_temperature", "max_new_tokens", "seed", "rows", "verifier", "delta",
+)  # fmt: skip
 _NAMED = ("split", "limit", "boundaries", *_OF_DECODING)
 
 
