@@ -43,15 +43,19 @@ def main() -> int:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--renew", action="store_true", help="copy what the repository keeps to where it is kept")
     arguments = parser.parse_args()
+    path = arguments.profile.resolve()
     os.chdir(ROOT)
+    profile = yaml.safe_load(path.read_text()) if path.is_file() else None
+    if not isinstance(profile, dict) or "name" not in profile:
+        print(f"reproduce: PROFILE must be a profile's file, got {arguments.profile}; see analysis/config")
+        return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped in either way, the jobs are stopped too
-    profile = yaml.safe_load(arguments.profile.read_text())
     results = Path("results", profile["name"])
     with alone(results) as is_alone:
         if not is_alone:
             print(f"reproduce: {results} must be written by one at a time, got another that runs; let it end first")
             return 2
-        return reproduce(arguments.profile, profile, results, arguments.cores, arguments.renew)
+        return reproduce(path, profile, results, arguments.cores, arguments.renew)
 
 
 def reproduce(path: Path, profile: Mapping[str, Any], results: Path, cores: int, renew: bool) -> int:
@@ -88,8 +92,8 @@ def follow(profile: Path, cores: int, log: Path, progress: Progress) -> int:
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             pass_fds=[writing], env=os.environ | {ASKED: str(writing)},
         )  # fmt: skip
-    os.close(writing)
-    with FileIO(reading) as events, ended_with_this(workflow.pid):
+    with ended_with_this(workflow.pid), FileIO(reading) as events:
+        os.close(writing)
         try:
             for event in _events(events, progress):
                 progress.take(event)
@@ -182,7 +186,7 @@ def found(profile: Mapping[str, Any], results: Path) -> list[str]:
 def renewed(profile: Mapping[str, Any], results: Path) -> list[str]:
     """Copy what the repository keeps to where it is kept, and say how many files are others now."""
     lines = []
-    for name in (name for name in KEPT if name in profile):
+    for name in (name for name in KEPT if Path(profile.get(name, results / name)) != results / name):
         made = sorted((results / name).iterdir())
         kept = Path(profile[name])
         kept.mkdir(parents=True, exist_ok=True)

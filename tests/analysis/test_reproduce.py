@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from analysis.progress import Job, Progress
-from analysis.reproduce import alone, failure, found, places, renewed
+from analysis.reproduce import alone, failure, found, main, places, renewed
 
 ROOT = Path(__file__).parent.parent.parent
 GUARDED = """
@@ -152,15 +152,32 @@ def failing(tmp_path):
 def test_a_failing_job_ends_the_reproduction_with_one_message(failing):
     """Fails where Snakemake's pages are shown, its events come under other names, or the exit code says all is well."""
     done = subprocess.run(
-        [sys.executable, "-m", "analysis.reproduce", failing], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "analysis.reproduce", failing, "--cores", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (1, "")
-    first, second, *_, why, last = done.stdout.splitlines()
-    what = first.removeprefix("   failed").split(maxsplit=1)[1]
+    (at_once,) = [line for line in done.stdout.splitlines() if line.startswith("   failed")]
+    _, _, told = done.stdout.partition("reproduce: ")
+    first, *_, why, last = told.splitlines()
+    what = at_once.removeprefix("   failed").split(maxsplit=1)[1]
     assert what.startswith("decoding ")
-    assert second.startswith(f"reproduce: {what} failed; the last lines of results/never_reproduced/logs/decode/")
+    assert first.startswith(f"{what} failed; the last lines of results/never_reproduced/logs/decode/")
     assert str(failing.parent / "none") in why
     assert last.startswith("The whole log is results/never_reproduced/snakemake.log.")
+
+
+@pytest.mark.parametrize("text", [None, "- 1", "pair: lab"])
+def test_what_is_no_profile_is_told_in_a_sentence(tmp_path, monkeypatch, capsys, text):
+    """Fails where a mistyped path ends in a traceback."""
+    if text is not None:
+        (tmp_path / "some.yaml").write_text(text)
+    monkeypatch.setattr("sys.argv", ["reproduce", str(tmp_path / "some.yaml")])
+    monkeypatch.chdir(tmp_path)
+    assert main() == 2
+    assert capsys.readouterr().out.startswith("reproduce: PROFILE must be a profile's file, got ")
 
 
 def test_a_stopped_reproduction_says_how_it_goes_on(failing):
@@ -168,10 +185,10 @@ def test_a_stopped_reproduction_says_how_it_goes_on(failing):
     command = [sys.executable, "-m", "analysis.reproduce", str(failing)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as shown:
         log = ROOT / "results" / "never_reproduced" / "snakemake.log"
-        deadline = time.monotonic() + 60
-        while not log.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        deadline = time.monotonic() + 300
+        while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)  # until Snakemake runs
         os.kill(shown.pid, signal.SIGTERM)
         said = shown.stdout.read()
-    assert said == "reproduce: stopped; what is done is kept, and the same command goes on from there\n"
+    assert said.splitlines()[-1] == "reproduce: stopped; what is done is kept, and the same command goes on from there"
     assert shown.returncode == 130
