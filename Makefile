@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help docs reproduce renew test smoke replicate trial real benchmarks notebooks paper lint format lock clean
+.PHONY: help install docs reproduce renew test smoke replicate trial real benchmarks notebooks paper lint format lock clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
@@ -18,6 +18,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+install: $(INSTALLED) ## set up .venv alone
 
 reproduce: $(INSTALLED) ## decode the benchmark, solve the knapsacks, draw the figures, all into results/quick
 	@$(REPRODUCE) analysis/config/quick.yaml
