@@ -53,7 +53,7 @@ class Judging:
         self._is_greedy = np.ones(len(self._ids), dtype=np.bool_)
         self._readers: dict[str, Branches] = {role: reader_of(pair, role) for role in contexts}
         for role, reader in self._readers.items():
-            reader.begin([contexts[role][i] for i in batch])
+            reader.join([contexts[role][i] for i in batch])
 
     def run(self, n_rows: int) -> list[list[Choice]]:
         """Read the prompts, then the choices that have more than one token, at most `n_rows` together; all, counted."""

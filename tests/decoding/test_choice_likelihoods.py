@@ -256,7 +256,7 @@ def test_texts_may_begin_alike_to_any_extent(texts, monkeypatch):
     monkeypatch.setattr(growing, "_WORTH", 1)
     model = sliding(150, 0).double()
     reader = Reader("base", model, 150, 64)
-    reader.begin(texts)
+    reader.join(texts)
     for row, text in zip(reader.read()[:, -1], texts, strict=True):
         torch.testing.assert_close(row, model(torch.tensor([text])).logits[0, -1], rtol=0, atol=1e-12)
 

@@ -96,11 +96,7 @@ class Reads(Texts, Protocol):
 
 
 class Branches(Reads, Protocol):
-    """A reader whose rows may have a beginning in common, and may be gone on with in several ways."""
-
-    def begin(self, texts: Sequence[Sequence[int]]) -> None:
-        """Take in the first rows; what all texts begin with is read once, where that pays."""
-        ...
+    """A reader whose rows may be gone on with in several ways."""
 
     def branched(self, rows: Both) -> "Branches":
         """A reader that goes on with these rows (n,) of the batch, in any order and number; this one stays as it is."""

@@ -56,9 +56,5 @@ class Elsewhere:
         """Take in new rows after those that are there."""
         self._reader.join(texts)
 
-    def begin(self, texts: Sequence[Sequence[int]]) -> None:
-        """Take in the first rows; what all texts begin with is read once, where that pays."""
-        self._reader.begin(texts)
-
     def _brought(self, numbers: Both) -> Both:
         return Both(numbers.host, numbers.device.to(self._there))

@@ -115,10 +115,11 @@ class Reader:
         """Take in new rows, one list of ids each, none of them empty, after those that are there.
 
         What the new rows hold is read apart, all but each one's last token: read together with the others, it would
-        make them wait behind padding. Where nothing has been read yet, that is put off too.
+        make them wait behind padding. Where no row is there yet, that is put off too, unless it pays to read once what
+        all texts begin with.
         """
         if not self._n_rows:
-            self.push_texts(texts)
+            self._begin(texts)
             return
         self._check_batches(self._n_rows + len(texts))
         other = Reader(self.name, self._model, self._vocab_size, self._context)
@@ -145,11 +146,11 @@ class Reader:
         _stack(self._cache, other._cache, sizes[1], width)
         self._n_slots, self._valid = width, None if bool(valid.all()) else valid
 
-    def begin(self, texts: Sequence[Sequence[int]]) -> None:
-        """Take in the first rows, as `join` does; what all texts begin with is read once, where that pays."""
+    def _begin(self, texts: Sequence[Sequence[int]]) -> None:
+        """Take in the first rows; what all texts begin with is read once, where that pays."""
         shared = _n_shared(texts)
         if shared * (len(texts) - 1) < _WORTH or _turns_by_length(self._model):
-            self.join(texts)
+            self.push_texts(texts)
             return
         self._check_batches(len(texts))
         self.push_texts([texts[0][:shared]])

@@ -112,16 +112,7 @@ class PieceReader:
     def join(self, texts: Sequence[Sequence[int]]) -> None:
         """Take in new rows, one list of the model's own ids each, none of them empty, after those that are there."""
         self._reader.join(texts)
-        self._let_in(len(texts))
-
-    def begin(self, texts: Sequence[Sequence[int]]) -> None:
-        """Take in the first rows; what all texts begin with is read once, where that pays."""
-        self._reader.begin(texts)
-        self._let_in(len(texts))
-
-    def _let_in(self, n_new: int) -> None:
-        """Count the prompts of so many new rows as read."""
-        n_old = len(self._unread)
+        n_old, n_new = len(self._unread), len(texts)
         self._unread += [[] for _ in range(n_new)]
         nothing: IntArray = np.zeros(n_new, dtype=np.int64)
         earlier = self._columns or [np.zeros(n_old, dtype=np.int64)]
