@@ -51,6 +51,9 @@ NONSENSE = {
     "alpha of 7": (("grids", "cascades", "rules", "dual"), [7], "7 is greater than the maximum of 1"),
     "unknown rule": (("grids", "cascades", "rules", "magic"), [0.1], "'magic' was unexpected"),
     "unknown task": (("tasks",), ["lab-poems"], "'lab-poems' is not one of"),
+    "numbers of an unknown task": (("of_task",), {"lab-poems": {"n_questions": 3}}, "'lab-poems' is not one of"),
+    "a task's reply of no tokens": (("of_task",), {"lab-math": {"max_new_tokens": 0}}, "0 is less than the minimum"),
+    "a task's seed": (("of_task",), {"lab-math": {"seed": 3}}, "'seed' was unexpected"),
     "no questions": (("n_questions", "test"), 0, "0 is less than the minimum of 1"),
     "parameter for never": (("grids", "cascades", "rules", "never"), [0.5], "[0.5] is expected to be empty"),
     "half a token": (("grids", "cascades", "rules", "top-k"), [1.5], "1.5 is not of type 'integer'"),
@@ -98,6 +101,7 @@ def test_a_task_has_its_own_numbers_before_those_of_its_split_and_a_grid_s_befor
         ("lab-math", {"split": "plain"}, "split must be one of dev, test for lab-math, got plain"),
         ("arc-challenge", {"split": "held-out"}, "n_questions must say how many of split held-out"),
         ("arc-challenge", {"temperature": 0}, "temperature must be 1 for arc-challenge"),
+        ("arc-challenge", {"n_rows": 5}, "n_rows must be 0 for arc-challenge"),
         ("arc-challenge", {"mode": "speculative"}, "mode must be autoregressive for arc-challenge"),
     ],
 )  # fmt: skip
@@ -112,6 +116,18 @@ def test_a_grid_that_cannot_ask_its_task_is_refused_before_any_work(task, change
     with pytest.raises(WorkflowError) as refusal:
         check(profile)
     assert sentence in str(refusal.value)
+
+
+def test_a_split_without_a_number_is_asked_of_tasks_that_have_one():
+    """Fails where a task's own number does not count, and the profile must give one for all tasks of the split."""
+    profile = _profile("smoke")
+    profile["tasks"] += ["arc-challenge"]
+    profile["of_task"] = {"arc-challenge": {"n_questions": 7}}
+    for grid in profile["grids"].values():
+        grid["tasks"] = ["lab-facts"]
+    profile["grids"]["greedy"] |= {"temperature": 1, "tasks": ["arc-challenge"], "split": "held-out"}
+    check(profile)
+    assert n_questions(profile, "greedy", "arc-challenge") == 7
 
 
 def test_every_rule_of_the_registry_may_stand_in_a_profile_and_is_called_by_its_name():

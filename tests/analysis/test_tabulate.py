@@ -1,5 +1,7 @@
 """Tables join what belongs together: the parameter chosen on dev, and the points of the key figure."""
 
+import polars as pl
+
 from analysis.experiments.tabulate import choose, points_table, runs_table
 
 RUN = {
@@ -50,3 +52,18 @@ def test_runs_of_one_parameter_that_differ_in_another_are_two_points():
     assert choose(dev) == {("lab-math", "dual", "eps=0.1", 0.4)}
     test = [{**RUN, "variant": name} for name in ("", "eps=0.1")]
     assert runs_table([{"runs": dev}, {"runs": test}]).filter("chosen")["variant"].to_list() == ["eps=0.1"]
+
+
+def test_choices_stand_in_the_table_and_not_among_the_points(tmp_path):
+    """Fails where likelihoods are drawn as if decoded, chosen on dev otherwise, or a file loses their measures."""
+    mc2 = {"name": "mc2", "value": 0.46, "standard_error": None, "low": None, "high": None, "n": 1}
+    read = {**RUN, "task": "truthfulqa", "mode": None, "temperature": None, "deferral_rate": 0.0, "measures": [mc2]}
+    dev = [{**read, "split": "dev", "parameter": a, "accuracy": share} for a, share in ((0.2, 0.3), (0.4, 0.5))]
+    table = runs_table([{"runs": [{**RUN, "measures": []}, read]}, {"runs": dev}])
+    assert table.filter("chosen").select("task", "mode").rows() == [("truthfulqa", None)]
+    table.write_parquet(tmp_path / "runs.parquet")
+    kept = pl.read_parquet(tmp_path / "runs.parquet").to_dicts()
+    assert [run["measures"] for run in kept] == [[], [mc2], [mc2], [mc2]]
+    ends = {"point": 0.1, "low": 0.0, "high": 0.2}
+    fast = {**read, "engine": "proxyalign", "mode": "speculative"}
+    assert points_table(kept, [{**read, "gap": ends, "price": ends}], [fast]).is_empty()

@@ -1,5 +1,6 @@
 """Statement 18 measured: the terms add up to what the cascade's log loss is more than the base's, along texts too."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,9 +8,14 @@ import pytest
 import torch
 from tiny_models import gpt2, llama, tiny_pair
 
+import proxyalign as pa
+from proxyalign.decoding.scoring import score
 from proxyalign.deferral import policy, rules
 from proxyalign.errors import InputError
 from proxyalign.evaluation.tuning.log_loss import log_loss_along, log_loss_terms
+from proxyalign.models import ModelPair
+
+NAMES = ("bexsur", "tibdi", "lorvan", "mirpo", "dasket", "fenlu", "quorim", "zapti") * 3
 
 
 def loss(truth, law):
@@ -86,6 +92,28 @@ def test_along_texts_it_is_the_mean_of_what_the_models_themselves_say():
     assert found.total == pytest.approx(np.mean(rises), abs=1e-9)
     assert found.delta == pytest.approx(np.mean(masses), abs=1e-9)
     assert found.total == pytest.approx(found.proxy - found.base + found.redrawn - found.kept, abs=1e-12)
+
+
+def test_on_its_own_texts_of_the_lab_pair_it_is_what_the_texts_lose():
+    """Fails where the terms do not reach real laws; what the texts lose, by `score`, is within 4 standard errors."""
+    pair = pa.load_pair("lab")
+    torch.manual_seed(0)
+    aligned = copy.deepcopy(pair.base)  # a third model, whose laws are neither parent's
+    with torch.no_grad():
+        for weights in aligned.parameters():
+            weights += 0.1 * weights.std() * torch.randn_like(weights)
+    rule, contexts = rules.Dual(0.2), [pair.encode(f"Question: Where does the {name} live?\n") for name in NAMES]
+    author = ModelPair(base=aligned, proxy=pair.proxy, tokenizer=pair.tokenizer)
+    texts = pa.generate(author, contexts, rules.Never(), max_new_tokens=24, seed=1).token_ids
+    found = log_loss_along(pair, aligned, rule, contexts, texts)
+    of_base, of_cascade = (
+        np.concatenate([one.log_probs for one in score(pair, law, contexts, texts)]) for law in (rules.Never(), rule)
+    )
+    lost = of_base - of_cascade
+    assert found.n_positions == len(lost)
+    assert 0.01 < found.delta < 1
+    assert found.total == pytest.approx(found.proxy - found.base + found.redrawn - found.kept, abs=1e-9)
+    assert abs(lost.mean() - found.total) < 4 * lost.std() / math.sqrt(len(lost))
 
 
 def test_deferral_pays_where_the_proxy_is_the_aligned_model_and_the_base_is_not():
