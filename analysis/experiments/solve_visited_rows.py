@@ -32,7 +32,7 @@ DERIVE_EVERY = 10  # of so many steps one has its certificate checked, which tak
 
 def is_measurable(rule: Rule) -> bool:
     """Whether the rule defers sets of tokens that the base's law decides, so that a visited law tells what it took."""
-    return rule.needs == "p" and not isinstance(rule, Mixture)
+    return rule.needs == "p" and not isinstance(rule, Mixture) and type(rule).defer is not Rule.defer
 
 
 def deferred_sets(rule: Rule, p: NDArray[np.float32], mass: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -96,7 +96,7 @@ class Ifeval:
                 "prompt_loose": (float(n_loose == n), 1.0),
                 "instruction_strict": (float(n_strict), float(n)),
                 "instruction_loose": (float(n_loose), float(n)),
-                **({"prompt_strict_plain": (float(n_strict == n), 1.0)} if question.meta["plain"] else {}),
+                **({"prompt_strict_plain": (float(n_strict == n), 1.0)} if question.meta.get("plain") else {}),
             },
         )
 

@@ -118,20 +118,20 @@ def test_a_grid_takes_rules_of_any_number_of_parameters_to_their_knapsacks(tmp_p
     """Fails where a rule beyond the usual ones cannot be decoded, two of its settings mix, or its steps not solved."""
     listed = {
         "top-k": [3], "min-p": [0.2], "static-mixture": [0.5], "near-optimal": [{"budget": 0.5, "eps": 0.1}],
-        "hybrid": [0.3, {"budget": 0.3, "step": 0.1}],
+        "hybrid": [0.3, {"budget": 0.3, "step": 0.1}], "truncated-dual": [0.2],
     }  # fmt: skip
     job = wanted(*expand(listed), task="lab-facts", limit=2, batch_size=2, rows=9)
     runs = decode(job, tmp_path)
     told = [(run["rule"], run["parameter"], run["variant"]) for run in runs]
     assert told == [
         ("top-k", 3, ""), ("min-p", 0.2, ""), ("static-mixture", 0.5, ""), ("near-optimal", 0.5, "eps=0.1"),
-        ("hybrid", 0.3, ""), ("hybrid", 0.3, "step=0.1"),
+        ("hybrid", 0.3, ""), ("hybrid", 0.3, "step=0.1"), ("truncated-dual", 0.2, ""),
     ]  # fmt: skip
-    assert len({run["folder"] for run in runs}) == 6
+    assert len({run["folder"] for run in runs}) == 7
     steps = io.StringIO()
     for run in runs:
         rule = make(run["rule"], **run["parameters"])
-        assert is_measurable(rule) == (run["rule"] != "static-mixture")
+        assert is_measurable(rule) == (run["rule"] not in ("static-mixture", "truncated-dual"))
         if is_measurable(rule):
             measured = measure(run, n_resamples=20, seed=0, steps_file=steps)
             assert measured["n_certified"] == measured["n_steps"] == 9
