@@ -86,6 +86,15 @@ def test_a_server_that_stays_away_leaves_what_was_written_and_it_can_be_gone_on_
     assert begun <= first_asked
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, which a shell's job in the background is told to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_keeps_the_texts_that_had_ended(pair, prompts, monkeypatch):
     """Fails when threads go on, or what they had written is thrown away."""
     here = pa.generate(pair, prompts, RULE, max_new_tokens=40, temperature=0.0)
