@@ -47,6 +47,17 @@ def command(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def without_a_screen():
+    """Draw into files alone, and close what was drawn."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a window; a test that asks for it is skipped where there is none."""

@@ -13,15 +13,7 @@ from proxyalign.knapsack import DeferralProblem, exact, primal
 LAW = np.array([0.4, 0.35, 0.0, 0.25])
 
 
-@pytest.fixture(autouse=True)
-def _without_a_screen():
-    """Draw into files alone, and close what was drawn."""
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-
-    mpl.use("agg")
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("without_a_screen")
 
 
 def _runs():

@@ -25,6 +25,12 @@ Run = dict[str, Any]
 _OF_DECODING = ("mode", "window", "temperature")
 
 
+def settings_of(pair: pairs.Pair, run: Mapping[str, Any]) -> Settings:
+    """The evaluation's settings of a run, as `analysis.jobs.Run.settings` told it, under a profile's pair."""
+    named = {name: value for name, value in run.items() if name not in ("grid", "code")}
+    return Settings(pair=pairs.called(pair), task_version=tasks.get(run["task"]).version, **named)
+
+
 def records_folder(records: Path, grid: str, settings: Settings, told: Mapping[str, Any]) -> Path:
     """Where a run's records live: another folder for other settings, code or batches, so that none mix.
 
@@ -45,9 +51,7 @@ def decode(wanted: Mapping[str, Any], records: Path, *, shard: str | None = None
     shared = {name: wanted[name] for name in ("data", "dtype", "batch_size")}
     runs: list[Run] = []
     for run in wanted["runs"]:
-        task = tasks.get(run["task"])
-        named = {name: value for name, value in run.items() if name not in ("grid", "code")}
-        settings = Settings(pair=pairs.called(wanted["pair"]), task_version=task.version, **named)
+        settings = settings_of(wanted["pair"], run)
         folder = records_folder(records, run["grid"], settings, {**shared, "code": run["code"]})
         if pair is None:
             parts = [folder / Shard(number, merged).folder for number in range(1, merged + 1)]

@@ -22,9 +22,9 @@ import yaml
 from torch import nn
 
 from analysis import jobs, pairs, profile
+from analysis.experiments.decode_grid import settings_of
 from analysis.product import describe
-from proxyalign import tasks
-from proxyalign.evaluation import Settings, run_grid
+from proxyalign.evaluation import run_grid
 from proxyalign.files import write_json
 
 CONFIG = Path("analysis/config/quick.yaml")
@@ -79,8 +79,7 @@ def seconds_of(products: Counter[Shape]) -> float:
 
 def measure(pair: Any, run: jobs.Run, settings: dict[str, Any], batch_size: int) -> dict[str, Any]:
     """Decode one run of the profile, and say what it took in processor seconds."""
-    named = {name: value for name, value in run.settings(settings).items() if name not in ("grid", "code")}
-    asked = Settings(pair=str(settings["pair"]), task_version=tasks.get(run.task).version, **named)
+    asked = settings_of(settings["pair"], run.settings(settings))
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder, watch.on(pair.base, pair.proxy):
         begun = time.process_time()

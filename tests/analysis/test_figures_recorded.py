@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 import yaml
 
@@ -22,12 +20,7 @@ from proxyalign.evaluation.tuning.guarantees import binomial_tail
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(autouse=True)
-def _without_a_screen():
-    """Draw into files alone, and close what was drawn."""
-    mpl.use("agg")
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("without_a_screen")
 
 
 def test_each_recorded_figure_has_its_script_and_its_sources():

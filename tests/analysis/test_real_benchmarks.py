@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 
 from analysis.experiments.real_benchmarks import benchmark_numbers, benchmarks_table, guessing, reported, shown
@@ -37,12 +35,7 @@ def _recording():
 CHANCE = [{"task": "arc-challenge", "split": "held-out", "n": 40, "chance": 0.25}]
 
 
-@pytest.fixture(autouse=True)
-def _without_a_screen():
-    """Draw into files alone, and close what was drawn."""
-    mpl.use("agg")
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("without_a_screen")
 
 
 def test_a_rule_is_shown_where_it_was_chosen_and_everywhere_if_nowhere():
