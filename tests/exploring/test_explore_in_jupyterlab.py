@@ -10,7 +10,9 @@ import urllib.request
 
 import pytest
 
-PATIENCE = 120_000  # ms, for a kernel that has torch to load on a machine that does something else too
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+
+PATIENCE = 90_000  # ms, for a kernel that has torch to load on a machine that does something else too
 SOURCE = """import proxyalign as pa
 pair = pa.load_pair("lab")
 question = pa.tasks.get("lab-facts").questions("dev", limit=1)[0]
@@ -66,21 +68,36 @@ def page(browser):
     page.close()
 
 
+def open_and_run(page, lab):
+    """Open the notebook and press Shift+Enter in its cell, until the widget's pieces are there.
+
+    Lab loses a key pressed while its kernel connects, and a kernel whose ports were taken meanwhile starts anew without
+    what it was sent: neither is ours to mend, so that whoever sees nothing opens the page again, as a user does.
+    """
+    seen = []
+    while len(seen) < 3:
+        page.goto(lab)
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        page.keyboard.press("Shift+Enter")
+        try:
+            page.locator(".pa-piece").first.wait_for()
+            return
+        except playwright.TimeoutError:
+            seen.append(page.locator("body").inner_text())
+    pytest.fail("no piece was shown; the page read\n" + "\n---\n".join(seen))
+
+
 @pytest.mark.slow
 def test_a_step_is_opened_by_a_click_and_by_keys_and_a_control_writes_the_text_anew(lab, page):
     """Fails when the widget does not come up in JupyterLab, a click or a key is lost (Enter and the arrows are Lab's
     own shortcuts), a control changes nothing, or a refused value is not told."""
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(lab)
-    page.locator(".jp-CodeCell .cm-content").click()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
-    page.keyboard.press("Shift+Enter")
+    open_and_run(page, lab)
     pieces, step, root = page.locator(".pa-piece"), page.locator(".pa-step"), page.locator(".pa-explore")
-    pieces.first.wait_for()
+    assert pieces.count() > 2
     text = page.locator(".pa-text").inner_text()
-    n_pieces = pieces.count()
-    assert n_pieces > 2
 
     def settled():
         page.locator(".pa-explore[aria-busy='false']").wait_for()
