@@ -54,17 +54,15 @@ notebooks: $(INSTALLED) ## run the notebooks from the top, in place
 	$(BIN)/jupytext --sync --quiet notebooks/*.md
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN notebooks/*.ipynb
 
-# The check needs no package. The date is fixed, so that the file differs only where the text does.
+# The check needs no package.
 CHECK_PAPER := $(or $(wildcard $(BIN)/python),python3) paper/check.py
 docs: $(INSTALLED) ## build the docs into results/docs/site, which open from disk
 	$(BIN)/python docs/build.py
 
 paper: ## build paper/main.pdf where TeX is installed; refuses a number that no result stands behind
 	@if command -v latexmk >/dev/null; then \
-	  $(CHECK_PAPER) && \
-	  mkdir -p paper/build && (cd paper && SOURCE_DATE_EPOCH=0 FORCE_SOURCE_DATE=1 latexmk -pdf -interaction=nonstopmode -halt-on-error \
-	    -outdir=build main.tex > build/latexmk.out 2>&1 || { tail -n 40 build/latexmk.out; exit 1; }) && \
-	  $(CHECK_PAPER) paper/build/main.log && cp paper/build/main.pdf paper/main.pdf && echo "make paper: wrote paper/main.pdf"; \
+	  $(CHECK_PAPER) && (cd paper && ./typeset.sh) && $(CHECK_PAPER) paper/build/main.log && \
+	  cp paper/build/main.pdf paper/main.pdf && echo "make paper: wrote paper/main.pdf"; \
 	else \
 	  echo "make paper: latexmk is not on the path; install TeX Live (latexmk, texlive-latex-extra, lmodern) to build paper/main.pdf"; \
 	fi

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxyalign.deferral.rules import REGISTRY
+from proxyalign.plotting.style import CONTROL, PARENTS
 
 Row = Mapping[str, Any]
 TASKS = ("lab-facts", "lab-math")
-PARENTS = ("never", "always")
 _WORDS = {
-    "never": "base alone",
-    "always": "proxy alone",
+    **PARENTS,
     "truncated-dual": "cut below $\\alpha$, no proxy",
     "truncated-primal": "nucleus $1-b$, no proxy",
 }
@@ -29,7 +28,7 @@ def order(rule: str) -> tuple[int, int]:
     """Where a rule stands in a table: the parents, the controls, and the others as the registry has them."""
     known = list(REGISTRY)
     place = known.index(rule) if rule in known else -1  # another engine goes before the rules
-    return (0 if rule in PARENTS else 1 if place < 0 else 2 if rule.startswith("truncated-") else 3), place
+    return (0 if rule in PARENTS else 1 if place < 0 else 2 if rule.startswith(CONTROL) else 3), place
 
 
 def name(rule: str, variant: str = "") -> str:

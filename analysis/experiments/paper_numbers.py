@@ -10,6 +10,7 @@ import polars as pl
 from analysis.experiments.latex_tables import HEADER, accuracy_table, find, gap_table, percent, speed_table
 from analysis.product import started
 from proxyalign.files import sha256, write_json
+from proxyalign.plotting.style import CONTROL, PARENTS
 
 Row = Mapping[str, Any]
 TASKS = {"lab-facts": "Facts", "lab-math": "Math"}
@@ -27,11 +28,11 @@ def accuracy_numbers(runs: Sequence[Row]) -> dict[str, str]:
     numbers = {"ExactQuestions": str(min((run["n"] for run in runs if run["rule"] == "exact"), default=0))}
     for task, name in TASKS.items():
         plain = [run for run in runs if run["task"] == task and run["split"] == "test" and run["mode"] != "speculative"]
-        parents = [run for run in plain if run["rule"] in ("never", "always") and run["temperature"] == 1]
+        parents = [run for run in plain if run["rule"] in PARENTS and run["temperature"] == 1]
         controls = [
             run
             for run in plain
-            if run["rule"].startswith("truncated-") or (run["rule"] in ("never", "always") and run["temperature"] == 0)
+            if run["rule"].startswith(CONTROL) or (run["rule"] in PARENTS and run["temperature"] == 0)
         ]
         if not parents or not controls:
             raise LookupError(f"paper: {task} must have both parents and the controls; add them to the profile's grids")

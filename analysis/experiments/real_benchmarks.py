@@ -7,10 +7,10 @@ grid's name, so that a new recording of other grids needs nothing here.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.experiments.latex_tables import PARENTS, escaped, name, order, percent, tabular
+from analysis.experiments.latex_tables import escaped, name, order, percent, tabular
+from proxyalign.plotting.style import CONTROL, PARENTS
 
 Row = Mapping[str, Any]
-CONTROL = "truncated-"
 SAMPLED = ("autoregressive", 1.0)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.experiments.latex_tables import escaped, find, percent, symbol, tabular
+from proxyalign.plotting.style import PARENTS
 
 Row = Mapping[str, Any]
 HEADER = "% Written by analysis/experiments/paper_recorded.py; do not edit.\n"
@@ -81,6 +82,5 @@ def real_pair_table(runs: Sequence[Row]) -> str:
 
 def called(run: Row) -> str:
     """What the table calls a run: the parent, or the rule with its parameters."""
-    parents = {"never": "base alone", "always": "proxy alone"}
     settings = ", ".join(f"${symbol(name)} = {value:g}$" for name, value in run["parameters"].items())
-    return parents.get(run["rule"]) or f"{run['rule']}, {settings}"
+    return PARENTS.get(run["rule"]) or f"{run['rule']}, {settings}"

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import polars as pl
 
+from proxyalign.plotting.style import CONTROL, PARENTS
 from proxyalign.report import write_report
-
-PARENTS = ("never", "always")
 
 
 def shown(runs: pl.DataFrame, task: str) -> list[Path]:
     """The folders of the runs that the report shows: all answer the same test questions, sampled token by token."""
     same = runs.filter(task=task, split="test", mode="autoregressive", temperature=1.0)
-    mine = same.filter(pl.col("rule").is_in(PARENTS) | pl.col("chosen") & ~pl.col("rule").str.starts_with("truncated"))
+    rule = pl.col("rule")
+    mine = same.filter(rule.is_in(list(PARENTS)) | pl.col("chosen") & ~rule.str.starts_with(CONTROL))
     return [Path(records).parent for records in mine.filter(pl.col("n") == mine["n"].max())["records"]]
 
 

@@ -22,7 +22,7 @@ from analysis.experiments.gap_and_price import (
     solve_step,
     spent_budget,
 )
-from proxyalign.deferral.rules import Mixture, Rule, make
+from proxyalign.deferral.rules import Rule, make
 from proxyalign.files import sha256, write_json
 from proxyalign.knapsack import DeferralProblem, exact
 
@@ -32,7 +32,7 @@ DERIVE_EVERY = 10  # of so many steps one has its certificate checked, which tak
 
 def is_measurable(rule: Rule) -> bool:
     """Whether the rule defers sets of tokens that the base's law decides, so that a visited law tells what it took."""
-    return rule.needs == "p" and not isinstance(rule, Mixture) and type(rule).defer is not Rule.defer
+    return rule.needs == "p" and rule.defers_sets
 
 
 def deferred_sets(rule: Rule, p: NDArray[np.float32], mass: NDArray[np.float64]) -> NDArray[np.bool_]:

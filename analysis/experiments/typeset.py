@@ -1,7 +1,6 @@
 """Typeset the paper with the figures and numbers of a reproduction in place of those that the repository keeps."""
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,6 @@ import tempfile
 from pathlib import Path
 
 from analysis.product import ROOT
-
-_SHOWN = 30  # lines of what TeX said where it fails
 
 
 def laid_out(folder: Path, numbers: Path, figures: Path) -> Path:
@@ -35,16 +32,10 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paper = laid_out(Path(folder), arguments.numbers, arguments.figures)
-        command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-        fixed = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
-        done = subprocess.run(
-            command, cwd=paper, env=fixed, capture_output=True, text=True, errors="replace", check=False
-        )
-        if done.returncode:
-            print("\n".join(done.stdout.splitlines()[-_SHOWN:]), done.stderr, file=sys.stderr)
-        else:
-            shutil.copy(paper / "main.pdf", arguments.out)
-    return done.returncode
+        code = subprocess.run([ROOT / "paper" / "typeset.sh"], cwd=paper, check=False).returncode
+        if not code:
+            shutil.copy(paper / "build" / "main.pdf", arguments.out)
+    return code
 
 
 if __name__ == "__main__":

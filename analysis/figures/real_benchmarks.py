@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.experiments.latex_tables import PARENTS, order
-from analysis.experiments.real_benchmarks import CONTROL, Row, guessing, shown
+from analysis.experiments.latex_tables import order
+from analysis.experiments.real_benchmarks import Row, guessing, shown
 from analysis.figures.saving import chosen, save
 from analysis.product import started
-from proxyalign.plotting.style import GREY, arms, looks, series, subplots
+from proxyalign.plotting.style import CONTROL, GREY, PARENTS, arms, looks, series, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = ["task", "split", "rule", "variant", "parameter", "chosen", "n", "accuracy", "low", "high"]
-PARENTS_LOOK = {"never": ("base alone", "black", "|"), "always": ("proxy alone", "#777777", "x")}
+PARENTS_LOOK = {"never": ("black", "|"), "always": ("#777777", "x")}
 CHOSEN = "★: the parameter that did best on development questions."
 CAUTION = (
     "One draw a question, and as many comparisons as there are marks: where intervals overlap nothing follows about "
@@ -62,7 +62,7 @@ def _draw(axis: "Axes", runs: Iterable[Row], guesses: Iterable[float]) -> None:
     for row, run in enumerate(rows):
         is_control = run["rule"].startswith(CONTROL)
         if run["rule"] in PARENTS:
-            name, colour, marker = PARENTS_LOOK[run["rule"]]
+            name, (colour, marker) = PARENTS[run["rule"]], PARENTS_LOOK[run["rule"]]
         else:
             rule, symbol, colour, marker = known[series(run)]
             name = f"{rule}, {symbol} = {run['parameter']:g}{', no proxy' if is_control else ''}"

@@ -48,7 +48,7 @@ def plan(
     for lines in (_models(found), _memory(found), _parts(found)):
         print(table(lines) + "\n")
     print(_assumed(found))
-    notes.print(f"\nnext: snakemake -s analysis/Snakefile --configfile {config} --cores 1 --dry-run", markup=False)
+    notes.print(f"\nnext: python -m analysis.reproduce {config}", markup=False)
 
 
 def _analysis() -> Any:

@@ -114,6 +114,11 @@ class Rule:
         return self.needs == "p"
 
     @property
+    def defers_sets(self) -> bool:
+        """Whether it says of a law which tokens are deferred; others make a law of their own of what they read."""
+        return type(self).defer is not Rule.defer
+
+    @property
     def compares_tokens(self) -> bool:
         """Whether p is held against q or q0 token by token, which two vocabularies do not allow."""
         return self.reads("q") or self.reads("q0")

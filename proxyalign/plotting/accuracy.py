@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proxyalign.plotting.style import CONTROL, Row, arms, looks, panels, series, subplots
+from proxyalign.plotting.style import CONTROL, PARENTS, Row, arms, looks, panels, series, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PARENTS = (("never", "base alone", ":", "black"), ("always", "proxy alone", "-.", "#777777"))
+_LINES = {"never": (":", "black"), "always": ("-.", "#777777")}
 
 
 def accuracy_vs_parameter(runs: Sequence[Row], promises: Sequence[Row] = ()) -> "Figure":
@@ -29,10 +29,10 @@ def accuracy_vs_parameter(runs: Sequence[Row], promises: Sequence[Row] = ()) -> 
     figure.set_layout_engine("constrained", wspace=0.06)  # else the numbers of two axes meet
     for panel, (axis, task) in enumerate(zip(axes[0], tasks, strict=True)):
         here = [run for run in runs if run["task"] == task and run["temperature"] == 1]
-        for rule, label, style, shade in PARENTS:
+        for rule, (style, shade) in _LINES.items():
             for run in (run for run in here if run["rule"] == rule):
                 axis.axhspan(100 * run["low"], 100 * run["high"], color=shade, alpha=0.12, linewidth=0)
-                axis.axhline(100 * run["accuracy"], color=shade, linestyle=style, linewidth=1.1, label=label)
+                axis.axhline(100 * run["accuracy"], color=shade, linestyle=style, linewidth=1.1, label=PARENTS[rule])
         for one, look in curves.items():
             mine = [run for run in here if series(run) == one]
             for is_control, label, style, face in (

@@ -24,7 +24,8 @@ USUAL = {
     "nudging": ("#CC79A7", "^"),
 }
 OTHERS = (("#56B4E9", "P"), ("#000000", "X"), ("#882255", "<"), ("#999933", ">"), ("#44AA99", "p"), ("#AA4499", "h"))
-CONTROL = "truncated-"
+CONTROL = "truncated-"  # what the names of rules begin with that cut tokens and ask no proxy
+PARENTS = {"never": "base alone", "always": "proxy alone"}
 SYMBOLS = {"alpha": "α", "budget": "b"}  # of leading parameters; the others go by their names
 GREY = "#555555"
 

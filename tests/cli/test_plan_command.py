@@ -38,7 +38,7 @@ def test_the_answer_comes_first_and_every_number_has_a_unit(command, config):
     words = [line.split() for line in out.splitlines()]
     assert any(line[:2] == ["base", "lab/base"] for line in words)
     assert any(line[:3] == ["one", "speculative", "test"] for line in words)
-    assert "next: snakemake -s analysis/Snakefile --configfile" in err
+    assert "next: python -m analysis.reproduce" in err
     assert "measured on cpu, one thread, float32: GB of weights a second" in out
 
 
