@@ -203,10 +203,10 @@ def test_ctrl_c_keeps_the_finished_records_and_the_same_command_goes_on(command,
     # A record that is being written when the signal comes is taken back, the first of two is on the disk.
     while sum(path.read_bytes().count(b"\n") for path in tmp_path.glob("out/*/records.jsonl")) < 2:
         assert process.poll() is None
-        assert time.monotonic() - waited < 60
+        assert time.monotonic() - waited < 300
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     path = next(tmp_path.glob("out/*/records.jsonl"))
     kept = read_records(path)
     assert (process.returncode, out) == (130, "")
