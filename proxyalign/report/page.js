@@ -44,6 +44,7 @@
 
   const reply = (run, question) => data.replies[run][question];
   const isOne = () => data.runs.length === 1;
+  const spelled = (one) => one.trace.pieces.join(""); // with the special tokens that a reply is without
   const said = (one) => one.reply ?? JSON.stringify(one.log_likelihoods ?? one.extracted);
 
   function judged(question) {
@@ -108,7 +109,9 @@
     const question = data.questions[shown[place]];
     const is = judged(shown[place]);
     const name = put(make("span", "name"), question.id);
-    const start = put(make("span", "start"), (question.text ?? said(reply(right.value, shown[place]))).slice(0, 160));
+    const begins = (question.text ?? said(reply(right.value, shown[place]))).slice(0, 160);
+    const start = put(make("span", "start"), begins.replace(/[\ud800-\udbff]$/, "")); // no pair of surrogates cut in two
+    start.dir = "auto"; // or the beginning of a text from right to left would be what is cut off
     const element = make("div", "row", make("span", `verdict ${is.replace(" ", "-")}`, is), name, start);
     element.id = `row-${place}`;
     element.dataset.place = place;
@@ -122,8 +125,9 @@
   function entry(number, spell) {
     const question = data.questions[number];
     const runs = isOne() ? [right.value] : [left.value, right.value];
-    const texts = runs.map((run) => said(reply(run, number)));
-    const fork = runs.length > 1 && texts[0] !== texts[1] ? common(...texts) : -1;
+    const replies = runs.map((run) => reply(run, number));
+    const texts = replies.map(replies.every((one) => one.trace) ? spelled : said);
+    const fork = runs.length > 1 && said(replies[0]) !== said(replies[1]) ? common(...texts) : -1;
     const asked = make("div", "asked", put(make("h3"), question.id));
     const parts = [question.text ?? "The question's text is not in this report."];
     if (question.answer !== undefined) parts.push(`Expected: ${answer(question, question.answer)}`);
@@ -143,10 +147,10 @@
   function column(run, number, fork, spell) {
     const one = reply(run, number);
     const question = data.questions[number];
-    const found = one.extracted === null ? "no answer" : `answer ${answer(question, one.extracted)}`;
-    const facts = [one.right ? "right" : "wrong", found, `${one.n_tokens} tokens`];
-    if (one.reply !== undefined) facts.push(`${(100 * one.deferred).toFixed(1)} % deferred`);
-    const element = make("section", "column", put(make("h4"), data.runs[run]), put(make("p", "facts"), facts.join(", ")));
+    const found = one.extracted === null ? ["no answer"] : ["answer ", put(make("span", "extracted"), answer(question, one.extracted))];
+    const further = one.reply === undefined ? "" : `, ${(100 * one.deferred).toFixed(1)} % deferred`;
+    const facts = make("p", "facts", one.right ? "right, " : "wrong, ", ...found, `, ${one.n_tokens} tokens${further}`);
+    const element = make("section", "column", put(make("h4"), data.runs[run]), facts);
     if (one.log_likelihoods) element.append(likelihoods(question, one));
     else if (one.trace) element.append(traced(one.trace, number, run, fork, spell));
     else element.append(forked(one.reply ?? "", fork));
@@ -184,6 +188,7 @@
     let length = 0; // of the text up to the piece
     const forkAt = fork < 0 ? -1 : trace.pieces.findIndex((piece) => (length += piece.length) > fork);
     spell(trace, forkAt).forEach(([span, from]) => element.append(...(from === forkAt ? [differs()] : []), span));
+    if (fork >= 0 && forkAt < 0) element.append(differs()); // the other reply goes on
     return element;
   }
 
@@ -238,6 +243,7 @@
     if (goes === undefined) return;
     event.preventDefault();
     choose(chosen + goes);
+    at(`row-${chosen}`)?.scrollIntoView({block: "nearest"}); // out from under #token
   }
 
   function listen() {

@@ -201,6 +201,68 @@ def test_two_replies_are_marked_where_they_part(opened, tmp_path):
     assert page.locator("#detail .fork").count() == 0
 
 
+def test_a_reply_that_stops_where_the_other_goes_on_is_marked_at_its_end(opened, tmp_path):
+    """Fails when the shorter of two traced replies has no mark, or a special token moves it in the longer one."""
+    replies = {"never": ["<s>", "so"], "dual": ["<s>", "so", " on"]}
+    runs = []
+    for rule, pieces in replies.items():
+        n = len(pieces)
+        trace = {"pieces": pieces, "source": "b" * n, "p_y": [0.5] * n, "deferral_mass": [0.5] * n}
+        one = record("q0", True, reply="".join(pieces[1:]), trace=trace)
+        runs.append(write_records(tmp_path / rule, [one], rule=rule))
+    page = opened(runs)
+    said = page.locator("#detail .column .said").all_text_contents()
+    assert said == ["<s>sodiffers from here", "<s>sodiffers from here on"]
+
+
+def test_texts_from_right_to_left_stay_in_their_place(opened, tmp_path):
+    """Fails when an answer from right to left takes the count of tokens into it, or a row hides where one begins."""
+    text = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd " * 20
+    runs = [
+        write_records(
+            tmp_path / rule, [record("q0", True, reply=text, extracted="\u05e9\u05dc\u05d5\u05dd")], rule=rule
+        )
+        for rule in ("never", "dual")
+    ]
+    page = opened(runs)
+    place = "e => { const r = new Range(); r.setStart(%s, 0); r.setEnd(%s, 1); return r.getBoundingClientRect().left; }"
+    answer = page.locator("#detail .extracted").first
+    end = answer.evaluate("e => e.getBoundingClientRect().right")
+    assert answer.evaluate(place % (("e.nextSibling",) * 2)) >= end - 1
+    row = page.locator(".row .start").first
+    begin = row.evaluate(place % (("e.firstChild",) * 2))
+    box = row.bounding_box()
+    assert box["x"] <= begin < box["x"] + box["width"]
+
+
+def test_a_row_cuts_no_character_in_two(opened, tmp_path):
+    """Fails when the beginning of a text ends with half a surrogate pair."""
+    runs = [
+        write_records(tmp_path / rule, [record("q0", True, reply="x" + "\U0001f600" * 200)], rule=rule)
+        for rule in ("never", "dual")
+    ]
+    assert "U+" not in opened(runs).text_content(".row .start")
+
+
+def test_the_keyboard_never_leaves_a_token_or_a_row_under_the_line_that_tells_it(opened, two_runs):
+    """Fails when the focused token, or the chosen row, is covered."""
+    page = opened(two_runs(40, 400))
+    page.set_viewport_size({"width": 1280, "height": 900})
+    covered = """() => {
+        const active = document.activeElement;
+        const it = active.id === "list" ? document.querySelector("[aria-selected=true]") : active;
+        return it.getBoundingClientRect().bottom - document.getElementById("token").getBoundingClientRect().top;
+    }"""
+    page.focus("[name=text]")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    assert page.evaluate(covered) <= 0
+    for key in ("Tab", "Tab", "End"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.dataset.token") == "399"
+    assert page.evaluate(covered) <= 0
+
+
 def test_other_two_of_three_runs_may_be_held_together(opened, tmp_path):
     """Fails when a choice of runs changes the names and not the replies and verdicts."""
     runs = [
