@@ -1,7 +1,27 @@
 """What objects look like where a notebook shows them: a name, a table of what is known, and short lists in words."""
 
 import html
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+
+_HIDDEN_OR_NOT = re.compile(r"[^\n\t -~]")  # to be looked up; all else is seen
+_SHOWN_ANYWAY = "\n\t\u200c\u200d"  # what texts are laid out and emoji and some scripts are joined with
+
+
+def visible(text: str, form: str = "⟨{}⟩") -> str:
+    """A text as HTML, in which characters that would not be seen, or would turn others round, are told by their number.
+
+    These are Unicode's control and format characters, separators of lines and halves of surrogate pairs, but for line
+    feeds, tabs and the joiners of emoji and of some scripts. form: HTML, what stands for one of them, {} its number.
+    `page.js` and `view.js` do the same to what they show.
+    """
+    return _HIDDEN_OR_NOT.sub(lambda found: _told(found[0], form), html.escape(text))
+
+
+def _told(letter: str, form: str) -> str:
+    is_hidden = unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in _SHOWN_ANYWAY
+    return form.format(f"{ord(letter):04X}") if is_hidden else letter
 
 
 def as_card(title: str, facts: Mapping[str, str], below: str = "") -> str:

@@ -11,6 +11,7 @@ from clashing import clashing_pair
 from tiny_models import llama, tiny_pair
 
 import proxyalign as pa
+from proxyalign.decoding.trace import Trace
 from proxyalign.displays import as_card, as_line, as_text
 from proxyalign.evaluation.comparison.results import Result, Results
 from proxyalign.knapsack import Certificate, DeferralProblem, certificate, certify, dual, exact, primal
@@ -122,6 +123,19 @@ def test_a_generation_tells_its_run_and_shows_its_first_answers(mode):
         name: list(out.traces[0].source).count(name) for name in set(out.traces[0].source)
     }
     assert repr(out.traces[0]).startswith("<Trace: tokens 4; ")
+
+
+def test_a_trace_tells_what_would_not_be_seen():
+    """Fails when a token of a trace turns the others round, or one that is not seen is passed over."""
+
+    class Tokenizer:
+        def decode(self, ids):
+            return "".join(("a\u202e", "\0", "\ud83d", "\U0001f469\u200d\U0001f680", "\u2028<")[i] for i in ids)
+
+    n = 5
+    trace = Trace(np.arange(n), np.array(["base"] * n), np.ones(n), np.zeros(n), tokenizer=Tokenizer())
+    spans = re.findall(r"<span [^>]*>(.*?)</span>", trace._repr_html_())[-n:]
+    assert spans == ["a⟨202E⟩", "⟨0000⟩", "⟨D83D⟩", "\U0001f469\u200d\U0001f680", "⟨2028⟩&lt;"]
 
 
 def test_a_table_of_accuracies_is_a_table_in_a_terminal_too():

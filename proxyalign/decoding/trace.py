@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from proxyalign.decoding.room import Room
 from proxyalign.decoding.stopping import Stopping
-from proxyalign.displays import as_line
+from proxyalign.displays import as_line, visible
 
 # Who wrote a token. In speculative decoding "base" and "proxy" are the free bonus (statement 11): a token that the base
 # drew after a window accepted whole, or, where that one was deferred, the proxy's, which is emitted without a test.
@@ -87,12 +87,12 @@ class Trace:
                 self.pieces, self.token_ids, self.source, self.p_y, self.deferral_mass, strict=True
             )
         ]
-        return f"<div style='line-height:1.8'><small>{legend}</small><br>{''.join(words)}</div>"
+        return f"<div style='line-height:1.8;overflow-wrap:anywhere'><small>{legend}</small><br>{''.join(words)}</div>"
 
 
 def _mark(text: str, source: str, tooltip: str) -> str:
     style = f"background:{COLOURS[source]};color:#111;border-bottom:1px solid #999;white-space:pre-wrap"
-    shown = html.escape(text).replace("\n", "↵<br>")
+    shown = visible(text).replace("\n", "↵<br>")
     return f"<span style='{style}' title='{html.escape(tooltip, quote=True)}'>{shown}</span>"
 
 

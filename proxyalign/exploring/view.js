@@ -16,8 +16,8 @@ function number(x) {
   if (x !== 1 && Math.abs(x - 1) < 1e-3) return `1 ${x < 1 ? "−" : "+"} ${Math.abs(1 - x).toExponential(1)}`;
   return x !== 0 && Math.abs(x) < 1e-3 ? x.toExponential(1) : String(+x.toPrecision(3));
 }
-// What cannot be seen is shown: line ends, tabs, and signs that would turn the direction of what follows.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+// What cannot be seen is shown: line ends, tabs, and what `visible` of displays.py tells by its number.
+const HIDDEN = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const code = (sign) => `⟨${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 const visible = (text) => text.replace(/\n/g, "↵\n").replace(/\t/g, "⇥").replace(HIDDEN, code);
 const quoted = (text) => (text ? `“${visible(text).replace(/\n/g, "")}”` : "(nothing)");
@@ -110,7 +110,7 @@ function drawTable(step) {
   const head = ["token", "p", "q", "π", "rule", ...names].map((name) => make("th", { scope: "col" }, name));
   const body = step.rows.map((row) => {
     const marks = [row.is_drawn ? "written" : "", row.is_critical ? "critical item" : ""].filter(Boolean).join(", ");
-    const token = make("th", { scope: "row" }, quoted(row.text), make("small", {}, ` ${marks || row.id}`));
+    const token = make("th", { scope: "row" }, make("bdi", {}, quoted(row.text)), make("small", {}, ` ${marks || row.id}`));
     const rule = row.is_deferred == null ? "–" : row.is_deferred ? "deferred" : "kept";
     const others = names.map((name) => (row.deferred_by.includes(name) ? "deferred" : "kept"));
     const cells = [...[row.p, row.q, row.pi].map(number), rule, ...others];

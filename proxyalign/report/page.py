@@ -3,11 +3,8 @@
 import base64
 import gzip
 import hashlib
-import html
 import json
 import platform
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -16,6 +13,7 @@ from string import Template
 from typing import Any
 
 import proxyalign
+from proxyalign import displays
 from proxyalign.errors import InputError
 from proxyalign.evaluation.comparison import compare, table
 from proxyalign.evaluation.comparison.runs import Run, load_runs
@@ -26,8 +24,6 @@ from proxyalign.report.content import content, questions_of
 from proxyalign.report.reproduce import command
 
 _IMAGES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-_HIDDEN_OR_NOT = re.compile(r"[^\n\t -~]")  # to be looked up; all else is seen
-_SHOWN_ANYWAY = "\n\t\u200c\u200d"  # what texts are laid out and emoji and some scripts are joined with
 
 
 def write_report(
@@ -95,22 +91,13 @@ def report_html(
 
 
 def visible(text: str) -> str:
-    """A text as HTML, in which characters that would not be seen, or would turn others round, are told by their number.
-
-    These are Unicode's control and format characters, separators of lines and halves of surrogate pairs, but for line
-    feeds, tabs and the joiners of emoji and of some scripts. `page.js` does the same to what it shows.
-    """
-    return _HIDDEN_OR_NOT.sub(lambda found: _told(found[0], '<span class="control">{}</span>'), html.escape(text))
+    """A text as HTML, its hidden characters told by their numbers, as `page.js` tells those of what it shows."""
+    return displays.visible(text, '<span class="control">U+{}</span>')
 
 
 def _plain(text: str) -> str:
     """The same where HTML has no room for elements: in attributes, and in the page's title."""
-    return _HIDDEN_OR_NOT.sub(lambda found: _told(found[0], "{}"), html.escape(text))
-
-
-def _told(letter: str, form: str) -> str:
-    is_hidden = unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in _SHOWN_ANYWAY
-    return form.format(f"U+{ord(letter):04X}") if is_hidden else letter
+    return displays.visible(text, "U+{}")
 
 
 def _compared(
