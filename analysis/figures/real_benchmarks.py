@@ -48,7 +48,7 @@ def draw(runs: Sequence[Row], chances: Sequence[Row]) -> "Figure":
     handles = {
         label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    for axis in axes[-1]:
+    for axis in axes.flat[max(0, len(panels) - 2) : len(panels)]:  # the lowest of each column
         axis.set_xlabel("answered right (%)")
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4)
     note = " ".join([*([CHOSEN] if any(run["chosen"] for run in runs) else []), CAUTION])

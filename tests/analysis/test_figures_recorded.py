@@ -12,6 +12,7 @@ from analysis.figures import (
     gap_by_entropy,
     price_at_equal_mass,
     published_beside_ours,
+    real_benchmarks,
     who_writes_what,
     window,
 )
@@ -64,6 +65,25 @@ def test_a_window_has_its_measured_yield_and_statement_12_beside_it():
     assert [(line.get_linestyle(), list(line.get_ydata())) for line in yielded.lines] == [
         ("None", [0.5, 1.0]), ("--", [1.0, 2.0])
     ]  # fmt: skip
+
+
+def test_no_interval_of_a_speedup_hides_another():
+    """Fails where two rules have their intervals at one place."""
+    run = {"acceptance_rate": 0.8, "tokens_per_cycle": 2.0, "predicted_tokens_per_cycle": 2.0, "speedup": 2.0}
+    run |= {"speedup_low": 1.5, "speedup_high": 2.5, "predicted_speedup": 2.2, "predicted_speedup_at_cost": 2.1}
+    runs = [{**run, "rule": rule, "parameter": 0.4, "window": g} for rule in ("dual", "primal") for g in (1, 2)]
+    one, other = (bars.lines[0].get_xdata() for bars in window.draw(runs).axes[2].containers)
+    assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_each_column_of_benchmarks_says_what_its_lowest_axis_counts(n):
+    """Fails where an odd number of panels leaves a column without its unit, or an axis that is not shown has it."""
+    run = {"split": "test", "rule": "never", "variant": "", "parameter": None, "chosen": False, "n": 9}
+    run |= {"accuracy": 0.2, "low": 0.1, "high": 0.3}
+    axes = real_benchmarks.draw([{**run, "task": f"t{i}"} for i in range(n)], []).axes
+    told = [axis.get_xlabel() != "" for axis in axes if axis.axison]
+    assert told == [i >= n - 2 for i in range(n)]
 
 
 def test_rules_are_drawn_at_the_mass_that_they_spend():
