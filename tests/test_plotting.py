@@ -47,6 +47,17 @@ def test_an_items_area_is_its_value_and_a_strip_has_the_solutions_items():
     assert strips == pytest.approx([1.0, 0.25, 1.0, best.mass])
 
 
+@pytest.mark.parametrize("text", ["$$", "a$b$", "\\$"])
+def test_a_token_is_a_label_as_it_stands(text):
+    """Fails where dollars of a token are taken for a formula's, which may not be one."""
+    problem = DeferralProblem.from_probs(LAW, budget=0.4)
+    figure = plotting.knapsack_step(problem, {"primal": primal(problem)}, token=lambda _: text)
+    figure.draw_without_rendering()
+    labels = [label for label in figure.axes[0].texts if label.get_text() == repr(text)[1:-1]]
+    assert len(labels) == 3
+    assert not any(label.get_parse_math() for label in labels)
+
+
 def test_any_rule_of_the_registry_is_drawn_and_its_other_parameters_tell_curves_apart():
     """Fails where a rule beyond the usual five is left out of a figure, or two settings share a curve."""
     usual, row = _runs(), _runs()[2]

@@ -62,6 +62,7 @@ def knapsack_step(
         above.annotate(
             name, (left[item] + width[item] / 2, height[item]), xytext=(0, 3), textcoords="offset points",
             rotation=45, rotation_mode="anchor", fontsize=6.5, bbox={"facecolor": "white", "pad": 0.3, "lw": 0},
+            parse_math=False,  # a token may be two dollars
         )  # fmt: skip
     for row, (name, solution) in enumerate(solutions.items()):
         taken = solution.deferred[order]
