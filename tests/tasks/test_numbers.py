@@ -69,6 +69,9 @@ def test_what_is_not_one_number_is_none(text):
         ("half is 4 <<8/2=4>>", "4"),  # a calculator mark is no answer
         ("#### <<2*4=8>>8", "8"),
         ("#### Step 1\n8 it is", "8"),  # a heading
+        ("#### 1. Eggs\n16\n#### 2) **Rest**\n9 of them", "9"),  # numbered ones
+        ("#### 1. Eggs\n16\n#### 9\nof 8", "9"),
+        ("#### 9. That is all, for 8 days", "9"),  # no heading where it is alone
         ("#### **8** of the 9", "8"),
         ("#### \\(8\\) of the 9", "8"),
         ("#### -8", "-8"),
@@ -78,6 +81,9 @@ def test_what_is_not_one_number_is_none(text):
         ("The answer is $8.00 (9 each)", "8"),
         ("**Answer:** 8\n\nTom has 9", "8"),
         ("answer = 7. No: the answer is **8**. 2 * 4.5 = 9", "8"),
+        ("The answer is 8, not 9.", "8"),
+        ("The answer is 8 rather than 9, in 7 words. Or 6.", "6"),
+        ("The answer would be 8. I had 9 before.", "8"),
         ("Answer: 4 + 4 = 8", "8"),  # several numbers are not one answer
         ("to answer 3 questions takes 8", "8"),
     ],
@@ -133,6 +139,32 @@ def test_the_answer_is_the_marked_line_then_the_box_then_the_last_number(text, v
         ("\\boxed{1e3}, one number", "1000"),
         ("٣ or 7", "7"),
         ("７ or 8", "8"),
+        ("７ of them", "7"),
+        ("٤٢", "42"),
+        ("it is ‑10 or －10", "-10"),
+        ("\u200b-10\u200b", "-10"),
+        ("\\boxed{-\\frac{3}{4}}", "-0.75"),
+        ("\\frac{-3}{4}", "-0.75"),
+        ("so x-\\frac34", "0.75"),
+        ("−½", "-0.5"),
+        ("3 ½ or 2⅝", "2.625"),
+        ("3\u2044\u200b4", "0.75"),
+        ("2·10³", "2000"),
+        ("5 × 10⁻²", "0.05"),
+        ("-$ 10", "-10"),
+        ("-¥10", "-10"),
+        ("$ 10", "10"),
+        ("#### - 10", "-10"),
+        ("\\boxed{- 10}", "-10"),
+        ("#### - $10", "-10"),
+        ("1 000 000 people", "1000000"),
+        ("70 000", "70000"),
+        ("70\u00a0500", "70500"),
+        ("1'234'500", "1234500"),
+        ("1_000", "1000"),
+        ("3 100", "100"),  # two numbers
+        ("17 000/5 = 3 400", "3400"),
+        ("2020 000", "0"),
     ],
 )
 def test_a_number_is_read_as_it_is_meant(text, value):
