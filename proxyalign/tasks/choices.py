@@ -11,6 +11,7 @@ from proxyalign.errors import InputError
 from proxyalign.tasks.base import Kind, Question, Score, check_request, single_likeliest
 from proxyalign.tasks.files import data_folder
 from proxyalign.tasks.letters import final_letter, states_letter
+from proxyalign.tasks.numeric import own_reply
 from proxyalign.tasks.splits import SPLITS
 
 LETTERS = string.ascii_uppercase
@@ -139,8 +140,8 @@ class LetterReplies:
         return [self._question(item) for item in self.load(self.name, split, data_folder(self.name, data))[:limit]]
 
     def score(self, question: Question, text: str) -> Score:
-        """Right where `final_letter` of the reply, up to a next "Question:", is the reference; strict as asked for."""
-        reply = text.split(_NEXT_QUESTION, 1)[0]
+        """Right where `final_letter` of the reply, up to a next question, is the reference; strict as asked for."""
+        reply = own_reply(text)
         letters = LETTERS[: len(question.choices) or 5]  # 5: a question that was made by hand may list no choices
         found = final_letter(reply, letters, question.choices)
         correct = found is not None and found == question.reference

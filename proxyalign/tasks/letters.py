@@ -1,6 +1,7 @@
 """Letters in replies: find the choice that a reply gives as its answer, and none where it gives none or several."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,16 @@ from proxyalign.tasks import phrases
 _TYPESETTING = (
     (re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}"), r"\1"),  # one within another
-    (re.compile(r"\\f?boxed?\s*\{\s*([^{}]*)\}"), r"\nAnswer: \1\n"),
+    (re.compile(r"\\(?:left|right)\b"), ""),
+    (re.compile(r"\\f?box(?:ed)?\s*\{\s*([^{}]*)\}"), r"\nAnswer: \1\n"),
     (re.compile(r"<answer>", re.IGNORECASE), "\nAnswer: "),
     (re.compile(r"</?(?:answer|Answer|ANSWER|b|br|em|i|p|span|strong|u)\s*/?>|\\[()\[\]]|[*`$]"), ""),
     (re.compile(r"(?<!\w)_+|_+(?!\w)|^[ \t]*(?:#+|>)[ \t]*", re.MULTILINE), ""),
 )
-_SIGNS = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | str.maketrans("“”„‘’", '"""\'\'')  # fullwidth first
+# Fullwidth forms, quotes and brackets as they are typed; what is not seen is not there.
+_SIGNS: dict[int, int | None] = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_SIGNS |= str.maketrans("“”„‘’【】", '"""\'\'[]', "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
+_STYLED = re.compile("[\u2460-\u24ff\U0001d400-\U0001d7ff\U0001f110-\U0001f149]")  # circled letters, bold ones
 
 
 def final_letter(text: str, letters: str, texts: Sequence[str] = ()) -> str | None:
@@ -42,7 +47,7 @@ def states_letter(text: str, letter: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    text = text.translate(_SIGNS)
+    text = _STYLED.sub(lambda sign: unicodedata.normalize("NFKC", sign[0]), text.translate(_SIGNS))
     for pattern, written in _TYPESETTING:
         text = pattern.sub(written, text)
     return text
@@ -68,7 +73,7 @@ class _Reply:
         stated = sorted([*self._stated(), *self._concluded(), *self._named()])
         if stated:
             return stated[-1][1] or None
-        for patterns in ((phrases.UPHELD,), phrases.SET_APART):
+        for patterns in (phrases.UPHELD, phrases.SET_APART):
             matches = (match for pattern in patterns for match in pattern.finditer(self.text))
             mentioned = [match for match in matches if self._is_letter(match)]
             denied = {self._shown(match) for match in mentioned if self._is_denied(match)}
@@ -79,6 +84,8 @@ class _Reply:
     def _stated(self) -> Iterator[tuple[int, str]]:
         """Place and letter of each "answer: C", "the best choice is C"; "" where it is undecided or was not shown."""
         for noun in phrases.NOUN.finditer(self.text):
+            if phrases.NOT_THOUGHT.search(self._before(noun)):
+                continue
             for at in self._places(noun.end()):
                 match = phrases.FILLED.match(self.text, at)
                 if match and self._is_letter(match) and not self._begins_list(match):
@@ -99,9 +106,11 @@ class _Reply:
                 yield link.end()
 
     def _concluded(self) -> Iterator[tuple[int, str]]:
-        """Place and letter of each "so C.", "I choose C"; what is undecided concludes nothing."""
-        for match in phrases.CONCLUDED.finditer(self.text):
+        """Place and letter of each "so C.", "I choose C", "no, C is right"; what is undecided concludes nothing."""
+        for match in (*phrases.CONCLUDED.finditer(self.text), *phrases.CORRECTED.finditer(self.text)):
             said = match["enclosed"] or match["bare"].isupper()  # "it is a" is the beginning of something else
+            if phrases.DENIED_BEFORE.search(self._before(match)):
+                continue
             if said and self._is_letter(match) and not self._is_hedged(match) and (letter := self._shown(match)):
                 yield match.end(), letter
 
@@ -109,7 +118,9 @@ class _Reply:
         """Place and letter of each "C is the answer", with the words of the choice between where it has a mark."""
         for match in phrases.NAMED.finditer(self.text):
             apart = not match["own"].strip() or match["enclosed"] or match["mark"]
-            if not apart or re.search(rf"\s{phrases.MENTION}|\bnot\b", match["own"]) or self._is_denied(match):
+            if not apart or re.search(r"\bnot\b", match["own"]) or self._is_denied(match):
+                continue
+            if phrases.AND_BEFORE.search(self._before(match)):
                 continue
             if self._is_letter(match) and not self._is_hedged(match) and (letter := self._shown(match)):
                 yield match.end(), letter
@@ -178,8 +189,12 @@ class _Reply:
 
     def _is_denied(self, match: re.Match[str]) -> bool:
         """Whether the letter that `match` mentions is said not to be the answer: "not C", "C is wrong"."""
-        before = self.text[max(0, match.start() - 40) : match.start()]
-        return bool(phrases.DENIED_BEFORE.search(before) or phrases.DENIED_AFTER.match(self.text, self._after(match)))
+        said = phrases.DENIED_BEFORE.search(self._before(match))
+        return bool(said or phrases.DENIED_AFTER.match(self.text, self._after(match)))
+
+    def _before(self, match: re.Match[str]) -> str:
+        """The text ahead of `match`, as far as it may deny it."""
+        return self.text[max(0, match.start() - 80) : match.start()]
 
     def _after(self, match: re.Match[str]) -> int:
         """Where the letter that `match` mentions ends, and the text of its choice, where that follows."""

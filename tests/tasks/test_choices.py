@@ -72,6 +72,7 @@ def test_each_choice_needs_its_likelihood():
         (" 2", True, False, "B"),
         (" C", False, False, "C"),
         (" B\n\nQuestion: What is blue?\nA. sky\nAnswer: A", True, True, "B"),
+        (" B\n\nQ: What is blue?\nAnswer: A", True, True, "B"),
         ("Question: What is blue?\nAnswer: B", False, False, None),
         (" D", False, False, None),
         (" Based on", False, False, None),
