@@ -7,7 +7,8 @@ from collections.abc import Callable
 from proxyalign.tasks.units import UNIT_WORDS
 
 _SIGNS = {
-    "−": "-", "–": "-", "＋": "+", "×": r"\times ", "·": r"\cdot ", "÷": "/", "π": r"\pi ", "√": r"\sqrt ",
+    "−": "-", "–": "-", "‐": "-", "‑": "-", "﹣": "-", "≈": r"\approx ",
+    "＋": "+", "×": r"\times ", "·": r"\cdot ", "÷": "/", "π": r"\pi ", "√": r"\sqrt ",
     "∞": r"\infty ", "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∪": r"\cup ",
     "∈": r"\in ", "θ": r"\theta ", "²": "^2", "³": "^3", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
 }  # fmt: skip
@@ -21,7 +22,10 @@ ROW_ENDS = "\ue000"  # what stands for the two backslashes between the rows of a
 _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\\(?:left|right|middle)\s*\.|\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])"), ""),
     (re.compile(r"\\(?:displaystyle|textstyle|limits|nolimits|boldsymbol|bf|rm|it)(?![A-Za-z])"), " "),
-    (re.compile(r"\\\$|(?<!\\)\$|\\[()\[\]]|\*\*"), " "),
+    (re.compile(r"\\\$|(?<!\\)\$|\\[()\[\]]|\*\*|[£€¥]|\\(?:pounds|euro)(?![A-Za-z])"), " "),
+    (re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}|\\underline(?![A-Za-z])"), ""),
+    (re.compile(r"^\s*\\approx(?![A-Za-z])"), ""),
+    (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
     (re.compile(r"\\[,;:! >]|~|\\q?quad\b|\\hspace\*?\{[^{}]*\}|\\h?phantom\{[^{}]*\}"), " "),
     (re.compile(r"\\[dtc]frac\b"), r"\\frac"),
     (re.compile(r"\\(?:langle|lparen)\b"), "("),
@@ -63,7 +67,10 @@ def plain(latex: str) -> str:
     9. What \\text sets alone is its content. A percent sign stays.
     """
     text = "".join(_sign(sign) for sign in latex)
+    if (within := _OF_TEXT.fullmatch(text.strip())) is not None and re.match(r"\s*\d", within["content"]):
+        text = within["content"]  # 5 cm that is set as text from its number on
     if "\\begin" not in text:
+        text = re.sub(r"\\\\\s*$", "", text)  # a row that nothing follows
         text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)  # a backslash that was escaped once too often
     text = re.sub(r"\\\\(?:\s*\[[^\[\]]*\])?|\\cr\b", ROW_ENDS, text)
     text = _DIGITS_APART.sub("", text)

@@ -35,6 +35,15 @@ _RATIONAL = re.compile(
     rf"|(?P<decimal>{_INTEGER}(?:\.\d{{0,200}})?)(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{{?\s*(?P<power>-?\d{{1,3}})\s*\}}?)?)",
     re.ASCII,
 )
+_RECURRING = re.compile(  # 0.1\overline{6}
+    r"(?P<sign>[-+]?)\s*(?P<whole>\d{0,50})\.(?P<once>\d{0,50})\\(?:overline|bar|dot)\s*"
+    r"(?:\{\s*(?P<again>\d{1,50})\s*\}|(?P<one>\d))",
+    re.ASCII,
+)
+_SUCH_THAT = re.compile(
+    rf"\\\{{\s*(?P<name>{_LETTER})(?:\s*\\in\s*(?:\\mathbb\s*)?\{{?R\}}?)?\s*(?:\\mid|:|\|)\s*(?P<value>.+)\\\}}",
+    re.DOTALL,
+)
 _WORD = re.compile(r"[A-Za-z]{4,}|[A-Za-z'.]{2,}(?:[\s-]+[A-Za-z'.]{2,})+|(?i:yes|no|odd|all)")
 
 
@@ -118,6 +127,8 @@ def _read(text: str) -> Answer:
         return Several("union" if intervals else "list", found)
     if len(parts := re.split(r"\\cup\b", text)) > 1:
         return Several("union", tuple(_read(part) for part in parts))
+    if (such := _SUCH_THAT.fullmatch(text)) is not None:
+        return _read(such["value"])
     if text.startswith("\\{") and text.endswith("\\}") and not re.search(r"\\mid\b|[:|]", text):
         return Several("list", tuple(_read(part) for part in _split(text[2:-2], ",;") if part.strip()))
     if _wraps(text, "([", ")]") and len(parts := _split(text[1:-1], ",;")) > 1:
@@ -170,6 +181,8 @@ def _value(text: str) -> Value:
     percent = shorter != text and bool(shorter)
     text = shorter if percent else text
     text = text.removeprefix("+").strip()
+    if (recurring := _RECURRING.fullmatch(text)) is not None:
+        return Value(text, _recurring(recurring), percent=percent)
     found = _RATIONAL.fullmatch(text)
     if found is None:
         return Value(text, percent=percent)
@@ -187,6 +200,14 @@ def _fraction(found: re.Match[str]) -> Fraction | None:
     else:
         number = Fraction(found["decimal"].removesuffix(".")) * Fraction(10) ** int(found["power"] or 0)
     return -number if number is not None and found["sign"] == "-" else number
+
+
+def _recurring(found: re.Match[str]) -> Fraction:
+    once, again = found["once"], found["again"] or found["one"]
+    first = int(found["whole"] + once or 0)
+    both = int(found["whole"] + once + again)
+    number = Fraction(both - first, 10 ** len(once) * (10 ** len(again) - 1))
+    return -number if found["sign"] == "-" else number
 
 
 def _matrix(text: str) -> Ordered | None:

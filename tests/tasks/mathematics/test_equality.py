@@ -161,6 +161,25 @@ x^2 + y^2 = 4 | x^2+y^2-4=0
 x \le 3 | (-\infty, 3]
 \tan^{-1}(2) | \arctan 2
 6\frac{1}{2} | 6 1/2
+12 | \text{12 cm}
+12 | \approx 12
+12 | ≈ 12
+12 | £12
+12 | 12€
+7 | \color{red}{7}
+7 | {\color{red} 7}
+7 | \textcolor{red}{7}
+7 | \underline{7}
+7 | 7\\
+-1 | ﹣1
+-1 | ‑1
+0.\overline{3} | \frac{1}{3}
+\frac{1}{6} | 0.1\overline{6}
+-\frac{14}{11} | -1.\overline{27}
+\frac{1}{3} | .\bar3
+\emptyset | \{\}
+(2,\infty) | \{x \mid x > 2\}
+[2,5) | \{x \in \mathbb{R} : 2 \le x < 5\}
 """
 
 DIFFERENT = r"""
@@ -242,6 +261,12 @@ x^2 + y^2 = 4 | 4
 \ln 2 | \log 2
 f(x) = x+1 | y = x+1
 x \le 3 | x<3
+0.\overline{3} | 0.3
+0.\overline{3} | 0.\overline{4}
+0.\overline{12} | 0.1\overline{2}
+[2,5) | \{x \mid 2 \le x \le 5\}
+6 | \text{6 million}
+\{1,2\} | \{\}
 """
 
 
