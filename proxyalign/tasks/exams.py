@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from proxyalign.tasks.choices import LETTERS, Item
-from proxyalign.tasks.files import bad_row, check_unique, read_jsonl
+from proxyalign.tasks.files import bad_row, check_unique, read_jsonl, shown
 
 
 def read_exam(task: str, path: Path) -> list[Item]:
@@ -31,5 +31,7 @@ def _item(task: str, path: Path, number: int, row: dict[str, Any]) -> Item:
                 raise bad_row(task, path, number, f"have choices with a {name} each", choice)
     labels = [choice["label"] for choice in choices]
     if len(set(labels)) < len(labels) or row["answerKey"] not in labels:
-        raise bad_row(task, path, number, f"have an answerKey among different labels, {labels}", row["answerKey"])
+        raise bad_row(
+            task, path, number, f"have an answerKey among different labels, {shown(labels)}", row["answerKey"]
+        )
     return Item(row["id"], stem.strip(), tuple(choice["text"] for choice in choices), labels.index(row["answerKey"]))

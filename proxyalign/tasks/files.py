@@ -73,7 +73,7 @@ def read_json_list(task: str, path: Path, fields: Mapping[str, type]) -> list[Ro
     value = read_json(task, path)
     if not isinstance(value, list):
         raise InputError(
-            f"{task}: {path} must be a JSON list of objects, got {_shown(value)}; copy the file again from its source"
+            f"{task}: {path} must be a JSON list of objects, got {shown(value)}; copy the file again from its source"
         )
     return _checked(task, path, "entry", list(enumerate(value, start=1)), fields)
 
@@ -137,8 +137,14 @@ def bad_row(task: str, path: Path, number: int, must: str, got: object, raw: boo
     got: shown as Python writes it, shortened; as it is where it is `raw`, words of its own.
     """
     unit = "entry" if path.suffix == ".json" else "line"
-    shown = got if raw else _shown(got)
-    return InputError(f"{task}: {path} {unit} {number} must {must}, got {shown}; copy the file again from its source")
+    told = got if raw else shown(got)
+    return InputError(f"{task}: {path} {unit} {number} must {must}, got {told}; copy the file again from its source")
+
+
+def shown(value: object) -> str:
+    """`value` as Python writes it, cut to the 60 characters that a message has room for."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _checked(
@@ -165,8 +171,3 @@ def _is(value: Any, kind: type) -> bool:
     if isinstance(value, str):
         return kind is str and bool(value.strip())
     return isinstance(value, kind)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

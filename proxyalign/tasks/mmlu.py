@@ -76,6 +76,8 @@ def _read(task: str, folder: Path, subject: str, part: str) -> list[Item]:
         place = _ANSWERS.find(answer.strip() or " ")
         if place < 0 or len(answer.strip()) > 1:
             raise bad_row(task, path, number, "have an answer from A to D, or from 0 to 3", answer)
+        if not texts[place % 4].strip():
+            raise bad_row(task, path, number, "have a right choice that is not blank", cells)
         topic = subject.replace("_", " ")
         items.append(
             Item(f"{subject}-{len(items) + 1}", ask.strip(), tuple(texts), place % 4, {"subject": subject}, topic)

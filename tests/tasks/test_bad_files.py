@@ -242,8 +242,18 @@ def test_rows_of_another_length_and_open_quotes_are_told_with_their_line(data):
     for damaged, line in (('a,b,c,d,e,B,"x"\n', 7), ('a,b,c,d,"e,B\n', 7), ("a,b,c,d,e\n", 7), ('a,"b"x,c,d,e,B\n', 7)):
         (data / name).write_text(FILES[name][1] + damaged, encoding="utf-8", newline="")
         assert f"line {line} " in complaint(data, name)
-    (data / name).write_text(FILES[name][1] + "a,b,c,d,e,F\n", encoding="utf-8", newline="")
-    assert "line 7 must have an answer from A to D" in complaint(data, name)
+    for row, must in (("a,b,c,d,e,F\n", "have an answer from A to D"), ("a,b, ,d,e,B\n", "have a right choice")):
+        (data / name).write_text(FILES[name][1] + row, encoding="utf-8", newline="")
+        assert f"line 7 must {must}" in complaint(data, name)
+
+
+def test_a_row_is_told_in_one_sentence_however_long_its_labels_are(data):
+    """Fails when a message repeats a whole row."""
+    name = "arc/ARC-Challenge-Test.jsonl"
+    row = exam(3)
+    row["question"]["choices"][1]["label"] = "B" * 10_000
+    (data / name).write_text(FILES[name][1] + lines(row), encoding="utf-8")
+    assert "line 4 must have an answerKey among different labels" in complaint(data, name)
 
 
 def test_every_task_is_listed_under_its_name():
