@@ -3,11 +3,14 @@
 import re
 from typing import NamedTuple
 
-_MARK = re.compile(r"(?P<box>\\boxed|\\fbox)\s*\{|\\.|[{}]", re.DOTALL)  # an escaped brace is no brace
+_MARK = re.compile(  # "boxed 5" has one number or letter; an escaped brace is no brace
+    r"(?P<box>\\boxed|\\fbox)(?:\s*\{|(?![A-Za-z])\s*(?P<alone>-?\d+(?:[.,]\d+)*|[A-Za-z](?![A-Za-z])))|\\.|[{}]",
+    re.ASCII | re.DOTALL,
+)
 
 
 class Box(NamedTuple):
-    """One box, by places in its text: where its command begins, what it holds begins, and its last brace is.
+    """One box, by places in its text: where its command begins, and what it holds begins and ends.
 
     closes: None where the last brace never comes. What a finished box holds is `text[box.opens : box.closes]`.
     """
@@ -25,7 +28,9 @@ def boxes(text: str) -> list[Box]:
     found: list[Box] = []
     open_marks: list[tuple[re.Match[str], bool]] = []
     for mark in _MARK.finditer(text):
-        if mark["box"] or mark[0] == "{":
+        if mark["alone"]:
+            found.append(Box(mark.start(), mark.start("alone"), mark.end()))
+        elif mark["box"] or mark[0] == "{":
             open_marks.append((mark, bool(mark["box"])))
         elif mark[0] == "}" and open_marks:
             opening, is_box = open_marks.pop()

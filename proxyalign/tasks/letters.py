@@ -14,6 +14,7 @@ _TYPESETTING = (
     (re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}"), r"\1"),  # one within another
     (re.compile(r"\\(?:left|right)\b"), ""),
     (re.compile(r"\\f?box(?:ed)?\s*\{\s*([^{}]*)\}"), r"\nAnswer: \1\n"),
+    (re.compile(r"\\boxed\s+([A-Za-z])(?!\w)"), r"\nAnswer: \1\n"),
     (re.compile(r"<answer>", re.IGNORECASE), "\nAnswer: "),
     (re.compile(r"</?(?:answer|Answer|ANSWER|b|br|em|i|p|span|strong|u)\s*/?>|\\[()\[\]]|[*`$]"), ""),
     (re.compile(r"(?<!\w)_+|_+(?!\w)|^[ \t]*(?:#+|>)[ \t]*", re.MULTILINE), ""),

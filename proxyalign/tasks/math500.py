@@ -17,8 +17,14 @@ _SOURCE = "prm800k/math_splits of github.com/openai/prm800k"
 _FIELDS = {"problem": str, "answer": str}
 _INSTRUCTION = "Solve the problem step by step. Put the final answer into \\boxed{}.\n\n"
 _NEXT_PROBLEM = "\n\nProblem:"  # what a base model writes once it has answered
-_BETWEEN_BOXES = re.compile(r"(?:[\s$,;.]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\})*")
-_SAID = re.compile(r"\banswer\b\W{0,4}?(?:\bis\b|[:=])[\s:*]*(?P<answer>[^\n]*?)(?:\.(?=\s|$)|\n|$)", re.IGNORECASE)
+_BETWEEN_BOXES = re.compile(
+    r"\}?(?:[\s$,;.]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\})*(?:\b(?P<name>[A-Za-z])\s*=\s*)?"
+)
+_SAID = re.compile(
+    r"\banswer\b\W{0,4}?(?:\bis\b|[:=])[\s:*]*(?:(?:therefore|thus|hence|then|simply|just|equal to)\b[\s:,*]*)?"
+    r"(?P<answer>[^\n]*?)(?:\.(?=\s|$)|\n|$)",
+    re.IGNORECASE,
+)
 _SET = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SHORT = 80  # characters of a reply that is nothing but an answer
 
@@ -104,9 +110,9 @@ def answer_of(text: str) -> tuple[str | None, bool]:
     """The answer that a reply gives, in LaTeX, and whether it stands in a box; None where it gives none.
 
     A reply ends where it goes on to a next problem. With any box in it the answer is the last one, together with those
-    that only commas, "and" or "or" part from it; a last box that is not finished is no answer. Without a box it is what
-    the last "answer is" or "Answer:" names; else the last formula; else all of a reply that is one short line of
-    mathematics, or one word.
+    that only commas, "and", "or" and the "x =" of the same x part from it; a last box that is not finished is no
+    answer. Without a box it is what the last "answer is" or "Answer:" names; else the last formula; else all of a reply
+    that is one short line of mathematics, or one word.
     """
     reply = own_reply(text.split(_NEXT_PROBLEM, 1)[0])
     found = boxes(reply)
@@ -117,7 +123,10 @@ def answer_of(text: str) -> tuple[str | None, bool]:
         for box, after in zip(reversed(found[:-1]), reversed(found[1:]), strict=True):
             if box.closes is None or box.closes > after.begins:
                 break
-            if _BETWEEN_BOXES.fullmatch(reply, box.closes + 1, after.begins) is None:
+            between = _BETWEEN_BOXES.fullmatch(reply, box.closes, after.begins)
+            if between is None:
+                break
+            if between["name"] and not re.search(rf"\b{between['name']}\s*=\s*$", reply[: box.begins][-20:]):
                 break
             together.insert(0, reply[box.opens : box.closes])
         answer = ", ".join(dict.fromkeys(content.strip() for content in together))
@@ -127,7 +136,7 @@ def answer_of(text: str) -> tuple[str | None, bool]:
         return ([*_formulas(said[-1]), said[-1]][0].strip() or None), False
     if formulas := _formulas(reply):
         return formulas[-1], False
-    short = re.fullmatch(rf"\s*(\S+|(?=.*[\d\\+=^/-])[^\n]{{1,{_SHORT}}}?)\s*", reply)
+    short = re.fullmatch(rf"[\s#]*(\S+|(?=.*[\d\\+=^/-])[^\n]{{1,{_SHORT}}}?)\s*", reply)
     return (short[1] if short else None), False
 
 

@@ -94,9 +94,9 @@ def final_number(text: str) -> Decimal | None:
     text = _plain(text)
     if (line := _final_line(text)) is not None:
         return next(_numbers(line.rpartition("=")[2]), next(_numbers(line)))
-    for box in reversed(boxes(text)):
+    for box in reversed([one for one in boxes(text) if one.closes is not None]):
         found = list(_numbers(_APART.sub(r"\1", text[box.opens : box.closes].rpartition("=")[2])))
-        if box.closes is not None and len(found) == 1:
+        if len(found) == 1:
             return found[0]
     for said in reversed(list(_SAID.finditer(text))):
         rest = _SENTENCE_END.split(text[said.end() :], maxsplit=1)[0]

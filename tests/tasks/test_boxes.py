@@ -14,7 +14,8 @@ from proxyalign.tasks.boxes import boxes
         ("\\boxed{\\left\\{ 1 \\right.} and }", ["\\left\\{ 1 \\right."]),  # an escaped brace is no brace
         ("\\boxed{\\boxed{5}}", ["\\boxed{5}", "5"]),
         ("{ \\boxed{5}", ["5"]),
-        ("boxed{5} \\boxed5 \\boxedx{5}", []),
+        ("boxed{5} \\boxedx{5} \\boxedx", []),
+        ("\\boxed 1.5, \\boxed-2. \\boxed x, \\boxed cm", ["1.5", "-2", "x"]),
         ("", []),
     ],
 )

@@ -72,6 +72,7 @@ FORMS = [
     ("Sure! B", "B"),
     ("The best choice would be the letter D", "D"),
     ("\\fbox{B}", "B"),
+    ("\\boxed B", "B"),
     ("$\\boxed{\\left(\\text{B}\\right)}$", "B"),
     ("【B】", "B"),
     ("Answer: Ⓑ", "B"),

@@ -28,6 +28,12 @@ def score(reply, reference, **meta):
         ("\\boxed{840}., ... \\boxed{840}", "840"),
         ("$\\boxed{-2}$ and $\\boxed{1}$", "-2, 1"),  # boxes that belong together
         ("\\boxed{-2}, \\boxed{1}", "-2, 1"),
+        ("$x=\\boxed{-2}$ or $x = \\boxed{1}$", "-2, 1"),
+        ("$x=\\boxed{-2}$, $y=\\boxed{1}$", "1"),
+        ("so $\\boxed 5$ of 6", "5"),
+        ("\\boxed -2 or \\boxed1", "-2, 1"),
+        ("The answer is therefore 12", "12"),
+        ("#### 5", "5"),
         ("\\boxed{\\boxed{5}}", "5"),
         ("the domain is \\boxed{[2,5)}", "[2,5)"),  # lm-evaluation-harness #3643
         ("\\boxed{5}\n\nProblem: 6? \\boxed{7}", "5"),

@@ -55,6 +55,7 @@ def test_what_is_not_one_number_is_none(text):
         ("\\boxed{7, 8} are not one number, 9 is", "9"),
         ("\\boxed{x = 3 + 5 = 8} and 9", "8"),
         ("\\fbox{8} and 9", "8"),
+        ("\\boxed 18 of 20", "18"),
         ("\\boxed{7} then \\boxed{8", "7"),  # the last box that is finished
         ("\\boxed{8} \\} 9", "8"),
         ("\\boxed{8", "8"),  # an open box: the last number
