@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyalign.cli import bench_exact, bench_served
-from proxyalign.cli.common import notes, print_json, table
-from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy, rules_at
+from proxyalign.cli.common import check_out, notes, print_json, table
+from proxyalign.cli.options import Base, Device, Offline, Pair, Proxy, pair_from_options, rules_at
 from proxyalign.errors import InputError
+from proxyalign.validation import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,7 @@ def decode(
     Example: proxyalign bench decode --task lab-math --limit 10 --windows 3,5
     """
     sizes = _windows(windows)
+    check_out("bench", out)
 
     import torch
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -93,9 +95,14 @@ def decode(
     for rule in rules_at(also, alpha=alpha, budget=budget):
         field += [Contestant(rule), Contestant(rule, "speculative", max(sizes))]
     benchmark = tasks.get(task)
+    if benchmark.kind == "choice":
+        raise InputError(
+            f"bench: task must be one that is answered in text, got {task}, whose choices are read; take {task}-reply"
+        )
     questions = benchmark.questions(split, data=data, limit=limit)
-    n_tokens = max_new_tokens or benchmark.max_new_tokens
-    name = pair if pair or base or proxy else "lab"
+    n_tokens = benchmark.max_new_tokens if max_new_tokens is None else max_new_tokens
+    check_count("bench", "max_new_tokens", n_tokens, least=1)
+    name = pair_from_options(pair, base, proxy)
     models = load_pair(name, base=base, proxy=proxy, device=device, offline=offline)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=notes) as progress:
@@ -185,7 +192,9 @@ def rules(
     from rich.progress import Progress
 
     from proxyalign.bench.rules import measure, synthetic_rows
+    from proxyalign.models.options import Options
 
+    where = Options(device=device).where()
     torch.set_num_threads(threads)
     if rows is None:
         p = synthetic_rows(vocabulary, batch, seed)
@@ -196,7 +205,7 @@ def rules(
     with Progress(console=notes) as progress:
         bar = progress.add_task("repeats", total=repeats)
         runs = measure(
-            p.to(device),
+            p.to(where),
             budget=budget,
             eps=eps,
             alpha=alpha,

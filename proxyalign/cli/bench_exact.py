@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxyalign.cli.common import notes, print_json, table
+from proxyalign.cli.common import check_out, notes, print_json, table
 from proxyalign.errors import InputError
+from proxyalign.validation import check_count
 
 if TYPE_CHECKING:
     from proxyalign.knapsack.oracle.other_solvers import Case
@@ -27,7 +28,9 @@ _COLUMNS = (
 
 
 def exact(
-    rows: Annotated[Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; else what is there.")] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="Rows that `proxyalign rows` recorded; by default those of smol, or of the lab.")
+    ] = None,
     instances: Annotated[int, typer.Option(help="So many instances of rows, with budgets from 0.05 to 0.9.")] = 5,
     classes: Annotated[
         bool, typer.Option("--classes", help="Also one instance of each of Pisinger's classes.")
@@ -51,6 +54,9 @@ def exact(
     """
     if instances < 0:
         raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 5")
+    check_count("bench exact", "size", size, least=1)
+    check_count("bench exact", "seed", seed, least=0)
+    check_out("bench exact", out)
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from proxyalign.cli.common import notes, print_json, table
+from proxyalign.cli.common import check_out, notes, print_json, table
 from proxyalign.cli.options import Alpha, Budget, Offline, RuleName, Set, rules_from_options
 
 _HEADER = ("texts at once", "tokens/s", "of the server alone", "ratio", "deferred")
+_PATIENCE = 20.0  # seconds for a server that does not answer, whose numbers would be none
 _PROMPTS = (
     "Once upon a time",
     "The capital of France is",
@@ -52,9 +53,10 @@ def served(
 
     Example:
 
-    proxyalign bench served http://localhost:8080/v1 big-base --proxy smol
+    proxyalign bench served http://server:8080/v1 base --proxy smol --alpha 0.4
     """
     chosen = rules_from_options(rule, alpha, budget, settings)[0]
+    check_out("bench served", out)
     sizes = [int(size) if size.strip().isdecimal() else 0 for size in at_once.split(",")]
 
     import torch
@@ -65,16 +67,18 @@ def served(
     from proxyalign.evaluation.provenance import surroundings
     from proxyalign.models.causal import load_causal
     from proxyalign.serving.base import ServedBase
+    from proxyalign.serving.cascade import check_rule
     from proxyalign.validation import check_count
 
     for name, values in (("at_once", sizes), ("texts", [texts]), ("threads", [threads])):
         for value in values:
             check_count("bench", name, value, least=1)
+    check_rule("bench served", chosen)
     logging.disable_progress_bar()
     torch.set_num_threads(threads)
     writer, own, where = load_causal(proxy, offline=offline)
     of_base = own if tokenizer is None else load_causal(tokenizer, offline=offline)[1]
-    base = ServedBase(url, model, tokenizer=of_base)
+    base = ServedBase(url, model, tokenizer=of_base, patience=_PATIENCE)
     runs = []
     with Progress(console=notes) as progress:
         for size in sizes:

@@ -25,6 +25,7 @@ from proxyalign.cli.options import (
     Set,
     VerifierName,
     as_options,
+    pair_from_options,
     rules_from_options,
 )
 
@@ -94,7 +95,7 @@ def evaluate(
     from proxyalign.evaluation import merge as merge_shards
     from proxyalign.evaluation.merging import shards_of
 
-    benchmark, name = tasks.get(task), pair if pair or base or proxy else "lab"
+    benchmark, name = tasks.get(task), pair_from_options(pair, base, proxy)
     if data is None and name is not None and task.startswith("lab-") and (Path(name) / "lab.json").is_file():
         data = Path(name)  # another lab pair is asked about its own world
     chosen = rules_from_options(rule, alpha, budget, settings, grid)

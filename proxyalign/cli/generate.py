@@ -25,6 +25,7 @@ from proxyalign.cli.options import (
     Set,
     VerifierName,
     Window,
+    pair_from_options,
     rules_from_options,
     window_from_option,
 )
@@ -89,7 +90,7 @@ def generate(
 
     lossy = verifiers.make(verifier, delta)
     logging.disable_progress_bar()  # loading a small pair takes less time than drawing one
-    name = pair if pair or base or proxy else "lab"
+    name = pair_from_options(pair, base, proxy)
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     prompt = as_asked(question) if name == "lab" else question
     own = [models.chat(prompt)] if proxy_chat else None

@@ -45,6 +45,11 @@ Boundaries = Annotated[
 _OWN = ("alpha", "budget")  # the parameters with an option of their own
 
 
+def pair_from_options(pair: str | None, base: str | None, proxy: str | None) -> str | None:
+    """The name of the pair that is asked for, the lab's where nothing is; None where --base and --proxy are given."""
+    return "lab" if pair is None and base is None and proxy is None else pair
+
+
 def rules_from_options(
     name: str, alpha: float | None, budget: float | None, settings: Sequence[str] | None, grid: str | None = None
 ) -> list["Rule"]:

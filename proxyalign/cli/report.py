@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.common import check_out, notes, print_json
 
 
 def report(
@@ -37,6 +37,7 @@ def report(
     """
     from proxyalign.report import write_report
 
+    check_out("report", out)
     path = write_report(runs or [], out, reference=reference, figures=figure or [], data=data)
     if json:
         print_json({"report": str(path), "n_bytes": path.stat().st_size})

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.common import check_out, notes, print_json
+from proxyalign.validation import check_count
 
 
 def rows(
@@ -28,6 +29,9 @@ def rows(
     from proxyalign.files import sha256
     from proxyalign.rows import read_texts, record_rows
 
+    check_count("rows", "limit", limit, least=1)
+    check_count("rows", "seed", seed, least=0)
+    check_out("rows", out)
     texts = read_texts(text, field)
 
     import torch

@@ -24,6 +24,7 @@ from proxyalign.cli.options import (
     RuleTemperature,
     Set,
     Window,
+    pair_from_options,
     rules_from_options,
     window_from_option,
 )
@@ -95,7 +96,7 @@ def serve(
     from proxyalign.serving.server.protocol import Limits, Protocol
 
     logging.disable_progress_bar()
-    name = pair if pair or base or proxy else "lab"
+    name = pair_from_options(pair, base, proxy)
     models = load_pair(name, base=base, proxy=proxy, reference=reference, device=device, offline=offline)
     room = models.context_length
     longest = min(room or _LONGEST, _LONGEST) if max_length is None else max_length

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxyalign.cli.common import notes, print_json
-from proxyalign.cli.options import Base, BaseChat, Device, Offline, Pair, Proxy, ProxyChat, Reference
+from proxyalign.cli.options import Base, BaseChat, Device, Offline, Pair, Proxy, ProxyChat, Reference, pair_from_options
 from proxyalign.cli.tune_space import RANGE, reference_from_option, space_from_options
 from proxyalign.errors import InputError
 from proxyalign.validation import check_count
@@ -98,7 +98,7 @@ def tune(
         raise InputError(
             f"tune: --reference-rule must go with a guarantee of harm, got {reference_rule!r} without one; drop it"
         )
-    name = pair if pair or base or proxy else "lab"
+    name = pair_from_options(pair, base, proxy)
     if data is None and name is not None and task.startswith("lab-") and (Path(name) / "lab.json").is_file():
         data = Path(name)  # another lab pair is asked about its own world
     development = Development(

@@ -30,7 +30,7 @@ def space_from_options(
     """
     from proxyalign.evaluation.tuning.space import Space, leading_parameter
 
-    names = _listed("--rules", rules or ("dual,primal" if asked is None else "dual"), str)
+    names = _listed("--rules", ("dual,primal" if asked is None else "dual") if rules is None else rules, str)
     taken = {leading_parameter(name) for name in names}
     values: dict[str, tuple[float, ...]] = {}
     for parameter, text in ranges.items():

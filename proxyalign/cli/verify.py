@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxyalign.cli.common import notes, print_json
+from proxyalign.cli.common import check_out, notes, print_json
 
 if TYPE_CHECKING:
     from proxyalign.verify.run import Report
@@ -33,6 +33,8 @@ def verify(
 
     Example: proxyalign verify --statement 2 --cases 1000
     """
+    check_out("verify", out, "folder")
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from proxyalign.verify.report import save

@@ -126,6 +126,9 @@ def test_a_comparison_needs_what_it_compares_with():
         ("--alpha", "7", "alpha must be a number in [0, 1], got 7.0"),
         ("--task", "lab-maths", "lab-maths"),
         ("--also", "near-optimal,duel", "got 'duel'"),
+        ("--pair", "", "got ''"),
+        ("--max-new-tokens", "0", "max_new_tokens must be a whole number of at least 1, got 0"),
+        ("--task", "commonsenseqa", "got commonsenseqa, whose choices are read; take commonsenseqa-reply"),
     ],
 )
 def test_a_mistake_ends_with_one_sentence(command, option, value, told):
@@ -146,7 +149,7 @@ def test_the_command_prints_a_table_and_writes_the_numbers(command, tmp_path, mo
         word_tokenizer(10).save_pretrained(tmp_path / part)
 
     class Words:
-        name, version, splits, max_new_tokens, stop = "words", 1, ("dev",), 4, ()
+        name, kind, version, splits, max_new_tokens, stop = "words", "reply", 1, ("dev",), 4, ()
 
         def questions(self, split="dev", data=None, limit=None):
             return [Question(str(i), f"t{i}", None, "t0") for i in range(limit)]

@@ -7,6 +7,7 @@ from typing import Any
 from typer.main import get_command
 
 from proxyalign.cli import app
+from proxyalign.cli.options import rules_from_options
 
 ROOT = get_command(app)
 
@@ -25,8 +26,9 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
 def read(line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The words that call a command and the values of its parameters, from `proxyalign ...` as a shell would pass it.
 
-    Raises what the parser raises for an unknown command or option, a missing or an ill-typed value. An option before a
-    command (--version) is looked up and not read, since reading it does what it asks for.
+    Raises what the parser raises for an unknown command or option, a missing or an ill-typed value, and InputError for
+    a rule without its parameter. An option before a command (--version) is looked up and not read, since reading it
+    does what it asks for.
     """
     _, *words = shlex.split(line, comments=True)
     if words[0] in [option for one in ROOT.params for option in one.opts]:
@@ -36,4 +38,7 @@ def read(line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         context = command.make_context("proxyalign", list(words))
         name, command, words = command.resolve_command(context, words)
         called.append(name)
-    return tuple(called), command.make_context(" ".join(called), list(words)).params
+    values = command.make_context(" ".join(called), list(words)).params
+    if "rule" in values:
+        rules_from_options(*(values[name] for name in ("rule", "alpha", "budget", "settings")), values.get("grid"))
+    return tuple(called), values
