@@ -90,7 +90,7 @@ class _Reply:
             for at in self._places(noun.end()):
                 match = phrases.FILLED.match(self.text, at)
                 if match and self._is_letter(match) and not self._begins_list(match):
-                    if not phrases.JUDGED.match(self.text, self._after(match)):
+                    if not self._is_judged(match, named=at == noun.end() and not phrases.COLON.match(self.text, at)):
                         shown = "" if self._is_hedged(match) else self._shown(match)
                         yield match.end(), shown or self._in_words(noun.end()) or ""
                     break
@@ -187,6 +187,14 @@ class _Reply:
             in_one = rf"[^\n]*\s{following[0]}[).:]\s[^\n]*\s{following[1]}[).:]\s"
             return re.compile(f"{on_lines}|{in_one}").match(self.text, match.end()) is not None
         return re.compile(rf"[ \t]*\n[ \t]*{following[0]}[ \t]*(?:\n|$)").match(self.text, match.end()) is not None
+
+    def _is_judged(self, match: re.Match[str], named: bool) -> bool:
+        """Whether the letter is denied, or upheld as others may be; of one that is `named`, whether anything is said.
+
+        named: nothing links the letter to the word before it, as in "the answer C is tempting".
+        """
+        after = self._after(match)
+        return bool(phrases.JUDGED.match(self.text, after) or (named and phrases.VERB.match(self.text, after)))
 
     def _is_denied(self, match: re.Match[str]) -> bool:
         """Whether the letter that `match` mentions is said not to be the answer: "not C", "C is wrong"."""

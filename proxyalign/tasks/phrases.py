@@ -20,7 +20,8 @@ _FILL = (  # words between "the answer is" and the letter
 
 # "answer: C", "the best choice is C": the words for the answer, what leads to the letter, and where to look no further
 NOUN = re.compile(
-    r"(?<!wrong )(?<!false )(?<!incorrect )(?<!another )\b(?:answers?|ans)\b\.?"
+    r"(?<!wrong )(?<!false )(?<!incorrect )(?<!another )(?<!other )\b(?:answers?|ans)\b\.?"
+    r"(?! (?:explanations?|rationale|analysis|choices|options)\b)"
     rf"|\b{_GOOD}\s+(?:{_KIND}|one|selection|pick|guess|match|response|solution|conclusion)\b"
     r"|\bthe (?:option|choice|letter)\b|\bthe (?:best|correct|right|most likely)(?= (?:is|would|must)\b)"
     rf"|(?:^[ \t]*|(?<=\AAnswer: ))(?:{_KIND}|correct|final|solution|response|conclusion|selection)(?=[ \t]*[:=])",
@@ -34,14 +35,14 @@ IN_WORDS = re.compile(
     rf"\s*(?:(?i:{_BE}(?: (?:most )?(?:likely|probably|definitely|certainly|clearly|simply|actually))?)\b)?"
     r"(?:\s|[:=]|-+(?=\s))*(?P<words>[^\n]*)"
 )
-WORDS_END = re.compile(r"[.,;:!?]+(?=\s|$)|\s+(?=\(|(?i:because|since|as)\b)|$")
+WORDS_END = re.compile(r"[.,;:!?]+(?=\s|$)|\s+(?=\(|[-–—]\s|(?i:because|since|as)\b)|$")
 
 # "so C.", "I choose C", "C is the answer", "C is correct"
 CONCLUDED = re.compile(
     r"(?i:\b(?:so|thus|therefore|hence|(?<!thing )but|choose|chose|pick|select|say|guess|think|believe|leaves|leaving"
     r"|probably|likely|definitely|certainly|clearly|maybe|perhaps|meant?|(?:go|going|stick) (?:with|for)"
-    r"|(?:yes|no|wait|actually|sorry|sure|okay)(?=[,!])|correction(?=:)"
-    r"|(?:it|that|this)(?:'s| is| must be| has to be))\b|[⇒→]|[-=]>)!?"
+    r"|(?:yes|no|wait|actually|sorry|sure|okay|elimination)(?=[,!])|correction(?=:)"
+    r"|(?:it|that|this)(?:'s| is| must be| has to be| would be| should be))\b|[⇒→]|[-=]>)!?"
     rf"{FILLED.pattern}(?=\s*(?:[.,;:!?)—–-]|\n|$|(?:because|since|as)\b))"
 )
 CORRECTED = re.compile(
