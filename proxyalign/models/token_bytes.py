@@ -4,12 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from proxyalign.errors import InputError
 
 _ANCHORS = ("\n", "a", "0", ".", " ", "~")  # texts after which others are encoded, as if in the middle of one
+_OWN_ANCHORS = 8  # further ones, of its own letters, for a tokenizer that lacks these
 _SAMPLE = (
     "The cat's 27 hats (blue)\n\n\tcost $3.50 -- isn't that odd?",
     "def f(x):\n    return x ** 2  # <b>é</b>",
@@ -97,7 +98,7 @@ class TokenBytes:
             text = string.decode("utf-8")
         except UnicodeDecodeError:
             return None
-        for before in ("", *_ANCHORS):
+        for before in ("", *_ANCHORS, *self._own_anchors):
             first, ids = self._ids(before) if before else [], self._ids(before + text)
             rest = ids[len(first) :]
             if ids[: len(first)] == first and all(self.strings[i] for i in rest) and self.join(rest) == string:
@@ -182,6 +183,13 @@ class TokenBytes:
                 raise
             return []
         return list(encoded["input_ids"])
+
+    @cached_property
+    def _own_anchors(self) -> tuple[str, ...]:
+        """The first letters that are tokens, at the beginning of a word or in it."""
+        texts = ((string or b"").decode("utf-8", "replace").strip() for string in self.strings)
+        letters = dict.fromkeys(text for text in texts if len(text) == 1 and text != "\ufffd")
+        return tuple(letter for letter in islice(letters, _OWN_ANCHORS + len(_ANCHORS)) if letter not in _ANCHORS)
 
     def _fewest(self, string: bytes) -> tuple[int, ...] | None:
         """The fewest ids that spell these bytes, the longest ones first among as many; None where none do."""

@@ -134,6 +134,14 @@ def test_word_pieces_are_words_after_a_blank_and_parts_without_one():
     assert known.unwritable([b" the", b"me", b"\n", b"x"]) == [b"\n", b"x"]
 
 
+def test_parts_are_read_as_the_tokenizer_cuts_them_whatever_letters_it_has():
+    """Fails when the middle of a word is only known after letters that the tokenizer may lack."""
+    words = ["[UNK]", "x", "y", "##x", "##y", "##yx"]
+    backend = Tokenizer(models.WordPiece({token: i for i, token in enumerate(words)}, unk_token="[UNK]"))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    assert TokenBytes(fast(backend, unk_token="[UNK]")).encode(b"yxy") == (5, 4)
+
+
 def test_words_without_a_decoder_are_words_between_blanks():
     """Fails when the words of a text run together."""
     assert TokenBytes(word_tokenizer(3)).strings == (b" t0", b" t1", b" t2")
