@@ -15,6 +15,8 @@ from proxyalign.serving.base import ServerError
 
 _BYTE = re.compile(r"\\x([0-9a-fA-F]{2})")
 HALF = "\ufffd"  # what stands for it in a text
+_ROUNDING = 0.01  # by which a log-probability may be above 0
+_TOLD = 200  # characters of an answer that a message tells
 
 
 class Seen(NamedTuple):
@@ -88,25 +90,56 @@ def read(
 
 
 def shown(choice: dict[str, Any]) -> list[Shown]:
-    """The tokens in one choice, in either form; none where it has no log-probabilities."""
-    found = choice.get("logprobs") or {}
+    """The tokens in one choice, in either form; none where it has no log-probabilities.
+
+    Raises ServerError for an answer that has neither form, or numbers that are no log-probabilities.
+    """
+    try:
+        if not isinstance(choice.get("text") or "", str):
+            raise TypeError("the text is none")
+        return _shown(choice.get("logprobs") or {})
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        got = str(choice.get("logprobs") or choice)
+        raise ServerError(
+            "ServedBase: the server must show its tokens with log-probabilities as OpenAI's completions do, got "
+            f"{got[:_TOLD]} ({error}); take a server that does, such as vLLM or llama.cpp's"
+        ) from error
+
+
+def _shown(found: dict[str, Any]) -> list[Shown]:
     if "content" in found:
         return [
             Shown(
                 str(one.get("token", "")),
                 bytes(one["bytes"]) if isinstance(one.get("bytes"), list) else None,
-                one.get("id"),
-                float(one["logprob"]),
-                {str(other.get("id", other.get("token"))): float(other["logprob"]) for other in one["top_logprobs"]},
+                _id(one.get("id")),
+                _log(one["logprob"]),
+                {str(other.get("id", other.get("token"))): _log(other["logprob"]) for other in one["top_logprobs"]},
             )
             for one in found["content"] or []
         ]
     names, logs = found.get("tokens") or [], found.get("token_logprobs") or []
     tops = found.get("top_logprobs") or [None] * len(names)
     return [
-        Shown(*_named(name), -math.inf if log is None else float(log), top or {})
+        Shown(
+            *_named(name), -math.inf if log is None else _log(log), {of: _log(its) for of, its in (top or {}).items()}
+        )
         for name, log, top in zip(names, logs, tops, strict=True)
     ]
+
+
+def _log(value: Any) -> float:
+    """A log-probability: at most 0, but for rounding."""
+    log = float(value)
+    if not log <= _ROUNDING:
+        raise ValueError(f"{log:g} is no log-probability")
+    return log
+
+
+def _id(value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(f"{value!r} is no token id")
+    return value
 
 
 def _named(name: str) -> tuple[str, bytes | None, int | None]:

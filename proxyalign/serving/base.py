@@ -86,5 +86,14 @@ class ServedBase:
 
     @property
     def api_key(self) -> str | None:
-        """The key, from the environment; None where there is none."""
-        return os.environ.get(self.api_key_env) or None
+        """The key, from the environment, without white space around it; None where there is none.
+
+        Raises InputError, which does not tell it, for one that no header can carry.
+        """
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise InputError(
+                f"ServedBase: the environment variable {self.api_key_env} must hold a key of printable ASCII, got "
+                "other characters; copy the key again"
+            )
+        return key or None

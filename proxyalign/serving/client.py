@@ -128,7 +128,7 @@ class Client:
             raise Stopped
         try:
             yield
-        except (httpx.TransportError, httpx.StreamError) as error:
+        except (httpx.RequestError, httpx.StreamError) as error:
             raise Setback(f"{type(error).__name__}: {self._hidden(str(error))}".rstrip(": ")) from None
 
     def _check(self, response: httpx.Response) -> None:

@@ -84,7 +84,8 @@ class _SharedIds(Pieces):
         self.strings = of_ids.strings
 
     def piece_of(self, seen: Seen) -> int | None:
-        return seen.token
+        """The id, unless the proxy has none of that number, as of a column that only fills up the base's."""
+        return seen.token if seen.token is not None and seen.token < self._width else None
 
     def is_end(self, piece: int) -> bool:
         return piece in self._ends

@@ -48,8 +48,9 @@ class Answer(NamedTuple):
 def meet(client: Client) -> Server:
     """Ask a server which models it has, and of what kind it is. Raises ServerError where it has no such model."""
     base = client.base
-    listed = client.get("/v1/models") or {}
-    models = [model for model in listed.get("data") or [] if isinstance(model, dict)]
+    listed = client.get("/v1/models")
+    data = listed.get("data") if isinstance(listed, dict) else None
+    models = [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []
     names = [str(model.get("id")) for model in models]
     if names and base.model not in names:
         raise ServerError(
@@ -59,7 +60,8 @@ def meet(client: Client) -> Server:
     owner = next((str(model.get("owned_by", "")) for model in models if model.get("id") == base.model), "")
     settings = client.get("/props") if owner == "llamacpp" else None
     n_slots = settings.get("total_slots") if isinstance(settings, dict) else None
-    return Server(Dialect(owner, base.model, takes_ids=base.tokenizer is not None), n_slots)
+    is_count = isinstance(n_slots, int) and n_slots > 0
+    return Server(Dialect(owner, base.model, takes_ids=base.tokenizer is not None), n_slots if is_count else None)
 
 
 def check_log_probs(

@@ -109,3 +109,46 @@ def test_an_answer_that_cannot_be_judged_is_refused(choice, told):
     """Fails when a token is kept whose probability nobody told."""
     with pytest.raises(ServerError, match=told):
         list(read([choice], None))
+
+
+def changed(choice, form, **parts):
+    """A choice whose log-probabilities, or those of its first token, are changed in these parts."""
+    found = choice["logprobs"]["content"][0] if form == "content" else choice["logprobs"]
+    found.update(parts)
+    return choice
+
+
+@pytest.mark.parametrize(
+    ("form", "parts"),
+    [
+        ("content", {"logprob": None}),
+        ("content", {"logprob": 5.0}),
+        ("content", {"logprob": math.nan}),
+        ("content", {"top_logprobs": None}),
+        ("content", {"bytes": [999]}),
+        ("content", {"id": -3}),
+        ("content", {"id": "5"}),
+        ("names", {"tokens": [5]}),
+        ("names", {"token_logprobs": ["low"]}),
+        ("names", {"token_logprobs": [math.nan]}),
+        ("names", {"token_logprobs": []}),
+        ("names", {"top_logprobs": [[1]]}),
+        ("names", {"top_logprobs": [{"a": "b"}]}),
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_is_refused_in_a_sentence(form, parts):
+    """Fails when it ends the run with an error from inside, or a token without a probability is kept."""
+    choice = llamacpp(1, b"a", 0.4, "a") if form == "content" else openai(("a", 0.4), text="a")
+    told = (
+        "^ServedBase: the server must show its tokens with log-probabilities as OpenAI's completions do, got .*; take"
+    )
+    with pytest.raises(ServerError, match=told):
+        list(read([changed(choice, form, **parts)], None if form == "names" else [b"", b"a"]))
+
+
+@pytest.mark.parametrize("choice", [{"text": 5, "logprobs": None}, {"text": "a", "logprobs": [1]}], ids=str)
+def test_a_choice_of_another_form_is_refused_in_a_sentence(choice):
+    """Fails when it ends the run with an error from inside."""
+    with pytest.raises(ServerError, match="must show its tokens with log-probabilities"):
+        list(read([choice], None))

@@ -106,6 +106,12 @@ def test_the_key_is_sent_and_never_shown(pair, prompts, monkeypatch):
         with pytest.raises(ServerError, match=r"got 401 .*MY_KEY") as refused:
             decode_served(base, pair.proxy, pair.tokenizer, prompts[:1], RULE, max_new_tokens=5)
     assert "secret" not in str(refused.value)
+    monkeypatch.setenv("MY_KEY", " secret-123\n")  # as files hold keys
+    assert base.api_key == "secret-123"
+    monkeypatch.setenv("MY_KEY", "secret\u2013123")
+    with pytest.raises(InputError, match="variable MY_KEY must hold a key of printable ASCII, got other") as refused:
+        decode_served(base, pair.proxy, pair.tokenizer, prompts[:1], RULE, max_new_tokens=5)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

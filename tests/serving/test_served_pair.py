@@ -8,6 +8,8 @@ from proxyalign.decoding.scoring import score
 from proxyalign.errors import InputError
 from proxyalign.evaluation import Settings
 from proxyalign.evaluation.asked import ask
+from proxyalign.serving.answers import Seen
+from proxyalign.serving.pieces import pieces_of
 
 RULE = pa.rules.Dual(0.4)
 PROMPTS = ["Question: Where does the tibdi live?\n", "In the north"]
@@ -50,3 +52,10 @@ def test_only_generate_asks_a_server(lab):
         ask(pair, settings, [], n_new=1)
     with pytest.raises(InputError, match="ModelPair: tokenizer must be given, got none"):
         pa.ModelPair(base=pair.base, proxy=lab.proxy)
+
+
+def test_an_id_that_the_proxy_has_not_is_drawn_anew(lab):
+    """Fails when a column that fills up the base's weights becomes a token, which no proxy can read."""
+    pieces = pieces_of(lab.tokenizer, lab.proxy, lab.tokenizer)
+    assert pieces.piece_of(Seen(b"a", 5, (0.5,), (0.5,))) == 5
+    assert pieces.piece_of(Seen(None, len(lab.tokenizer), (0.5,), (0.5,))) is None

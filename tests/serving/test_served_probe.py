@@ -1,5 +1,7 @@
 """What a server shows is checked at the start: one that shows or draws from another law is refused in a sentence."""
 
+from types import SimpleNamespace
+
 import pytest
 from byte_models import byte_model, byte_tokenizer
 from model_server import ModelServer
@@ -7,6 +9,7 @@ from model_server import ModelServer
 import proxyalign as pa
 from proxyalign.serving.base import ServerError
 from proxyalign.serving.decode import decode_served
+from proxyalign.serving.probe import meet
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,12 @@ def test_an_end_without_its_log_probability_is_refused(models):
         pytest.raises(ServerError, match="must show the log-probability"),
     ):
         answer(models, server)
+
+
+@pytest.mark.parametrize("listed", [[1, 2], "none", {"data": 5}, {"data": [None]}], ids=str)
+def test_a_list_of_models_that_is_none_names_none(listed):
+    """Fails when what a server answers beside completions ends the run with an error from inside."""
+    base = pa.ServedBase("http://127.0.0.1:9", "base")
+    server = meet(SimpleNamespace(base=base, get=lambda _: listed))
+    assert server.dialect.owner == ""
+    assert server.n_slots is None
