@@ -36,6 +36,7 @@ RECORDS = {
     "guarantee": "lab_guarantee.json",
     "benchmarks": "real/runs.json",
     "guessing": "real/chance.json",
+    "ifeval": "real/ifeval.json",
 }
 PAIRS = {"lab": "lab pair, float32", "smol": "SmolLM2-135M, bfloat16"}
 WINDOW = 5  # of the decoding table; the records have others too
@@ -103,6 +104,20 @@ def pair_numbers(record: Row) -> dict[str, str]:
         "RealTheirs": _speed(alone, f"transformers assisted, window {window}"),
         "RealOursPlain": _speed(alone, "never() autoregressive"),
         "RealTheirsPlain": _speed(alone, "transformers"),
+    }
+
+
+def ifeval_numbers(record: Row) -> dict[str, str]:
+    """What the text says of the real pair's proxy alone on all of IFEval, in percent."""
+    scores = record["scores"]
+    return {
+        "IfevalQuestions": str(scores["n"]),
+        "IfevalPrompts": percent(scores["prompt_strict"]),
+        "IfevalInstructions": percent(scores["instruction_strict"]),
+        "IfevalMean": percent(scores["mean_strict"]),
+        "IfevalPublished": percent(record["published"]["mean_strict"]),
+        "IfevalTokens": str(record["profile"]["max_new_tokens"]),
+        "IfevalCut": percent(1 - scores["ended"]),
     }
 
 
@@ -231,7 +246,7 @@ def texts(records: Mapping[str, Row], readme: str, prose: str) -> dict[str, str]
     numbers |= engine_numbers(records["smol"], records["served"]) | pair_numbers(records["real_pair"])
     numbers |= authors_numbers(records["authors"]) | code_numbers() | promise_numbers(records["guarantee"])
     runs, chances = records["benchmarks"]["runs"], records["guessing"]["chances"]
-    numbers |= benchmark_numbers(runs, chances)
+    numbers |= benchmark_numbers(runs, chances) | ifeval_numbers(records["ifeval"])
     made = commands(readme)
     return {
         "recorded.tex": macros(numbers, HEADER),
