@@ -1,6 +1,7 @@
 """The pages of the reference: which modules' public names are on which page, and the commands' help pages."""
 
 import inspect
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
@@ -58,7 +59,17 @@ def pages() -> Iterator[tuple[str, str]]:
         once: dict[int, str] = {}  # what two modules have in common is shown under the first name
         for name in (name for source in sources for name in names_of(source)):
             once.setdefault(id(_value(name)), name)
-        yield page, f"# {title}\n\n" + "\n\n".join(f"::: {name}" for name in once.values()) + "\n"
+        yield page, f"# {title}\n\n" + "\n\n".join(map(_directive, once.values())) + "\n"
+
+
+def _directive(name: str) -> str:
+    """What asks the generator for a name. It reads source, where a module hides a function of its name."""
+    value = _value(name)
+    if name not in sys.modules or isinstance(value, ModuleType):
+        return f"::: {name}"
+    label = name.rpartition(".")[2]
+    home = f"{value.__module__}.{value.__qualname__}"
+    return f"::: {home}\n    options:\n      heading: {name}\n      toc_label: {label}"
 
 
 def names_of(source: str) -> list[str]:
