@@ -83,17 +83,18 @@ def generate_kad(
         )
     tokenizer = _tokenizer(models, rule, pair_tokenizer)
     pair = ModelPair(model, proxy, tokenizer, reference=reference, proxy_tokenizer=proxy_tokenizer)
-    if ends is None or set(ends) == set(end_ids_of(model)):
+    is_usual = ends is None or set(ends) == set(end_ids_of(model))
+    if is_usual:
         of_proxy = () if pair.has_two_vocabularies else end_ids_of(proxy)
         ends = tuple(sorted({*(ends or ()), *of_proxy}))
     own_prompts = _repeated(proxy_prompts, len(input_ids), generation_config.num_return_sequences or 1)
     # To forbid a token that the pair does not have changes nothing.
     bias = shaping["logit_bias"]
     bias = {i: bias[i] for i in bias if i in range(pair.n_ids_of("base")) or bias[i] > -math.inf}
-    known_ends = [i for i in ends if 0 <= i < pair.n_ids_of("base")]  # transformers takes -1 for none
+    known_ends = [i for i in ends or () if 0 <= i < pair.n_ids_of("base")]  # transformers takes -1 for none
     if pair.has_two_vocabularies:
         bias = {_piece(pair, i): amount for i, amount in bias.items()}
-        known_ends = sorted({_piece(pair, i) for i in known_ends})
+        known_ends = sorted({_piece(pair, i) for i in known_ends} | set(pair.eos_token_ids if is_usual else ()))
     shaping["logit_bias"] = bias
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]
     answers = generate(
@@ -111,7 +112,7 @@ def generate_kad(
         **shaping,
     ).token_ids
     if pair.has_two_vocabularies:
-        answers = [pair.vocabulary.sides["base"].read_as(ids) for ids in answers]
+        answers = [pair.vocabulary.sides["base"].shown_as(ids) for ids in answers]
     pad = getattr(generation_config, "_pad_token_tensor", None)  # pad_token_id, or the first end where that is not set
     fill = int(pad) if pad is not None else (ends or (0,))[0]
     new = torch.full((len(answers), max(map(len, answers))), fill, dtype=input_ids.dtype, device=input_ids.device)

@@ -270,5 +270,5 @@ def _listener(
     streamer.put(torch.tensor(prompts[0]))
     if not pair.has_two_vocabularies:
         return lambda _, tokens: streamer.put(torch.from_numpy(tokens)) if len(tokens) else None
-    read_as = pair.vocabulary.sides["base"].read_as
-    return lambda _, pieces: streamer.put(torch.tensor(read_as(pieces.tolist()))) if len(pieces) else None
+    shown_as = pair.vocabulary.sides["base"].shown_as
+    return lambda _, pieces: streamer.put(torch.tensor(ids)) if (ids := shown_as(pieces.tolist())) else None

@@ -184,6 +184,7 @@ class Side:
         self.ends = frozenset(ends)
         self.ids = _Encodings(pieces, of_ids, ends)
         index = {piece: i for i, piece in enumerate(pieces)}
+        self._end = index.get(None)
         groups = {index[string]: ids for string, ids in _written(of_ids, ends).items() if string in index}
         if ends and None in index:
             groups[index[None]] = tuple(ends)
@@ -199,6 +200,10 @@ class Side:
     def read_as(self, pieces: Iterable[int]) -> list[int]:
         """The model's own ids of these pieces, one after the other."""
         return [i for piece in pieces for i in self.ids[piece]]
+
+    def shown_as(self, pieces: Iterable[int]) -> list[int]:
+        """As `read_as`, to be shown: the end of a text is left out where the model has none of its own."""
+        return self.read_as(pieces if self.ends else (piece for piece in pieces if piece != self._end))
 
     def logits(self, logits: Tensor) -> Tensor:
         """Logits (..., V) of the model's ids -> (..., U) of pieces, up to a constant; -inf where it cannot write one.
