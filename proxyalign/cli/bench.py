@@ -51,7 +51,7 @@ def decode(
     limit: Annotated[int, typer.Option(help="Take the first so many questions.")] = 40,
     repeats: Annotated[int, typer.Option(help="How often each question is answered.")] = 1,
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; the task's own default.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer; by default the task's own.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     threads: Annotated[int, typer.Option(help="Processor threads; a small model is fastest on one.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Folder of the task's files, by default PROXYALIGN_DATA.")] = None,

@@ -16,7 +16,8 @@ def compare(
         list[Path] | None, typer.Argument(help="Folders of runs, or results folders, which stand for their runs.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(help="What the others are held against: a folder, a label or a rule; the first run.")
+        str | None,
+        typer.Option(help="What the others are held against: a folder, a label or a rule; by default the first run."),
     ] = None,
     measures: Annotated[
         bool, typer.Option("--measures", help="Compare length, endings, repetition and the like as well.")

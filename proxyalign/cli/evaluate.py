@@ -58,7 +58,9 @@ def evaluate(
     temperature: Annotated[float, typer.Option(help="Of the draws; 0 is greedy.")] = 1.0,
     rule_temperature: RuleTemperature = 1.0,
     boundaries: Boundaries = "any",
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Longest reply in tokens; by default the task's own.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws; each question has its own generator.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
     rows: Annotated[int, typer.Option(help="Keep so many of the base's visited distributions in rows.npz.")] = 0,
@@ -68,7 +70,7 @@ def evaluate(
     shard: Annotated[str | None, typer.Option(help="Answer a part of the questions alone, as in 2/4.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Join the shards in OUT; no model is loaded.")] = False,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the task's files: PROXYALIGN_DATA, or the pair's.")
+        Path | None, typer.Option(help="Folder of the task's files; by default PROXYALIGN_DATA, or the pair's.")
     ] = None,
     device: Device = "cpu",
     offline: Offline = False,

@@ -55,7 +55,9 @@ def generate(
     proxy: Proxy = None,
     reference: Reference = None,
     proxy_chat: ProxyChat = False,
-    mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
+    mode: Annotated[
+        str, typer.Option(help="autoregressive or speculative, which changes the speed and not the law.")
+    ] = "autoregressive",
     window: Window = "5",
     verifier: VerifierName = None,
     delta: Delta = None,

@@ -15,15 +15,17 @@ Alpha = Annotated[float | None, typer.Option(help="The rule's alpha, mostly a th
 Budget = Annotated[float | None, typer.Option(help="The rule's budget of deferral mass a step, in [0, 1].")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Any parameter of the rule, as in k=50; once for each.")]
 Pair = Annotated[str | None, typer.Option(help="lab, the default, smol, gemma-smol, or a folder with base/ and proxy/")]
-Base = Annotated[str | None, typer.Option(help="The base instead: a hub name or a folder; needs --proxy.")]
-Proxy = Annotated[str | None, typer.Option(help="The proxy instead: a hub name or a folder; needs --base.")]
+Base = Annotated[str | None, typer.Option(help="The base, in place of --pair: a hub name or a folder; needs --proxy.")]
+Proxy = Annotated[str | None, typer.Option(help="The proxy, in place of --pair: a hub name or a folder; needs --base.")]
 Reference = Annotated[str | None, typer.Option(help="The proxy before alignment, for the rules that need q0.")]
 ProxyChat = Annotated[
     bool, typer.Option("--proxy-chat", help="The proxy reads the prompt in its chat template, the base as it stands.")
 ]
 BaseChat = Annotated[
     bool,
-    typer.Option("--base-chat", help="The base reads it in the proxy's chat template too, as the authors have it."),
+    typer.Option(
+        "--base-chat", help="The base reads the prompt in the proxy's chat template too, as the authors have it."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where the models run, as torch names it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no hub for models.")]

@@ -16,13 +16,15 @@ def report(
         "report.html"
     ),
     reference: Annotated[
-        str | None, typer.Option(help="What the others are held against: a folder, a label or a rule; the first run.")
+        str | None,
+        typer.Option(help="What the others are held against: a folder, a label or a rule; by default the first run."),
     ] = None,
     figure: Annotated[
         list[Path] | None, typer.Option(help="A PNG, SVG or JPEG file to put into the page; repeatable.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the task's files, for the questions' texts: PROXYALIGN_DATA.")
+        Path | None,
+        typer.Option(help="Folder of the task's files, for the questions' texts; by default PROXYALIGN_DATA."),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the file's name and size as JSON and nothing else.")

@@ -20,7 +20,7 @@ def rows(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no hub for the model.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object alone.")] = False,
 ) -> None:
-    """Record next-token rows of any causal model: the laws that solve, bench exact and verify read.
+    """Record next-token rows of any causal model: the laws that bench exact, bench rules and verify read with --rows.
 
     Example:
 

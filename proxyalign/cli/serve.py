@@ -46,7 +46,9 @@ def serve(
     proxy: Proxy = None,
     reference: Reference = None,
     proxy_chat: ProxyChat = False,
-    mode: Annotated[str, typer.Option(help="autoregressive or speculative; one law.")] = "autoregressive",
+    mode: Annotated[
+        str, typer.Option(help="autoregressive or speculative, which changes the speed and not the law.")
+    ] = "autoregressive",
     window: Window = "5",
     rule_temperature: RuleTemperature = 1.0,
     boundaries: Boundaries = "any",
@@ -56,10 +58,12 @@ def serve(
     queue: Annotated[int, typer.Option(help="Sequences that may wait; beyond that clients are told 429.")] = 128,
     max_length: Annotated[
         int | None,
-        typer.Option(help=f"Longest prompt with its answer, in tokens; the context, but {_LONGEST} at most."),
+        typer.Option(
+            help=f"Longest prompt with its answer, in tokens; by default the context, but {_LONGEST} at most."
+        ),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(help=f"Longest answer; {_LONGEST_ANSWER}, or what the longest text leaves.")
+        int | None, typer.Option(help=f"Longest answer; by default {_LONGEST_ANSWER}, or what the longest text leaves.")
     ] = None,
     grace: Annotated[
         float, typer.Option(help="Seconds that answers in flight have once the server is stopped.")

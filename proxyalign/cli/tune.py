@@ -39,15 +39,21 @@ def tune(
         ),
     ] = None,
     rules: Annotated[
-        str | None, typer.Option(help="Rules to choose among, with commas; dual,primal, or dual under a guarantee.")
+        str | None,
+        typer.Option(help="Rules to choose among, with commas; by default dual,primal, or dual under a guarantee."),
     ] = None,
     alpha: Annotated[
-        str | None, typer.Option(help=f"Of the rules that take it: LOW:HIGH, or values with commas; {RANGE}.")
+        str | None,
+        typer.Option(help=f"Of the rules that take it: LOW:HIGH, or values with commas; by default {RANGE}."),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help=f"As --alpha, for the rules that take a budget; {RANGE}.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help=f"As --alpha, for the rules that take a budget; by default {RANGE}.")
+    ] = None,
     windows: Annotated[
         str | None,
-        typer.Option(help="Drafts a cycle, with commas, 0 for token by token; 0, or 0,1,3,5 where speed counts."),
+        typer.Option(
+            help="Drafts a cycle, with commas, 0 for token by token; by default 0, or 0,1,3,5 where speed counts."
+        ),
     ] = None,
     temperatures: Annotated[str, typer.Option(help="Of the draws, with commas; 0 is greedy.")] = "1",
     trials: Annotated[
@@ -63,11 +69,13 @@ def tune(
     proxy_chat: ProxyChat = False,
     base_chat: BaseChat = False,
     limit: Annotated[int | None, typer.Option(help="Take the first so many questions; all by default.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply in tokens; the task's own default.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Longest reply in tokens; by default the task's own.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws, and of the search.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Questions decoded together; changes the speed alone.")] = 16,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the task's files: PROXYALIGN_DATA, or the pair's.")
+        Path | None, typer.Option(help="Folder of the task's files; by default PROXYALIGN_DATA, or the pair's.")
     ] = None,
     device: Device = "cpu",
     offline: Offline = False,
