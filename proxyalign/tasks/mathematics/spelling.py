@@ -22,7 +22,7 @@ ROW_ENDS = "\ue000"  # what stands for the two backslashes between the rows of a
 _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\\(?:left|right|middle)\s*\.|\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])"), ""),
     (re.compile(r"\\(?:displaystyle|textstyle|limits|nolimits|boldsymbol|bf|rm|it)(?![A-Za-z])"), " "),
-    (re.compile(r"\\\$|(?<!\\)\$|\\[()\[\]]|\*\*|[£€¥]|\\(?:pounds|euro)(?![A-Za-z])"), " "),
+    (re.compile(r"\\\$|(?<!\\)\$|\\[()\[\]]|\*\*|[£€¥¢]|\\(?:pounds|euro)(?![A-Za-z])"), " "),
     (re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}|\\underline(?![A-Za-z])"), ""),
     (re.compile(r"^\s*\\approx(?![A-Za-z])"), ""),
     (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),

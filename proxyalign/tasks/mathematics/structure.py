@@ -126,7 +126,9 @@ def _read(text: str) -> Answer:
         intervals = all(isinstance(part, Named) and _is_inequality(part.latex) for part in found)
         return Several("union" if intervals else "list", found)
     if len(parts := re.split(r"\\cup\b", text)) > 1:
-        return Several("union", tuple(_read(part) for part in parts))
+        joined = tuple(_read(part) for part in parts)
+        of_sets = all(isinstance(part, Several) and part.of == "list" for part in joined)
+        return Several("list" if of_sets else "union", joined)
     if (such := _SUCH_THAT.fullmatch(text)) is not None:
         return _read(such["value"])
     if text.startswith("\\{") and text.endswith("\\}") and not re.search(r"\\mid\b|[:|]", text):
@@ -203,6 +205,7 @@ def _fraction(found: re.Match[str]) -> Fraction | None:
 
 
 def _recurring(found: re.Match[str]) -> Fraction:
+    """The value of a recurring decimal: 0.1666... is (16 - 1) / 90."""
     once, again = found["once"], found["again"] or found["one"]
     first = int(found["whole"] + once or 0)
     both = int(found["whole"] + once + again)

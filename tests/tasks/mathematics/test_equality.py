@@ -180,6 +180,10 @@ x \le 3 | (-\infty, 3]
 \emptyset | \{\}
 (2,\infty) | \{x \mid x > 2\}
 [2,5) | \{x \in \mathbb{R} : 2 \le x < 5\}
+\sqrt{1/n} | \frac{1}{\sqrt{n}}
+\sqrt{\frac{a}{b}} | \frac{\sqrt{a}}{\sqrt{b}}
+\{1,2,3,4\} | \{1,3\} \cup \{2,4\}
+5.4 \text{ cents} | 5.4¢
 """
 
 DIFFERENT = r"""
@@ -266,6 +270,12 @@ x \le 3 | x<3
 0.\overline{12} | 0.1\overline{2}
 [2,5) | \{x \mid 2 \le x \le 5\}
 6 | \text{6 million}
+x | |x|
+x | \sqrt{x^2}
+\sqrt{x} | \sqrt{x+10^{-9}}
+x\sqrt{y} | \sqrt{x^2y}
+xy | |xy|
+\{1,2\} | \{1\} \cup \{3\}
 \{1,2\} | \{\}
 """
 
