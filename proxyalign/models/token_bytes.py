@@ -146,6 +146,8 @@ class TokenBytes:
             strings[i] = None if added.special else added.content.encode()
         for i in self._tokenizer.all_special_ids:
             strings[i] = None
+        if self._kind.unknown in vocabulary:
+            strings[vocabulary[self._kind.unknown]] = None
         known = strings[: self._width]
         return (*(string or None for string in known), *[None] * (len(strings) - len(known)))
 
@@ -262,6 +264,18 @@ class _Kind:
                 shown, sign = sorted((part["pattern"]["String"], part["content"]), key=lambda one: one != " ")
                 self._blanks += [sign] if shown == " " else []
         self.falls_back = "ByteFallback" in self._types or bool(getattr(self._model, "byte_fallback", False))
+
+    @cached_property
+    def unknown(self) -> str | None:
+        """The token for what cannot be written, which spells nothing whether it is said to be special or not.
+
+        In a list of whole words it may be one of these, and is left to the special ones.
+        """
+        kind = type(self._model).__name__
+        if kind == "Unigram":
+            place = json.loads(self._model.__getstate__())["unk_id"]
+            return None if place is None else str(self._model.id_to_token(place))
+        return None if kind == "WordLevel" else getattr(self._model, "unk_token", None)
 
     def spellings(self) -> Iterator[_Spelling]:
         """The ways in which tokens may be spelt, the likeliest first."""

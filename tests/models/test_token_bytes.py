@@ -125,6 +125,24 @@ def test_literal_text_that_looks_like_something_else_is_text():
     assert TokenBytes(fast(backend)).strings == (b"<0x41>", b"a", b" ")
 
 
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "pieces"])
+def test_a_token_for_what_is_unknown_spells_nothing(kind):
+    """Fails when its name is text, which a model then writes or reads as what it does not know."""
+    words = ["<unk>", "<", "u", "n", "k", ">"]
+    if kind == "unigram":
+        model = models.Unigram([(word, -1.0) for word in words], unk_id=0)
+    else:
+        make = models.BPE if kind == "bpe" else models.WordPiece
+        parts = {"merges": []} if kind == "bpe" else {"continuing_subword_prefix": "@@"}
+        model = make(vocab={word: i for i, word in enumerate(words)}, unk_token="<unk>", **parts)
+    backend = Tokenizer(model)
+    backend.decoder = decoders.WordPiece("@@", cleanup=False) if kind == "pieces" else decoders.Fuse()
+    known = TokenBytes(fast(backend))  # which says of none that it is special
+    assert known.strings[0] is None
+    if kind != "pieces":
+        assert known.encode(b"<unk>") == (1, 2, 3, 4, 5)
+
+
 def test_word_pieces_are_words_after_a_blank_and_parts_without_one():
     """Fails when a part of a word gets a blank, or a word none."""
     known = TokenBytes(word_piece())
