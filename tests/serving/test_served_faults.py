@@ -4,6 +4,7 @@ import signal
 import threading
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from model_server import ModelServer
 
@@ -152,3 +153,12 @@ def test_pauses_grow_vary_and_heed_the_server():
     patience.reset()
     patience.wait(Setback("busy"))
     assert pauses[-1] <= 0.1
+
+
+def test_an_answer_whose_bytes_are_damaged_is_asked_for_again(monkeypatch):
+    """Fails when what was cut or changed on its way ends the run with an error of the library's."""
+    answers = [httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"none"))]
+    answers.append(httpx.Response(200, json={"choices": [{"text": "a"}]}))
+    with Client(pa.ServedBase("http://127.0.0.1:9", "base", patience=5), 1) as client:
+        monkeypatch.setattr(client, "_http", httpx.Client(transport=httpx.MockTransport(lambda _: answers.pop(0))))
+        assert client.complete({}) == [{"text": "a"}]
