@@ -1,5 +1,6 @@
 """Statements 14 and 15: one budget for the items of many steps, and the hybrid rule that learns its multiplier."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -82,6 +83,10 @@ def hybrid(case: Laws) -> Iterator[Claim]:
         yield Claim("lambda stays at least 0", 0.0, then)
     last, highest = multipliers[-1], max(multipliers)
     tolerance = ROUNDING * len(steps) * (1.0 + highest / case.rate + case.rate)
+    if case.budget > 0.0:  # from log(V / b) on a step spends at most b, whatever its law
+        most = max(case.start, math.log(case.p.shape[1]) - math.log(case.budget)) + case.rate * (1.0 - case.budget)
+        risen = ROUNDING * len(steps) * (1.0 + highest + case.rate)
+        yield Claim("lambda <= max(lambda_1, log(V / b)) + eta (1 - b)", highest, most, tolerance=risen)
     allowed = len(steps) * case.budget + (last - case.start) / case.rate
     yield Claim("sum D_t <= T b + (lambda_T+1 - lambda_1) / eta", float(spent), allowed, tolerance=tolerance)
     lost = case.start**2 / (2 * case.rate) + case.rate / 2 * squares
