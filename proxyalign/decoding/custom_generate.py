@@ -88,12 +88,13 @@ def generate_kad(
         of_proxy = () if pair.has_two_vocabularies else end_ids_of(proxy)
         ends = tuple(sorted({*(ends or ()), *of_proxy}))
     own_prompts = _repeated(proxy_prompts, len(input_ids), generation_config.num_return_sequences or 1)
-    # To forbid a token that the pair does not have changes nothing.
+    # To forbid a token that the pair does not have, or one that no text has, changes nothing.
     bias = shaping["logit_bias"]
     bias = {i: bias[i] for i in bias if i in range(pair.n_ids_of("base")) or bias[i] > -math.inf}
     known_ends = [i for i in ends or () if 0 <= i < pair.n_ids_of("base")]  # transformers takes -1 for none
     if pair.has_two_vocabularies:
-        bias = {_piece(pair, i): amount for i, amount in bias.items()}
+        silent = {i for i in bias if bias[i] == -math.inf and not pair.vocabulary.pieces_of("base", [i])}
+        bias = {_piece(pair, i): amount for i, amount in bias.items() if i not in silent}
         known_ends = sorted({_piece(pair, i) for i in known_ends} | set(pair.eos_token_ids if is_usual else ()))
     shaping["logit_bias"] = bias
     prompts = [ids[held].tolist() for ids, held in zip(input_ids, mask.to(input_ids.device), strict=True)]

@@ -34,6 +34,12 @@ def test_a_models_own_generate_decodes_the_pair():
         attention_mask=torch.ones_like(ids), **settings,
     )  # fmt: skip
     assert letter[0].tolist() == ids[0].tolist() + own[:1]
+    silent = pair.base.generate(
+        ids, custom_generate=generate_kad, proxy_tokenizer=pair.proxy_tokenizer, do_sample=False, max_new_tokens=9,
+        suppress_tokens=[0, 9], pad_token_id=0,  # a start of text and a column without a token
+        attention_mask=torch.ones_like(ids), **settings,
+    )  # fmt: skip
+    assert silent.tolist() == found.tolist()
 
 
 def test_a_models_own_generate_makes_the_pieces_once(monkeypatch):
