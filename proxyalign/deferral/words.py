@@ -12,6 +12,8 @@ from proxyalign.deferral.rule import About, Proposal, Rule, given
 from proxyalign.errors import InputError
 from proxyalign.validation import Domain
 
+# How names of tokens begin that begin with a blank or a new line: in an alphabet of bytes, by a sign, as byte tokens.
+_WHITE = ("Ġ", "Ċ", "▁", "<0x20>", "<0x0A>", " ", "\n")
 SURE, IN_WORD, FIRST = range(3)  # the state: who wrote the last token, and whether there is none yet
 
 
@@ -51,7 +53,7 @@ class NudgingWords(Rule):
         """The rule for a vocabulary: which tokens begin with white space, and which end the text."""
         n_ids = max(tokenizer.get_vocab().values()) + 1  # some ids may have no token
         pieces = tokenizer.convert_ids_to_tokens(range(n_ids))
-        begins = torch.tensor([str(piece).startswith(("Ġ", "▁", "Ċ", " ", "\n")) for piece in pieces])
+        begins = torch.tensor([str(piece).startswith(_WHITE) for piece in pieces])
         is_end = torch.zeros_like(begins)
         is_end[list(ends)] = True
         return _Bound(self.alpha, torch.stack([begins, is_end]))

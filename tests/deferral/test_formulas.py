@@ -290,6 +290,26 @@ def test_nudging_by_words_writes_whole_words():
     assert deferred[:, 4].all()
 
 
+def test_a_new_line_that_is_a_byte_token_begins_a_word():
+    """Fails when the proxy goes on over the end of a line, which many tokenizers have as a byte alone."""
+    names = ["▁a", "b", "<0x0A>", "<0x41>"]
+
+    class Spelled:
+        def get_vocab(self):
+            return {name: i for i, name in enumerate(names)}
+
+        def convert_ids_to_tokens(self, ids):
+            return [names[i] for i in ids]
+
+    rule = rules.NudgingWords(0.5).bound(Spelled(), [])
+    p = torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64).expand(1, 2, 4)
+    for likeliest in range(4):
+        q = torch.full((1, 2, 4), 0.1, dtype=torch.float64)
+        q[..., likeliest] = 0.7
+        by_proxy = rule.propose(Law(p, p), Law(q, q)).deferred[0, 1, 0]
+        assert bool(by_proxy) == (names[likeliest] in ("b", "<0x41>"))
+
+
 def test_a_rule_without_what_it_needs_says_so():
     """Fails for a traceback of torch, or a rule that decodes without having looked."""
     p = torch.full((4,), 0.25)
