@@ -58,7 +58,9 @@ def decode(
     device: Device = "cpu",
     offline: Offline = False,
     batches: Annotated[bool, typer.Option("--batches", help="Also decode in batches of 1, 8 and 16.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the numbers to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the numbers to this JSON file; one that exists is replaced.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
 ) -> None:
     """Decode the same questions in every way, one sequence at a time, and compare each with the base alone.

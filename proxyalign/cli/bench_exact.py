@@ -41,7 +41,9 @@ def exact(
         str | None, typer.Option(help="Only these, with commas: HiGHS, HiGHS zero-gap, SCIP, SCIP zero-gap, OR-tools.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the made-up rows and of the classes.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Also write all numbers to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write all numbers to this JSON file; one that exists is replaced.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
 ) -> None:
     """Solve the same knapsacks with exact, cvxpy + HiGHS, cvxpy + SCIP and OR-tools, and judge every answer.
@@ -54,7 +56,6 @@ def exact(
     """
     if instances < 0:
         raise InputError(f"bench exact: --instances must be at least 0, got {instances}; pass for example 5")
-    check_count("bench exact", "size", size, least=1)
     check_count("bench exact", "seed", seed, least=0)
     check_out("bench exact", out)
 

@@ -43,7 +43,9 @@ def served(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     threads: Annotated[int, typer.Option(help="Processor threads of the proxy.")] = 1,
     offline: Offline = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the numbers to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the numbers to this JSON file; one that exists is replaced.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON and nothing else.")] = False,
 ) -> None:
     """Let a server write by itself and in a cascade, in turns, and compare their tokens a second.
