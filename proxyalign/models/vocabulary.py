@@ -182,10 +182,11 @@ class Side:
     def __init__(self, pieces: tuple[bytes | None, ...], of_ids: TokenBytes, ends: Sequence[int]) -> None:
         self.bytes = of_ids
         self.ends = frozenset(ends)
-        self.ids = _Encodings(pieces, of_ids, ends)
+        written = _written(of_ids, ends)
+        self.ids = _Encodings(pieces, of_ids, written, ends)
         index = {piece: i for i, piece in enumerate(pieces)}
         self._end = index.get(None)
-        groups = {index[string]: ids for string, ids in _written(of_ids, ends).items() if string in index}
+        groups = {index[string]: ids for string, ids in written.items() if string in index}
         if ends and None in index:
             groups[index[None]] = tuple(ends)
         self._columns = torch.zeros(len(pieces), dtype=torch.int64)  # of each piece's first id, after one of -inf
@@ -229,15 +230,23 @@ class Side:
 class _Encodings:
     """The ids of each piece, kept once they are made."""
 
-    def __init__(self, pieces: tuple[bytes | None, ...], of_ids: TokenBytes, ends: Sequence[int]) -> None:
+    def __init__(
+        self,
+        pieces: tuple[bytes | None, ...],
+        of_ids: TokenBytes,
+        written: Mapping[bytes, tuple[int, ...]],
+        ends: Sequence[int],
+    ) -> None:
         self._pieces, self._bytes = pieces, of_ids
+        self._written = written  # an id that ends a text is no way to read one
         self._end = tuple(ends[:1]) or (0,)  # nothing is read after it, so that any id will do
         self._known: dict[int, tuple[int, ...]] = {}
 
     def __getitem__(self, piece: int) -> tuple[int, ...]:
         if piece not in self._known:
             string = self._pieces[piece]
-            self._known[piece] = self._end if string is None else self._bytes.encode(string)
+            own = self._written.get(string or b"", ())[:1]
+            self._known[piece] = own or (self._end if string is None else self._bytes.encode(string))
         return self._known[piece]
 
 

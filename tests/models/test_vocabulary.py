@@ -47,6 +47,16 @@ def test_logits_of_pieces_are_sums_over_ids(base):
         assert half.dtype == torch.float32
 
 
+def test_a_text_is_not_read_by_an_id_that_ends_one():
+    """Fails when a letter with two ids, one of which ends a text, is read as that end."""
+    base, proxy = (llama(300, seed, eos_token_id=ends) for seed, ends in enumerate(([0], [1])))
+    tokenizer = sentence_piece()
+    letter, byte = tokenizer.convert_tokens_to_ids(["t", "<0x74>"])
+    proxy.generation_config.eos_token_id = [1, letter]
+    pair = ModelPair(base=base, proxy=proxy, tokenizer=whole_byte_level(), proxy_tokenizer=tokenizer)
+    assert pair.vocabulary.sides["proxy"].read_as([pair.vocabulary.index[b"t"]]) == [byte]
+
+
 def test_bytes_that_no_text_holds_may_be_missing():
     """Fails when a tokenizer without the letter of a control character is refused, or one that lacks an ä is not.
 
