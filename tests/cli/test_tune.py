@@ -80,6 +80,7 @@ MISTAKES = {
     "unknown objective": (f"{TUNE} --objective best", "'best'", "pareto"),
     "unknown guarantee": (f"{TUNE} --guarantee loss<=0.1", "'loss<=0.1'", "harm<=0.05@0.9"),
     "a share over 1": (f"{TUNE} --guarantee tv<=1.5", "1.5", "strictly between 0 and 1"),
+    "a confidence over 1": (f"{TUNE} --guarantee harm<=0.05@2", "got 2.0", "strictly between 0 and 1"),
     "a guarantee of two rules": (f"{TUNE} --guarantee harm<=0.05@0.9 --rules dual,primal", "rules must be one"),
     "a threshold beside one": (f"{TUNE} --guarantee tv<=0.1 --alpha 0.1:0.2", "'0.1:0.2'", "drop it"),
     "a threshold for primal": (f"{TUNE} --guarantee tv<=0.1 --rules primal --budget 0.1", "rules must be dual"),

@@ -169,7 +169,10 @@ def test_what_outlasts_the_grace_is_cut_off_and_the_key_comes_from_the_environme
     ("options", "told"),
     [
         (["--port", "70000"], "port must be a whole number in [0, 65535], got 70000"),
-        (["--host", "no.such.host.invalid"], "host and port must be free to listen at"),
+        (
+            ["--host", "no.such.host.invalid"],
+            "host must be a name or an address of this machine, got 'no.such.host.invalid'",
+        ),
         (["--max-length", "513"], "max_length must be a whole number in [2, 512], got 513"),
         (["--max-length", "0"], "max_length must be a whole number in [2, 512], got 0"),
         (["--max-tokens", "0"], "max_tokens must be a whole number in [1, 511], got 0"),

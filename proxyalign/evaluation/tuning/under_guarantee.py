@@ -39,17 +39,18 @@ def promises(texts: Sequence[str]) -> Promises:
     for text in texts:
         squeezed = "".join(text.split())
         if (harm := _FORMS["harm"].fullmatch(squeezed)) and found.harm is None:
+            for share in harm.groups():
+                check_share("--guarantee", "each share", float(share))
             delta = float(1 - Fraction(harm[2]))  # of the decimal, so that 0.9 leaves 0.1 and not a little less
             found = replace(found, harm=(float(harm[1]), delta))
         elif (distance := _FORMS["tv"].fullmatch(squeezed)) and found.tv is None:
+            check_share("--guarantee", "each share", float(distance[1]))
             found = replace(found, tv=float(distance[1]))
         else:
             raise InputError(
                 f"--guarantee must be harm<=SHARE@CONFIDENCE or tv<=SHARE, each once and in quotes, got {text!r}; "
                 "'harm<=0.05@0.9' and 'tv<=0.1' are usual"
             )
-    for share in (*(found.harm or ()), *(() if found.tv is None else (found.tv,))):
-        check_share("--guarantee", "each share", share)
     return found
 
 

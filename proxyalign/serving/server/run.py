@@ -47,6 +47,12 @@ def listening(host: str, port: int) -> socket.socket:
     check_number("serve", "port", port, _PORTS)
     try:
         where, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise InputError(
+            f"serve: host must be a name or an address of this machine, got {host!r} ({error}); 127.0.0.1 is for this "
+            "machine alone, 0.0.0.0 for all that reach it"
+        ) from error
+    try:
         there = socket.socket(where[0], socket.SOCK_STREAM)
         there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         there.bind(where[4])
