@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from proxyalign.errors import InputError
 from proxyalign.validation import Domain, check_number
@@ -53,7 +53,7 @@ class ServedBase:
     patience: float = 300.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url) if isinstance(self.url, str) else None
+        parts = _parts(self.url)
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(
                 f"ServedBase: url must be that of a server, got {self.url!r}; pass one such as http://localhost:8000/v1"
@@ -97,3 +97,16 @@ class ServedBase:
                 "other characters; copy the key again"
             )
         return key or None
+
+
+def _parts(url: Any) -> SplitResult | None:
+    """The parts of a url; None for what is none, such as one whose port is no number."""
+    if not isinstance(url, str) or not url.isprintable():
+        return None
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  which is looked at when it is asked for
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        return None
+    return parts

@@ -138,6 +138,10 @@ def test_a_rule_that_asks_more_of_the_base_is_refused(pair, rule):
     ("arguments", "told"),
     [
         ({"url": "localhost:8000"}, "url must be that of a server"),
+        ({"url": "http://localhost:abc/v1"}, "url must be that of a server"),
+        ({"url": "http://localhost:99999"}, "url must be that of a server"),
+        ({"url": "http://[::1"}, "url must be that of a server"),
+        ({"url": "http://local\nhost/v1"}, "url must be that of a server"),
         ({"url": "http://me:secret@localhost"}, "url must carry no user or password, got one for localhost"),
         ({"url": "http://localhost", "model": ""}, "model must be a name"),
         ({"url": "http://localhost", "patience": -1}, "patience must be a number in"),
