@@ -4,7 +4,15 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from proxyalign.models import ModelPair
 
@@ -47,6 +55,26 @@ def gpt2(n_tokens: int, seed: int, *, layers: int = 2, width: int = 16, context:
         **{"eos_token_id": None, "bos_token_id": None, "pad_token_id": None} | settings,
     )
     return GPT2LMHeadModel(config).eval()
+
+
+def longrope(n_tokens: int, seed: int, *, layers: int = 2, context: int = 16, **settings: Any) -> Any:
+    """A Phi-3 whose rotary angles change after `context` tokens, of which it reads eight times as many."""
+    torch.manual_seed(seed)
+    angles = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": context}
+    config = Phi3Config(
+        vocab_size=n_tokens,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=8 * context,
+        original_max_position_embeddings=context,
+        initializer_range=0.4,
+        rope_parameters=angles | {"short_factor": [1.0] * 4, "long_factor": [1.0, 4.0, 8.0, 16.0]},
+        **{"eos_token_id": None, "bos_token_id": None, "pad_token_id": None} | settings,
+    )
+    return Phi3ForCausalLM(config).eval()
 
 
 def tiny_pair(make: Any, n_tokens: int, *, double: bool = True, seed: int = 0, **settings: Any) -> ModelPair:

@@ -12,7 +12,7 @@ from proxyalign.deferral.rule import Rule
 from proxyalign.deferral.verifiers import Verifier
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
-from proxyalign.models.wrapped import text_config_of
+from proxyalign.models.wrapped import rotary_turn
 from proxyalign.validation import check_count, check_ids
 
 MODES = ("autoregressive", "speculative")
@@ -166,10 +166,15 @@ def check_rotary(owner: str, pair: ModelPair, lengths: Iterable[int], n_more: in
     """Raise InputError for texts that cross the length at which a model turns to other rotary angles ("longrope").
 
     lengths: of the prompts that may be read together. n_more: tokens that may come after each. From that length on
-    every key that was read before would have to be read anew, which this engine does not do.
+    every key that was read before would have to be read anew, which this engine does not do. Of two vocabularies a
+    text ends there, as at the end of a context (`ModelPair.context_of`).
     """
+    if pair.has_two_vocabularies:
+        return
     known = list(lengths)
-    for role, turn in _rotary_turns(pair).items():
+    models = {role: getattr(pair, role) for role in ("base", "proxy", "reference")}
+    turns = {role: rotary_turn(model) for role, model in models.items() if model is not None}
+    for role, turn in ((role, turn) for role, turn in turns.items() if turn is not None):
         shortest, longest = min(known), max(known) + n_more
         if longest > turn and shortest - 1 <= turn:  # a prompt that joins a batch is read but for its last token
             raise InputError(
@@ -177,21 +182,6 @@ def check_rotary(owner: str, pair: ModelPair, lengths: Iterable[int], n_more: in
                 f"(longrope), or all prompts be longer than {turn + 1}, got prompts from {shortest} tokens and texts "
                 f"up to {longest}; lower max_new_tokens, or sort the prompts by length into calls of their own"
             )
-
-
-def _rotary_turns(pair: ModelPair) -> dict[str, int]:
-    """The most tokens that each model reads with its short rotary angles, of the models that have long ones too."""
-    turns = {}
-    for role in ("base", "proxy", "reference"):
-        if getattr(pair, role) is None:
-            continue
-        text = text_config_of(getattr(pair, role))
-        settings = getattr(text, "rope_parameters", None) or {}
-        for one in (settings, *(part for part in settings.values() if isinstance(part, dict))):
-            if "longrope" in (one.get("rope_type"), one.get("type")):
-                first = getattr(text, "original_max_position_embeddings", None)
-                turns[role] = int(one.get("original_max_position_embeddings") or first or text.max_position_embeddings)
-    return turns
 
 
 def end_ids(pair: ModelPair, given: Any) -> tuple[int, ...]:

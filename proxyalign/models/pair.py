@@ -22,6 +22,7 @@ from proxyalign.models.wrapped import (
     ends_of,
     layers_of,
     logit_width,
+    steady_context_of,
     text_config_of,
 )
 
@@ -243,8 +244,11 @@ class ModelPair:
         return min((length for length in lengths if length is not None), default=None)
 
     def context_of(self, role: str) -> int | None:
-        """The most tokens of its own that the model of this role can read: of one vocabulary, those that all can."""
-        return context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
+        """The most tokens of its own that the model of this role can read: of one vocabulary, those that all can.
+
+        Of two, where a text ends as soon as one model has no room, no further than its rotary angles stay the same.
+        """
+        return steady_context_of(getattr(self, role)) if self.has_two_vocabularies else self.context_length
 
 
 def _in_words(model: Any) -> str:

@@ -51,6 +51,22 @@ def context_of(model: Any) -> int | None:
     return getattr(text_config_of(model), "max_position_embeddings", None)
 
 
+def rotary_turn(model: Any) -> int | None:
+    """The most tokens that it reads with its short rotary angles; None of one that has no longer ones ("longrope")."""
+    text = text_config_of(model)
+    settings = getattr(text, "rope_parameters", None) or {}
+    for one in (settings, *(part for part in settings.values() if isinstance(part, dict))):
+        if "longrope" in (one.get("rope_type"), one.get("type")):
+            first = getattr(text, "original_max_position_embeddings", None)
+            return int(one.get("original_max_position_embeddings") or first or text.max_position_embeddings)
+    return None
+
+
+def steady_context_of(model: Any) -> int | None:
+    """The most tokens that it reads with one set of rotary angles, and so without reading any key anew."""
+    return min((n for n in (context_of(model), rotary_turn(model)) if n is not None), default=None)
+
+
 def device_of(model: Any) -> torch.device:
     """Where the model's input goes; the CPU for a model whose weights are all packed away in its modules."""
     for layer in layers_of(model):

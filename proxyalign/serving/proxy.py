@@ -15,7 +15,7 @@ from proxyalign.decoding.sampling import LARGEST, check_finite, generator_of
 from proxyalign.deferral.law import tempered
 from proxyalign.errors import InputError
 from proxyalign.models.modes import evaluating
-from proxyalign.models.wrapped import context_of, device_of, logit_width
+from proxyalign.models.wrapped import device_of, logit_width, steady_context_of
 from proxyalign.serving.pieces import Pieces
 
 
@@ -28,7 +28,7 @@ class LocalProxy:
     def __init__(self, model: Any, pieces: Pieces, temperature: float) -> None:
         self.passes: Counter[int] = Counter()
         self.pieces = pieces
-        self.context = context_of(model)
+        self.context = steady_context_of(model)
         self._model = model
         self._temperature = temperature
         self._width = logit_width(model)

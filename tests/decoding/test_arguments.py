@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_models import gpt2, llama, tiny_pair, word_tokenizer
-from transformers import Phi3Config, Phi3ForCausalLM
+from tiny_models import gpt2, llama, longrope, tiny_pair, word_tokenizer
 
 from proxyalign.decoding import generate
 from proxyalign.decoding.scoring import score
@@ -130,23 +129,10 @@ def test_ids_may_come_as_arrays(pair, kind):
     assert generate(pair, [kind([1, 2])], rules.Never(), max_new_tokens=5).token_ids == expected
 
 
-def longrope(seed):
-    """A Phi-3 whose rotary angles change after 16 tokens."""
-    torch.manual_seed(seed)
-    angles = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 16}
-    config = Phi3Config(
-        vocab_size=24, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=128, original_max_position_embeddings=16, initializer_range=0.4,
-        rope_parameters=angles | {"short_factor": [1.0] * 4, "long_factor": [1.0, 4.0, 8.0, 16.0]},
-        eos_token_id=None, bos_token_id=None, pad_token_id=None,
-    )  # fmt: skip
-    return Phi3ForCausalLM(config).eval().double()
-
-
 @pytest.mark.parametrize("mode", ["autoregressive", "speculative"])
 def test_texts_on_one_side_of_changing_rotary_angles_are_transformers_own(mode):
     """Fails when a text that crosses the change is written all the same, or one that does not is another one."""
-    pair = ModelPair(longrope(0), longrope(1), word_tokenizer(24))
+    pair = ModelPair(longrope(24, 0).double(), longrope(24, 1).double(), word_tokenizer(24))
     settings = {"mode": mode, "window": 4, "temperature": 0}
     short, long = [list(range(8)), [5, 6, 7]], [[i % 24 for i in range(n)] for n in (18, 25)]
     for prompts, n_new in ((short, 4), (long, 20)):
