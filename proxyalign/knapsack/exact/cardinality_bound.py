@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxyalign.knapsack.exact.core import Relaxation
-from proxyalign.knapsack.rationals import prefix_that_fits
 
 STEPS = 40  # of the golden section search: any price proves a bound, the last digits of the best one gain nothing
 PRICE_BITS = 30  # prices of weight are whole numbers of 2^-30
@@ -68,9 +67,22 @@ def with_most_items(relaxation: Relaxation, spare: int) -> Relaxation:
     return replace(relaxation, seconds=np.array(seconds, dtype=np.int64), second_offset=offset)
 
 
-def spare_items(weights: NDArray[np.float64], budget: float, n_prefix: int) -> int:
-    """How many items more than the prefix a set within the budget has at most: the lightest that fit, less those."""
-    return prefix_that_fits(np.sort(weights), budget) - n_prefix
+def spare_items(relaxation: Relaxation) -> int:
+    """How many items more than the prefix a set that fits has at most: the lightest that fit, less those that leave.
+
+    Both are counted in the relaxation's integers, in which a state stands in for another one: a set may fit there that
+    does not in truth, and what stands in for a solution must not be dropped for having an item too many.
+    """
+    sizes, leaves = np.abs(relaxation.moves), relaxation.moves > 0
+    room = relaxation.room + int((sizes * relaxation.counts)[leaves].sum())
+    order = np.argsort(sizes, kind="stable")
+    order = order[sizes[order] > 0]  # an addition without weight counts as no item
+    taken = np.cumsum((sizes * relaxation.counts)[order])
+    n_whole = int(np.searchsorted(taken, room, side="right"))
+    n_items = int(relaxation.counts[order[:n_whole]].sum())
+    if n_whole < order.size:
+        n_items += (room - int(taken[n_whole - 1] if n_whole else 0)) // int(sizes[order[n_whole]])
+    return n_items - int(relaxation.counts[leaves].sum())
 
 
 def least_cost(relaxation: Relaxation) -> int:

@@ -174,8 +174,7 @@ class _Search:
                 best = min(best, math.ceil((self.prefix_value - self.value) * unit))
                 # The relaxation does not count dust, whether it is left out or not.
                 if n_hard == COUNT_AT and self.light[0].size == 0:
-                    spare = spare_items(self.problem.weights[self.usable], self.problem.budget, self.n_prefix)
-                    relaxation = with_most_items(relaxation, spare)
+                    relaxation = with_most_items(relaxation, spare_items(relaxation))
                     proved = min(best, max(proved, least_cost(relaxation)))
                 # What is too much lies between the proved bound and this limit: halve, and now and then try harder.
                 width, ceiling = max(1, width // WIDER), limit

@@ -163,7 +163,7 @@ SEARCH_MUTANTS: tuple[Mutant, ...] = (
         "near.allowance",
     ),
     _search("items of two weights count as of one", "core:Candidates.of_one_weight", "== 0.0", "<= 0.5"),
-    _search("one item fewer fits than does", "cardinality_bound:spare_items", "- n_prefix", "- n_prefix - 1"),
+    _search("one item fewer fits than does", "cardinality_bound:spare_items", "return n_items", "return n_items - 1"),
     _search(
         "second prices rounded up", "cardinality_bound:with_most_items", "- 1 + sign * charge", "+ 2 + sign * charge"
     ),

@@ -62,8 +62,8 @@ def search_claims(problem: DeferralProblem) -> Iterator[Claim]:
         if ignored == 0.0:
             yield from candidate_claims(parts, near, best)
             yield from cardinality_claims(parts, relaxations[0])
-            spare = cardinality_bound.spare_items(problem.weights[parts.usable], problem.budget, parts.n_prefix)
-            yield from complete_claims(cardinality_bound.with_most_items(relaxations[0], spare), spare)
+            spare = cardinality_bound.spare_items(relaxations[0])
+            yield from complete_claims(cardinality_bound.with_most_items(relaxations[0], spare))
             relaxations.append(core.rationals(problem, near))
         for relaxation in relaxations:
             yield from relaxation_claims(parts, relaxation, best)
@@ -146,19 +146,14 @@ def _ways(moves: list[int], first: int, end: int) -> Iterator[tuple[tuple[int, .
             yield some, sum(moves[i] for i in some), any(moves[i] <= 0 for i in some)
 
 
-def complete_claims(relaxation: core.Relaxation, spare: int = MOST_USABLE) -> Iterator[Claim]:
-    """A search for what costs one unit more than the cheapest solution in integers finds one that costs no more.
-
-    spare: how many items more than the prefix a solution may have; the search does not count those without weight, and
-    may find a cheaper one with more of them.
-    """
+def complete_claims(relaxation: core.Relaxation) -> Iterator[Claim]:
+    """A search for what costs one unit more than the cheapest solution in integers finds one that costs no more."""
     classes = np.arange(relaxation.counts.size)
     items = [(int(m), int(g)) for m, g, n in _columns(relaxation) for _ in range(n)]
     least = 0
     for size in range(len(items) + 1):
         for some in itertools.combinations(items, size):
-            is_few = sum(1 if move <= 0 else -1 for move, _ in some) <= spare
-            if is_few and relaxation.room + sum(move for move, _ in some) >= 0:
+            if relaxation.room + sum(move for move, _ in some) >= 0:
                 least = min(least, sum(gain for _, gain in some))
     seek = search.BoundedSearch(relaxation, relaxation.levels(classes), least + 1, 2.0**30)
     seek.run(math.inf)
@@ -172,8 +167,7 @@ def _columns(relaxation: core.Relaxation) -> Iterator[tuple[int, int, int]]:
 
 def cardinality_claims(parts: Parts, relaxation: core.Relaxation) -> Iterator[Claim]:
     """By the second prices no set that fits costs less than they say, and what a set changes passes both screens."""
-    spare = cardinality_bound.spare_items(parts.problem.weights[parts.usable], parts.problem.budget, parts.n_prefix)
-    priced = cardinality_bound.with_most_items(relaxation, spare)
+    priced = cardinality_bound.with_most_items(relaxation, cardinality_bound.spare_items(relaxation))
     class_of = dict(
         zip(priced.items.tolist(), np.repeat(np.arange(priced.counts.size), priced.counts).tolist(), strict=True)
     )
