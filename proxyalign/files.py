@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,11 @@ def _parsed(owner: str, place: str, what: str, text: str) -> Any:
             "copy the file again"
         ) from None
     return value
+
+
+def no_number(name: str) -> NoReturn:
+    """For `json.loads(..., parse_constant=no_number)`: ValueError for NaN and Infinity, which JSON has not."""
+    raise ValueError(f"{name} is no number")
 
 
 def sha256(path: Path) -> str:

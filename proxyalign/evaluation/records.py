@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from proxyalign.errors import InputError
 from proxyalign.evaluation.settings import Settings, differences, with_defaults
-from proxyalign.files import read_text, write_json
+from proxyalign.files import no_number, read_text, write_json
 
 SETTINGS, RECORDS = "settings.json", "records.jsonl"
 SHARD = "shard-"  # how the folder of a shard, in that of its run, begins
@@ -106,7 +106,7 @@ def _parse(path: Path, content: bytes, first: int) -> tuple[list[dict[str, Any]]
     records = []
     for number, line in enumerate(content[:end].split(b"\n")[:-1]):
         try:
-            record = json.loads(line)
+            record = json.loads(line, parse_constant=no_number)
         except ValueError:
             record = None
         if not isinstance(record, dict) or record.get("index") != first + number:

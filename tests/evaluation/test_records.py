@@ -27,7 +27,9 @@ def test_a_file_cut_at_any_byte_opens_with_the_complete_records(tmp_path):
         assert [json.loads(line) for line in path.read_bytes().splitlines()] == [json.loads(line) for line in LINES]
 
 
-@pytest.mark.parametrize("bad", [b"{\n", b"\n", b"[1]\n", b"\x00\xff\n", b'{"reply": ""}\n', LINES[2]])
+@pytest.mark.parametrize(
+    "bad", [b"{\n", b"\n", b"[1]\n", b"\x00\xff\n", b'{"reply": ""}\n', b'{"index": 1, "seconds": NaN}\n', LINES[2]]
+)
 def test_a_corrupt_line_in_the_middle_is_named_and_left_alone(tmp_path, bad):
     """Fails when a damaged or missing record passes for a finished one, or the file is touched."""
     path = tmp_path / "records.jsonl"

@@ -5,12 +5,13 @@ import json
 import math
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from proxyalign.files import no_number
 from proxyalign.serving.server.refusal import Refusal, refusal_of
 
 MOST_BYTES = 4 << 20  # of a body
@@ -51,18 +52,14 @@ async def body_of(request: Request) -> Any:
     except TimeoutError:
         raise Refusal(f"serve: the body must come within {_SECONDS:g} s, got a part of it", status=408) from None
     try:
-        return json.loads(b"".join(parts), parse_constant=_no_number, parse_float=_finite)
+        return json.loads(b"".join(parts), parse_constant=no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal(f"serve: the body must be JSON in UTF-8, got something else ({error}); mend it") from None
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
 def _finite(digits: str) -> float:
     number = float(digits)
-    return number if math.isfinite(number) else _no_number(digits[:20])
+    return number if math.isfinite(number) else no_number(digits[:20])
 
 
 async def while_there(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
