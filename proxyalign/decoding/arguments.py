@@ -172,11 +172,12 @@ def check_rotary(owner: str, pair: ModelPair, lengths: Iterable[int], n_more: in
     if pair.has_two_vocabularies:
         return
     known = list(lengths)
-    models = {role: getattr(pair, role) for role in ("base", "proxy", "reference")}
-    turns = {role: rotary_turn(model) for role, model in models.items() if model is not None}
-    for role, turn in ((role, turn) for role, turn in turns.items() if turn is not None):
-        shortest, longest = min(known), max(known) + n_more
-        if longest > turn and shortest - 1 <= turn:  # a prompt that joins a batch is read but for its last token
+    shortest, longest = min(known), max(known) + n_more
+    for role in ("base", "proxy", "reference"):
+        model = getattr(pair, role)
+        turn = None if model is None else rotary_turn(model)
+        # A prompt that joins a batch is read but for its last token.
+        if turn is not None and longest > turn and shortest - 1 <= turn:
             raise InputError(
                 f"{owner}: prompts and answers must stay within {turn} tokens, where the {role}'s rotary angles change "
                 f"(longrope), or all prompts be longer than {turn + 1}, got prompts from {shortest} tokens and texts "

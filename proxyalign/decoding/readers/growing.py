@@ -22,7 +22,7 @@ from proxyalign.decoding.readers.contract import (
 )
 from proxyalign.errors import InputError
 from proxyalign.models.pair import ModelPair
-from proxyalign.models.wrapped import config_of, device_of, takes, text_config_of
+from proxyalign.models.wrapped import config_of, device_of, rotary_turn, takes, text_config_of
 
 _COUNTS_BY_MASK = ("bloom",)  # models that take no positions, and count them by the mask
 _WORTH = 256  # tokens that must be saved before what texts begin with is read apart, in two further passes
@@ -292,7 +292,7 @@ def _n_shared(texts: Sequence[Sequence[int]]) -> int:
 
 def _turns_by_length(model: Any) -> bool:
     """Whether a text's length decides by which angles its first tokens are turned."""
-    return "longrope" in str(getattr(text_config_of(model), "rope_parameters", None))
+    return rotary_turn(model) is not None
 
 
 def _join(pieces: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

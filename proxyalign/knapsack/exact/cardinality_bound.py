@@ -19,8 +19,8 @@ LARGEST = 2**60  # that sums of second prices may reach
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
-def with_most_items(relaxation: Relaxation, spare: int) -> Relaxation:
-    """The relaxation with second prices: sets have at most `spare` items, at least 0, more than the prefix.
+def with_most_items(relaxation: Relaxation) -> Relaxation:
+    """The relaxation with second prices: sets have at most `spare_items` more than the prefix, which are at least 0.
 
     A set that makes the changes C and fits costs at least the sum over C of its seconds less `second_offset`: for any
     whole price and charge of at least 0, since the sum of moves is at least -room, and C adds at most `spare` items
@@ -37,7 +37,7 @@ def with_most_items(relaxation: Relaxation, spare: int) -> Relaxation:
     sizes, signs = np.abs(relaxation.moves), np.sign(-relaxation.moves)  # an addition takes room
     values = -signs * relaxation.gains
     weights, worth, counts = sizes.astype(np.float64), values.astype(np.float64), relaxation.counts
-    leaves = signs < 0
+    leaves, spare = signs < 0, spare_items(relaxation)
     room = relaxation.room + float((weights * counts)[leaves].sum())
     count = spare + int(counts[leaves].sum())
 

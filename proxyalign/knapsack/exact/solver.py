@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from proxyalign.errors import InputError
 from proxyalign.knapsack import arguments
-from proxyalign.knapsack.exact.cardinality_bound import least_cost, spare_items, with_most_items
+from proxyalign.knapsack.exact.cardinality_bound import least_cost, with_most_items
 from proxyalign.knapsack.exact.core import Relaxation, candidates, integers, rationals
 from proxyalign.knapsack.exact.heuristics import shifted, swapped
 from proxyalign.knapsack.exact.search import BoundedSearch, root_bound
@@ -174,7 +174,7 @@ class _Search:
                 best = min(best, math.ceil((self.prefix_value - self.value) * unit))
                 # The relaxation does not count dust, whether it is left out or not.
                 if n_hard == COUNT_AT and self.light[0].size == 0:
-                    relaxation = with_most_items(relaxation, spare_items(relaxation))
+                    relaxation = with_most_items(relaxation)
                     proved = min(best, max(proved, least_cost(relaxation)))
                 # What is too much lies between the proved bound and this limit: halve, and now and then try harder.
                 width, ceiling = max(1, width // WIDER), limit

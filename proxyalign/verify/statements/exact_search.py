@@ -62,8 +62,7 @@ def search_claims(problem: DeferralProblem) -> Iterator[Claim]:
         if ignored == 0.0:
             yield from candidate_claims(parts, near, best)
             yield from cardinality_claims(parts, relaxations[0])
-            spare = cardinality_bound.spare_items(relaxations[0])
-            yield from complete_claims(cardinality_bound.with_most_items(relaxations[0], spare))
+            yield from complete_claims(cardinality_bound.with_most_items(relaxations[0]))
             relaxations.append(core.rationals(problem, near))
         for relaxation in relaxations:
             yield from relaxation_claims(parts, relaxation, best)
@@ -167,7 +166,7 @@ def _columns(relaxation: core.Relaxation) -> Iterator[tuple[int, int, int]]:
 
 def cardinality_claims(parts: Parts, relaxation: core.Relaxation) -> Iterator[Claim]:
     """By the second prices no set that fits costs less than they say, and what a set changes passes both screens."""
-    priced = cardinality_bound.with_most_items(relaxation, cardinality_bound.spare_items(relaxation))
+    priced = cardinality_bound.with_most_items(relaxation)
     class_of = dict(
         zip(priced.items.tolist(), np.repeat(np.arange(priced.counts.size), priced.counts).tolist(), strict=True)
     )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxyalign.knapsack import DeferralProblem, brute_force, exact, exact_sum, prefix_that_fits
-from proxyalign.knapsack.exact.cardinality_bound import least_cost, screened, spare_items, with_most_items
+from proxyalign.knapsack.exact.cardinality_bound import least_cost, screened, with_most_items
 from proxyalign.knapsack.exact.core import candidates, integers
 from proxyalign.knapsack.exact.solver import _Search
 
@@ -20,7 +20,7 @@ def priced(problem):
         return None
     room = Fraction(problem.budget) - exact_sum(problem.weights[usable[:n_prefix]])
     relaxation = integers(problem, candidates(problem, usable, n_prefix, room))
-    return with_most_items(relaxation, spare_items(relaxation)), exact_sum(problem.values[usable[:n_prefix]])
+    return with_most_items(relaxation), exact_sum(problem.values[usable[:n_prefix]])
 
 
 @settings(max_examples=150)
